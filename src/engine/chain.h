@@ -1,0 +1,154 @@
+/*
+ * A chain: segments on their way to one sink, in order. The public struct leat_chain is this
+ * struct; the other rooms of this program embed it in their connections instead of allocating it.
+ *
+ * States of a chain, seen from outside by what chain_step() returns:
+ *
+ *     empty --add--> queued --step--> moving --step--> empty (LEAT_DONE)
+ *                                     |  ^
+ *                                     v  | the awaited event came: step again
+ *                                     waiting (WANT_READ, WANT_WRITE, WANT_COMPLETION, WANT_LOAD)
+ *     any --a system call fails--> failed (each further step returns the same -errno) --reset-->
+ * empty
+ *
+ * Invariants, CHECKed:
+ *   1. sink bytes == sum of the ledger's columns == sum over the segments of segment->sent.
+ *   2. segment->taken - segment->sent == bytes of it in the pipe + in the bounce buffer; only the
+ * head segment has any.
+ *   3. a pipe goes back to the pool only when empty; else it is closed.
+ *   4. release is called exactly once a segment.
+ *
+ * One thread at a time. Nothing is allocated for up to CHAIN_INLINE segments.
+ */
+#ifndef ENGINE_CHAIN_H
+#define ENGINE_CHAIN_H
+
+#include "base/err.h"
+#include "engine/ledger.h"
+#include "engine/policy.h"
+#include "leat/leat.h"
+#include "sys/pipe_pool.h"
+
+struct technique;
+struct zerocopy; /* zerocopy.c: sends whose completion is outstanding */
+struct uring;    /* uring.c */
+
+#define CHAIN_INLINE 8
+
+struct segment {
+	enum source_kind kind;
+	int fd; /* -1 for memory */
+	const char *memory;
+	uint64_t offset;  /* SOURCE_FILE: where the range starts; taken bytes are beyond it */
+	uint64_t length;  /* LEAT_TO_END for a stream without a length */
+	uint64_t taken;   /* bytes taken from the source */
+	uint64_t sent;    /* bytes accepted by the sink */
+	uint32_t refused; /* bit (1u << technique): the kernel refused it for this segment */
+	const struct technique *technique; /* NULL until the policy was asked */
+	const char *reason;
+	leat_release release;
+	void *release_arg;
+};
+
+/* What the caller knows already, so that the chain needn't ask the kernel. */
+struct chain_sink {
+	int fd;
+	enum sink_kind kind;
+	uint32_t flags;                /* enum leat_flags */
+	enum leat_technique technique; /* LEAT_AUTO or forced */
+};
+
+/* Bytes of a source that can't be read twice (pipe, socket, pseudo-file) and that the sink hasn't
+ * taken. */
+struct bounce {
+	char *data; /* BOUNCE_BYTES, from the engine's spare ones; NULL: none */
+	size_t start, end;
+};
+#define BOUNCE_BYTES (128u * 1024u)
+
+/* A window of a file, mapped for the mmap and zerocopy techniques. */
+struct mapping {
+	char *address; /* NULL: none */
+	size_t length;
+	uint64_t offset; /* in the file */
+	int fd;
+};
+
+struct mirror {
+	int fd;
+	enum sink_kind kind;
+	struct pipe_pair pipe;
+	size_t piped;
+	bool copies; /* refuses splice (O_APPEND and the like): read + write */
+};
+
+struct leat_chain {
+	struct leat_engine *engine;
+	struct chain_sink sink;
+	int reference_column; /* enum column for bytes by reference to this sink; -1: not asked yet
+			       */
+	char route_text[64];  /* evidence of it */
+
+	struct segment
+	    *segments; /* ring of `capacity`, a power of two; == inline_segments at first */
+	unsigned head, count, capacity;
+	struct segment inline_segments[CHAIN_INLINE];
+
+	int error; /* 0, or the -errno it failed with */
+	char error_text[160];
+	char fallback_text[160];
+	enum leat_step step; /* what the last step said */
+	struct leat_wait wait;
+	struct leat_load load;
+	unsigned load_tries; /* of the same range: evicted again and again */
+
+	struct pipe_pair pipe;
+	size_t piped;
+	struct bounce bounce;
+	struct mapping mapping;
+	struct mirror *mirrors;
+	unsigned mirror_count;
+	struct zerocopy *zerocopy;
+	struct uring *uring;
+
+	struct leat_ledger ledger;
+	struct leat_ledger published; /* what the engine's totals have of it */
+	uint64_t technique_bytes[LEAT_TECHNIQUE_COUNT];
+	const char *technique_reason[LEAT_TECHNIQUE_COUNT];
+	uint32_t payload_columns,
+	    memory_columns; /* bit sets of enum column that were used: the verdict */
+};
+
+/* No system call, no allocation. */
+void chain_init(struct leat_chain *chain, struct leat_engine *engine,
+		const struct chain_sink *sink);
+/* Releases what is left; gives back pipe, bounce buffer, mapping. */
+void chain_fini(struct leat_chain *chain);
+
+/* Kind of a descriptor as a sink or source: fstat(2) and, for sockets, SO_DOMAIN. 0 or -errno. */
+int sink_kind_of(int fd, enum sink_kind *ret);
+int source_kind_of(int fd, enum source_kind *ret);
+
+/* ---- for the techniques ---- */
+
+static inline void chain_syscall(struct leat_chain *chain)
+{
+	chain->ledger.syscalls++;
+}
+
+/* `bytes` of `segment` were accepted by the sink: ledger, segment->sent, technique's share,
+ * verdict. */
+void chain_account(struct leat_chain *chain, struct segment *segment, enum column column,
+		   uint64_t bytes);
+/* The column for bytes handed to this sink by reference: by the self-probe, the route's device, the
+ * kind of sink. Asked once a chain. */
+enum column chain_reference_column(struct leat_chain *chain);
+/* Makes sure that the chain has a pipe, a bounce buffer, a mapping of [offset, offset + length) of
+ * `fd`. 0 or -errno. */
+int chain_take_pipe(struct leat_chain *chain);
+int chain_take_bounce(struct leat_chain *chain);
+int chain_map(struct leat_chain *chain, int fd, uint64_t offset, size_t length, const char **ret);
+/* Notes that the source or the sink said "not now" and where to wait. */
+void chain_would_block(struct leat_chain *chain, int fd, short poll_events);
+
+#endif

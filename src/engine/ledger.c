@@ -1,0 +1,65 @@
+#include "engine/ledger.h"
+
+static uint64_t *column_of(struct leat_ledger *ledger, enum column column)
+{
+	switch (column) {
+	case COLUMN_BY_REFERENCE:
+		return &ledger->bytes_by_reference;
+	case COLUMN_COPIED:
+		return &ledger->bytes_copied;
+	case COLUMN_COPIED_LATER:
+		return &ledger->bytes_copied_later;
+	case COLUMN_TRANSFORMED:
+		return &ledger->bytes_transformed;
+	case COLUMN_UNKNOWN:
+		return &ledger->bytes_unknown;
+	case COLUMN_COUNT:
+		break;
+	}
+	check_failed(__FILE__, __LINE__, __func__, "column is a column");
+}
+
+void ledger_account(struct leat_ledger *ledger, enum column column, uint64_t bytes)
+{
+	ledger->bytes += bytes;
+	*column_of(ledger, column) += bytes;
+}
+
+void ledger_move(struct leat_ledger *ledger, enum column from, enum column to, uint64_t bytes)
+{
+	CHECK(*column_of(ledger, from) >= bytes);
+	*column_of(ledger, from) -= bytes;
+	*column_of(ledger, to) += bytes;
+}
+
+bool ledger_sums(const struct leat_ledger *ledger)
+{
+	return ledger->bytes == ledger->bytes_by_reference + ledger->bytes_copied +
+				    ledger->bytes_copied_later + ledger->bytes_transformed +
+				    ledger->bytes_unknown;
+}
+
+/* A ledger is nothing but uint64_t counters, so that it can be gone through as an array. */
+#define COUNTERS (sizeof(struct leat_ledger) / sizeof(uint64_t))
+
+void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
+		    const struct leat_ledger *before)
+{
+	uint64_t *total = (uint64_t *)totals;
+	const uint64_t *to = (const uint64_t *)now, *from = (const uint64_t *)before;
+
+	/* One writer: load and store are enough, and cheaper than an atomic add. A column may
+	 * shrink (ledger_move): unsigned arithmetic gets that right. */
+	for (size_t i = 0; i < COUNTERS; i++)
+		if (to[i] != from[i])
+			__atomic_store_n(&total[i], total[i] + (to[i] - from[i]), __ATOMIC_RELAXED);
+}
+
+void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
+{
+	const uint64_t *total = (const uint64_t *)totals;
+	uint64_t *copy = (uint64_t *)ret;
+
+	for (size_t i = 0; i < COUNTERS; i++)
+		copy[i] = __atomic_load_n(&total[i], __ATOMIC_RELAXED);
+}

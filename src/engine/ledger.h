@@ -1,0 +1,34 @@
+/*
+ * The ledger: what was moved, how, and at what price (struct leat_ledger in leat/leat.h). Pure.
+ *
+ * A chain counts in its own ledger; the engine's totals get the difference at the end of each step,
+ * as relaxed atomics, so that a metrics thread may read them at any time.
+ */
+#ifndef ENGINE_LEDGER_H
+#define ENGINE_LEDGER_H
+
+#include "base/check.h"
+#include "leat/leat.h"
+
+enum column {
+	COLUMN_BY_REFERENCE,
+	COLUMN_COPIED,
+	COLUMN_COPIED_LATER,
+	COLUMN_TRANSFORMED,
+	COLUMN_UNKNOWN,
+	COLUMN_COUNT,
+};
+
+/* `bytes` accepted by the sink, in this column. */
+void ledger_account(struct leat_ledger *ledger, enum column column, uint64_t bytes);
+/* MSG_ZEROCOPY's completion: what was counted as `from` turned out to be `to`. */
+void ledger_move(struct leat_ledger *ledger, enum column from, enum column to, uint64_t bytes);
+/* Whether the columns sum to the bytes. */
+bool ledger_sums(const struct leat_ledger *ledger);
+/* Adds what `now` has more than `before` to totals that other threads read. */
+void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
+		    const struct leat_ledger *before);
+/* Reads totals that another thread publishes to. */
+void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret);
+
+#endif

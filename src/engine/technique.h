@@ -1,0 +1,61 @@
+/*
+ * What a technique is to the engine: a function that moves some bytes of a segment to the chain's
+ * sink, once. One file each: copy.c, mmap.c, sendfile.c, splice.c, tee.c, vmsplice.c, zerocopy.c,
+ * range_copy.c, uring.c.
+ *
+ * A technique
+ *   - is called with at most CHUNK_MAX bytes and makes as few system calls as it can; it never
+ * loops until done, never waits for the sink, and never sleeps;
+ *   - says how many bytes the *sink* accepted (moved.bytes) and why it stopped (moved.stop);
+ *   - counts each system call by chain_syscall() and accounts accepted bytes by chain_account():
+ *     the caller checks that the two agree;
+ *   - returns -errno for a failure. When no byte of the segment has been taken and
+ * policy_is_refusal() says so, the engine asks the policy for another technique; else the transfer
+ * has failed.
+ *
+ * Bytes that were taken from the source but are not yet with the sink live in the chain's pipe
+ * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else.
+ */
+#ifndef ENGINE_TECHNIQUE_H
+#define ENGINE_TECHNIQUE_H
+
+#include "engine/policy.h"
+
+struct leat_chain;
+struct segment;
+
+/* One call moves no more than this: a fast peer would otherwise hold a thread for seconds (one
+ * sendfile of 2 GiB was seen to take 10 s). */
+#define CHUNK_MAX (1024u * 1024u)
+
+/* The kernel's own limit for one read, write, sendfile or splice: MAX_RW_COUNT. */
+#define KERNEL_CALL_MAX 0x7ffff000u
+
+enum stop {
+	STOP_NONE,         /* moved something (or took something into the pipe): call again */
+	STOP_SOURCE_EMPTY, /* EAGAIN of the source */
+	STOP_SINK_FULL,    /* EAGAIN of the sink */
+	STOP_SOURCE_END,   /* the source has ended and nothing of it is held back */
+	STOP_COMPLETION,   /* waits for the kernel's completion: zerocopy, uring */
+};
+
+struct moved {
+	size_t bytes; /* that the sink accepted in this call */
+	enum stop stop;
+};
+
+struct technique {
+	enum leat_technique id;
+	/* `max` > 0 and <= CHUNK_MAX, and no more than what is left of the segment. `more`: another
+	 * segment follows at once, so the last packet may wait for it (MSG_MORE). */
+	int (*move)(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
+		    struct moved *ret);
+	/* Gives up what the technique holds for the chain (mapping, ring, completions). May be
+	 * NULL. */
+	void (*stop)(struct leat_chain *chain);
+};
+
+/* NULL for LEAT_AUTO and for a technique that was not built in. */
+const struct technique *technique_find(enum leat_technique id);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * The reactor: one epoll loop a thread, a thread a core, connections that belong to one loop for
+ * life. It knows descriptors, deadlines, messages and helper threads; it knows no protocol and not
+ * the engine.
+ *
+ *     reactor ── loop 0 ── connections (a fixed pool of slots), timer wheel, message ring
+ *             ├─ loop 1 ── ...
+ *             ├─ helpers: threads for what blocks (open, stat, cold file ranges)
+ *             └─ listeners: shared by all loops (EPOLLEXCLUSIVE), balanced by handing over
+ *
+ * A connection's life: accepted -> ops->open -> (ops->ready)* -> conn_close() or ops->drain ->
+ * ops->closed. Everything a connection's code does happens on its own loop's thread. Loops talk by
+ * loop_post().
+ *
+ * Draining (SIGTERM, SIGQUIT, SIGINT): listeners are closed, ops->drain is called once for each
+ * connection; the loops end when the last connection is gone or the limit is over, then what is
+ * left is closed.
+ */
+#ifndef REACTOR_REACTOR_H
+#define REACTOR_REACTOR_H
+
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/err.h"
+
+struct reactor;
+struct loop;
+struct conn;
+
+/* ---- connections --------------------------------------------------------------------------------
+ */
+
+/* What happened: both may be set. Edge-triggered: after READABLE read until a short read or
+ * -EAGAIN, or ask for another turn by conn_again(). */
+enum conn_event {
+	CONN_READABLE = 1u << 0, /* data, or the peer's end */
+	CONN_WRITABLE = 1u << 1,
+	CONN_HANGUP = 1u << 2, /* error or both sides closed: the next read or write says which */
+	CONN_AGAIN = 1u << 3,  /* the turn that conn_again() asked for */
+};
+
+struct conn_ops {
+	/* The room's own state, kept behind struct conn in the same slot: conn_data(). Zeroed at
+	 * open. */
+	size_t data_size;
+	/* 0, or -errno: then the connection is closed without ops->closed. */
+	int (*open)(struct conn *conn);
+	void (*ready)(struct conn *conn, unsigned events);
+	/* The deadline set by conn_deadline() has passed. */
+	void (*expired)(struct conn *conn);
+	/* The process wants to end: finish what is in flight, then conn_close(). May be called only
+	 * once. */
+	void (*drain)(struct conn *conn);
+	/* The descriptor is still open, and closed after this returns; free what belongs to the
+	 * connection. */
+	void (*closed)(struct conn *conn);
+};
+
+int conn_fd(const struct conn *conn);
+void *conn_data(struct conn *conn);
+struct loop *conn_loop(const struct conn *conn);
+/* What listener_options.arg was for the listener it came from. */
+void *conn_arg(const struct conn *conn);
+/* The peer's address; family AF_UNIX has no name. */
+const struct sockaddr_storage *conn_peer(const struct conn *conn);
+
+/* One deadline a connection, `ms` from now; 0: none. Cheap: moving it later costs no list work. */
+void conn_deadline(struct conn *conn, uint32_t ms);
+/* Calls ops->ready with CONN_AGAIN in the loop's next turn, after the others: for connections that
+ * have used up their budget. */
+void conn_again(struct conn *conn);
+/* Ends it: ops->closed is called before this returns, the slot is reused only after the current
+ * batch of events. The caller must not touch its data afterwards. */
+void conn_close(struct conn *conn);
+/* For completions that may come after the connection is gone: a handle that goes stale. */
+struct conn_ref {
+	struct conn *conn;
+	uint32_t generation;
+};
+struct conn_ref conn_ref(const struct conn *conn);
+/* NULL when that connection has ended. On the connection's own loop only. */
+struct conn *conn_deref(struct conn_ref ref);
+
+/* ---- loops --------------------------------------------------------------------------------------
+ */
+
+unsigned loop_index(const struct loop *loop);
+struct reactor *loop_reactor(const struct loop *loop);
+/* Monotonic, taken once a turn: no system call. */
+uint64_t loop_now_ms(const struct loop *loop);
+/* Wall clock in seconds, taken once a turn. */
+int64_t loop_wall(const struct loop *loop);
+/* Per-loop state of the room that runs on it (reactor_options.loop_open's result). */
+void *loop_data(const struct loop *loop);
+/* The loop of the calling thread, NULL outside of loops. */
+struct loop *loop_current(void);
+
+/* Any thread: runs fn(arg) on the loop's thread soon. -ENOBUFS when the ring is full. */
+int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+
+/* Another descriptor in the loop, level-triggered, for its own events; `first`: handled before the
+ * connections of the same batch (a file watcher, so that no request overtakes a change). */
+struct watch {
+	int fd;
+	bool first;
+	void (*ready)(struct watch *watch, uint32_t epoll_events);
+	void *arg;
+};
+int loop_watch(struct loop *loop, struct watch *watch, uint32_t epoll_events);
+void loop_unwatch(struct loop *loop, struct watch *watch);
+
+/* A timer of its own, one shot; re-arm inside. */
+struct timer;
+void loop_timer_set(struct loop *loop, struct timer *timer, uint32_t ms);
+void loop_timer_cancel(struct loop *loop, struct timer *timer);
+
+/* ---- helper threads
+ * ------------------------------------------------------------------------------- */
+
+/* What blocks: run() on a helper thread, then done() on the loop that asked, even when its
+ * connection is gone (hold a conn_ref). The job's memory is the caller's until done(). */
+struct job {
+	void (*run)(struct job *job);
+	void (*done)(struct job *job);
+	struct loop *loop; /* set by helpers_submit() */
+	struct job *next;  /* the pool's */
+};
+/* -EAGAIN when the queue is full (bounded): run it later, or refuse the request. */
+int helpers_submit(struct loop *loop, struct job *job);
+
+/* ---- the reactor
+ * ---------------------------------------------------------------------------------- */
+
+struct reactor_options {
+	unsigned threads;         /* 0: one a CPU */
+	unsigned helpers;         /* 0: a default */
+	unsigned connections_max; /* of the process; 0: from the fd limit */
+	uint32_t drain_ms;        /* how long SIGTERM waits for what is in flight; 0: a default */
+	/* Per-loop state of the rooms: made on the loop's own thread before its first event. */
+	int (*loop_open)(struct loop *loop, void *arg, void **ret_data, struct err *err);
+	void (*loop_close)(struct loop *loop, void *data);
+	void (*hangup)(struct loop *loop, void *data); /* SIGHUP, on each loop; may be NULL */
+	void *arg;
+};
+
+struct listener_options {
+	const struct conn_ops *ops;
+	void *arg;
+	int backlog; /* 0: a default */
+};
+
+int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err);
+/* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080", "unix:/path", or "fd:3"
+ * (socket activation). Binds and listens at once, so that errors come before anything runs. */
+int reactor_listen(struct reactor *reactor, const char *where,
+		   const struct listener_options *options, struct err *err);
+/* Sockets handed over by systemd (LISTEN_FDS): how many; "fd:3" ... then name them. */
+int reactor_activated_count(void);
+/* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
+int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
+/* Runs until a signal or reactor_stop(); 0 after a graceful end. */
+int reactor_run(struct reactor *reactor, struct err *err);
+/* Any thread, also from a signal handler. */
+void reactor_stop(struct reactor *reactor);
+void reactor_free(struct reactor *reactor);
+
+struct reactor_stats {
+	uint64_t accepted, closed, open,
+	    refused; /* refused: over the limit or out of descriptors */
+	uint64_t turns, events, helper_jobs, posts;
+};
+void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret);
+
+#endif

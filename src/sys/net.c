@@ -1,0 +1,115 @@
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+int sys_socket(int domain, int type, int protocol)
+{
+	int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_socketpair(int domain, int type, int ret_ends[2])
+{
+	int ends[2];
+
+	if (socketpair(domain, type | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	ret_ends[0] = ends[0];
+	ret_ends[1] = ends[1];
+	return 0;
+}
+
+int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return bind(fd, addr, len) < 0 ? -errno : 0;
+}
+
+int sys_listen(int fd, int backlog)
+{
+	return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
+{
+	int conn;
+
+	do
+		conn = accept4(fd, (struct sockaddr *)addr, len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	while (conn < 0 && errno == EINTR);
+	return conn < 0 ? -errno : conn;
+}
+
+int sys_accept_blocking(int fd)
+{
+	int conn;
+
+	do
+		conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	while (conn < 0 && errno == EINTR);
+	return conn < 0 ? -errno : conn;
+}
+
+int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	/* An interrupted connect goes on in the background: poll for writability, then SO_ERROR. */
+	if (connect(fd, addr, len) == 0)
+		return 0;
+	return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+int sys_shutdown(int fd, int how)
+{
+	return shutdown(fd, how) < 0 ? -errno : 0;
+}
+
+int sys_getsockname(int fd, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+	*ret_len = sizeof(*ret);
+	return getsockname(fd, (struct sockaddr *)ret, ret_len) < 0 ? -errno : 0;
+}
+
+int sys_getpeername(int fd, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+	*ret_len = sizeof(*ret);
+	return getpeername(fd, (struct sockaddr *)ret, ret_len) < 0 ? -errno : 0;
+}
+
+int sys_setsockopt_int(int fd, int level, int name, int value)
+{
+	return sys_setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	return setsockopt(fd, level, name, value, len) < 0 ? -errno : 0;
+}
+
+int sys_getsockopt_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) < 0 ? -errno : value;
+}
+
+int sys_ethtool_get(int fd, const char *device, uint32_t command)
+{
+	struct ethtool_value value = {.cmd = command};
+	struct ifreq request = {.ifr_data = (char *)&value};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	return ioctl(fd, SIOCETHTOOL, &request) < 0 ? -errno : (int)value.data;
+}
+
+int sys_device_name(unsigned index, char ret_name[16])
+{
+	_Static_assert(IF_NAMESIZE == 16, "the header promises 16 bytes");
+	return if_indextoname(index, ret_name) ? 0 : -errno;
+}

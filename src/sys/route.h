@@ -1,0 +1,35 @@
+/*
+ * By which device does a connected socket send, and will that device take pages by reference?
+ *
+ * sendfile and splice hand page references to TCP. A device without scatter-gather or without
+ * transmit checksums can't use them: the kernel then copies every byte into a linear buffer and
+ * tells nobody (netdev features NETIF_F_SG, NETIF_F_HW_CSUM; seen on veth: 2.8 x the CPU). So the
+ * route is asked.
+ *
+ * The answer is cached by route prefix (RTM_GETROUTE with RTM_F_FIB_MATCH, 4.13) for ROUTE_TTL_MS,
+ * not asked per connection or request. One cache a thread.
+ */
+#ifndef SYS_ROUTE_H
+#define SYS_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ROUTE_TTL_MS 10000
+
+struct route_cache;
+
+struct route_features {
+	char device[16]; /* "" when it could not be found out */
+	bool known;      /* the features below were read */
+	bool scatter_gather;
+	bool checksum;
+	bool loopback;
+};
+
+int route_cache_new(struct route_cache **ret);
+void route_cache_free(struct route_cache *cache);
+/* For a connected TCP socket; 0 or -errno. An unknown answer is an answer: known == false. */
+int route_features_of(struct route_cache *cache, int socket, struct route_features *ret);
+
+#endif
