@@ -1,14 +1,50 @@
-# leat: the few commands people type. The build itself is meson + ninja; this file only calls them.
-BUILD := build
+# leat: the few commands people type. Meson and ninja build it; tools/ holds what is longer than a
+# line. `make help` lists them.
+BUILD  := build
+DIR    ?= .
+PORT   ?= 8080
+PREFIX ?= /usr/local
 
-.PHONY: all clean format
+.DEFAULT_GOAL := all
+.PHONY: all help run test bench install format lint fuzz-long clean
 
-all:
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+all: $(BUILD)/build.ninja ## build a release: build/leat
 	ninja -C $(BUILD)
 
-clean:
-	rm -rf $(BUILD)
+$(BUILD)/build.ninja:
+	meson setup --prefix=$(PREFIX) $(BUILD)
 
-format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+run: ## install what is missing, build, serve DIR (.) on PORT (8080) of this machine only
+	tools/setup run
+	$(MAKE) all
+	exec $(BUILD)/leat http --listen 127.0.0.1:$(PORT) $(DIR)
+
+test: ## install what the tests need, build with every warning on, run every test
+	tools/setup test
+	tools/check
+
+bench: ## compare with the floors and with other servers; takes minutes
+	tools/setup bench
+	$(MAKE) all
+	bench/run
+
+install: all ## install below PREFIX (/usr/local), staged in DESTDIR if given
+	meson configure --prefix=$(PREFIX) $(BUILD)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+format: ## lay out the C files as .clang-format says
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+lint: ## clang-tidy and cppcheck over everything
+	tools/setup test
+	tools/check lint
+
+fuzz-long: ## every fuzzer for FUZZ_SECONDS (600) each, corpora kept in build/corpus
+	tools/setup test
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)

@@ -1,0 +1,2 @@
+def test_placeholder_is_replaced_by_the_layer_check():
+    pass
