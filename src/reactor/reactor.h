@@ -23,28 +23,32 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/wheel.h"
 
 struct reactor;
 struct loop;
 struct conn;
 
-/* ---- connections --------------------------------------------------------------------------------
- */
+/* ---- connections ---- */
 
-/* What happened: both may be set. Edge-triggered: after READABLE read until a short read or
- * -EAGAIN, or ask for another turn by conn_again(). */
+/* What happened: several may be set. Edge-triggered: after READABLE read until a short read or
+ * -EAGAIN, or ask for another turn by conn_again(). A short read means "nothing more for now" only
+ * while ENDED is not set: the peer's end may lie behind the last bytes and is not announced again.
+ */
 enum conn_event {
 	CONN_READABLE = 1u << 0, /* data, or the peer's end */
 	CONN_WRITABLE = 1u << 1,
 	CONN_HANGUP = 1u << 2, /* error or both sides closed: the next read or write says which */
 	CONN_AGAIN = 1u << 3,  /* the turn that conn_again() asked for */
+	CONN_ENDED = 1u << 4,  /* the peer sends no more: read until 0 (EPOLLRDHUP) */
 };
 
 struct conn_ops {
 	/* The room's own state, kept behind struct conn in the same slot: conn_data(). Zeroed at
 	 * open. */
 	size_t data_size;
-	/* 0, or -errno: then the connection is closed without ops->closed. */
+	/* 0, or -errno: then the connection is closed without ops->closed. Not the place for
+	 * conn_close(). */
 	int (*open)(struct conn *conn);
 	void (*ready)(struct conn *conn, unsigned events);
 	/* The deadline set by conn_deadline() has passed. */
@@ -82,8 +86,7 @@ struct conn_ref conn_ref(const struct conn *conn);
 /* NULL when that connection has ended. On the connection's own loop only. */
 struct conn *conn_deref(struct conn_ref ref);
 
-/* ---- loops --------------------------------------------------------------------------------------
- */
+/* ---- loops ---- */
 
 unsigned loop_index(const struct loop *loop);
 struct reactor *loop_reactor(const struct loop *loop);
@@ -110,13 +113,17 @@ struct watch {
 int loop_watch(struct loop *loop, struct watch *watch, uint32_t epoll_events);
 void loop_unwatch(struct loop *loop, struct watch *watch);
 
-/* A timer of its own, one shot; re-arm inside. */
-struct timer;
+/* A timer of its own, one shot; re-arm inside. Zero it, name `fired`; cancel it before its memory
+ * goes. Setting it again moves it. */
+struct timer {
+	struct wheel_timer node; /* the loop's */
+	void (*fired)(struct timer *timer);
+	void *arg;
+};
 void loop_timer_set(struct loop *loop, struct timer *timer, uint32_t ms);
 void loop_timer_cancel(struct loop *loop, struct timer *timer);
 
-/* ---- helper threads
- * ------------------------------------------------------------------------------- */
+/* ---- helper threads ---- */
 
 /* What blocks: run() on a helper thread, then done() on the loop that asked, even when its
  * connection is gone (hold a conn_ref). The job's memory is the caller's until done(). */
@@ -129,8 +136,7 @@ struct job {
 /* -EAGAIN when the queue is full (bounded): run it later, or refuse the request. */
 int helpers_submit(struct loop *loop, struct job *job);
 
-/* ---- the reactor
- * ---------------------------------------------------------------------------------- */
+/* ---- the reactor ---- */
 
 struct reactor_options {
 	unsigned threads;         /* 0: one a CPU */
