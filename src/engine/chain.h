@@ -33,17 +33,24 @@ struct technique;
 struct zerocopy; /* zerocopy.c: sends whose completion is outstanding */
 struct uring;    /* uring.c */
 
-#define CHAIN_INLINE 8
+#define CHAIN_INLINE    8
+#define SEGMENT_CURRENT UINT64_MAX
 
 struct segment {
 	enum source_kind kind;
 	int fd; /* -1 for memory */
 	const char *memory;
-	uint64_t offset;  /* SOURCE_FILE: where the range starts; taken bytes are beyond it */
-	uint64_t length;  /* LEAT_TO_END for a stream without a length */
-	uint64_t taken;   /* bytes taken from the source */
-	uint64_t sent;    /* bytes accepted by the sink */
-	uint32_t refused; /* bit (1u << technique): the kernel refused it for this segment */
+	uint64_t offset;    /* where the range starts (taken bytes are beyond it), or
+			       SEGMENT_CURRENT: no offset, the descriptor's own position is used;
+			       never for SOURCE_FILE */
+	uint64_t length;    /* LEAT_TO_END for a stream without a length */
+	uint64_t taken;     /* bytes taken from the source: counted by the technique */
+	uint64_t sent;      /* bytes accepted by the sink: counted by chain_account() */
+	uint64_t hot_until; /* SOURCE_FILE: the range was in memory up to here, at hot_since_ns */
+	uint64_t hot_since_ns;
+	uint32_t refused;    /* bit (1u << technique): the kernel refused it for this segment */
+	bool may_end_early;  /* the source's end before `length` is no error */
+	bool moves_position; /* the descriptor's position follows what was taken */
 	const struct technique *technique; /* NULL until the policy was asked */
 	const char *reason;
 	leat_release release;
@@ -115,8 +122,9 @@ struct leat_chain {
 	struct leat_ledger published; /* what the engine's totals have of it */
 	uint64_t technique_bytes[LEAT_TECHNIQUE_COUNT];
 	const char *technique_reason[LEAT_TECHNIQUE_COUNT];
-	uint32_t payload_columns,
-	    memory_columns; /* bit sets of enum column that were used: the verdict */
+	/* Bit sets of enum column that were used: the verdict. */
+	uint32_t payload_columns, memory_columns;
+	uint32_t techniques_used; /* bit set: their stop() is called in the end */
 };
 
 /* No system call, no allocation. */
@@ -124,6 +132,15 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine,
 		const struct chain_sink *sink);
 /* Releases what is left; gives back pipe, bounce buffer, mapping. */
 void chain_fini(struct leat_chain *chain);
+
+/* leat_chain_add_file() and _add_stream() for callers who know what the descriptor is: no system
+ * call. The file is regular, has a size above 0, and [offset, offset + length) was in it lately.
+ * -ENOMEM. */
+int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
+			 leat_release release, void *arg);
+/* `kind`: pipe, socket or other. */
+int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
+			   leat_release release, void *arg);
 
 /* Kind of a descriptor as a sink or source: fstat(2) and, for sockets, SO_DOMAIN. 0 or -errno. */
 int sink_kind_of(int fd, enum sink_kind *ret);
@@ -144,7 +161,7 @@ void chain_account(struct leat_chain *chain, struct segment *segment, enum colum
  * kind of sink. Asked once a chain. */
 enum column chain_reference_column(struct leat_chain *chain);
 /* Makes sure that the chain has a pipe, a bounce buffer, a mapping of [offset, offset + length) of
- * `fd`. 0 or -errno. */
+ * `fd` (*ret is where `offset` stands). 0 or -errno. A mapping lasts until the segment's end. */
 int chain_take_pipe(struct leat_chain *chain);
 int chain_take_bounce(struct leat_chain *chain);
 int chain_map(struct leat_chain *chain, int fd, uint64_t offset, size_t length, const char **ret);

@@ -7,11 +7,17 @@
  *   - is called with at most CHUNK_MAX bytes and makes as few system calls as it can; it never
  * loops until done, never waits for the sink, and never sleeps;
  *   - says how many bytes the *sink* accepted (moved.bytes) and why it stopped (moved.stop);
- *   - counts each system call by chain_syscall() and accounts accepted bytes by chain_account():
- *     the caller checks that the two agree;
+ *   - counts each system call by chain_syscall(), adds what it takes from the source to
+ *     segment->taken, and accounts accepted bytes by chain_account(), which adds them to
+ *     segment->sent: the caller checks that the two agree;
+ *   - says by chain_would_block() where to wait, before it stops with SOURCE_EMPTY, SINK_FULL or
+ *     COMPLETION;
  *   - returns -errno for a failure. When no byte of the segment has been taken and
  * policy_is_refusal() says so, the engine asks the policy for another technique; else the transfer
  * has failed.
+ *
+ * A segment that is all sent is still not over while the last stop was STOP_COMPLETION or a mirror
+ * is behind (mirror.piped > 0): move() is then called with max == 0 until neither is so.
  *
  * Bytes that were taken from the source but are not yet with the sink live in the chain's pipe
  * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else.
@@ -46,8 +52,9 @@ struct moved {
 
 struct technique {
 	enum leat_technique id;
-	/* `max` > 0 and <= CHUNK_MAX, and no more than what is left of the segment. `more`: another
-	 * segment follows at once, so the last packet may wait for it (MSG_MORE). */
+	/* `max` <= CHUNK_MAX, and no more than what the sink has yet to get of the segment; 0 only
+	 * to settle what is all sent. `more`: another segment follows at once, so that the last
+	 * packet may wait for it (MSG_MORE), if this call takes the segment to its end. */
 	int (*move)(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 		    struct moved *ret);
 	/* Gives up what the technique holds for the chain (mapping, ring, completions). May be
