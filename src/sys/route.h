@@ -6,8 +6,10 @@
  * tells nobody (netdev features NETIF_F_SG, NETIF_F_HW_CSUM; seen on veth: 2.8 x the CPU). So the
  * route is asked.
  *
- * The answer is cached by route prefix (RTM_GETROUTE with RTM_F_FIB_MATCH, 4.13) for ROUTE_TTL_MS,
- * not asked per connection or request. One cache a thread.
+ * The answer (RTM_GETROUTE) is cached for ROUTE_TTL_MS by the pair of addresses, the features by
+ * device: a peer that is known costs getpeername and getsockname, a new one two calls more. It is
+ * not cached by route prefix: a remembered default route would answer for every address that has a
+ * route of its own. One cache a thread.
  */
 #ifndef SYS_ROUTE_H
 #define SYS_ROUTE_H

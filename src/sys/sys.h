@@ -121,6 +121,16 @@ int sys_getsockopt_int(int fd, int level, int name);
 int sys_ethtool_get(int fd, const char *device, uint32_t command);
 int sys_device_name(unsigned index, char ret_name[16]);
 
+/* ---- kernel.c ---- */
+
+struct io_uring_params;
+
+/* uname's release. */
+int sys_kernel_release(char ret_release[65]);
+/* Raw io_uring, for asking what a ring can do; rings that move bytes are liburing's. 5.1. */
+int sys_uring_setup(unsigned entries, struct io_uring_params *params);
+int sys_uring_register(int ring, unsigned opcode, void *arg, unsigned count);
+
 /* ---- event.c ---- */
 
 int sys_epoll_create(void);
