@@ -148,7 +148,7 @@ static void beyond_the_users_limit_pipes_are_small_but_work(void **state)
 	pid_t child;
 
 	if (geteuid() != 0) {
-		print_message("# skipped: needs root to become nobody\n");
+		print_message("# skip: needs root to become nobody\n");
 		skip();
 	}
 	child = fork();
@@ -157,7 +157,7 @@ static void beyond_the_users_limit_pipes_are_small_but_work(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77) {
-		print_message("# skipped: fs.pipe-user-pages-soft is not within reach\n");
+		print_message("# skip: fs.pipe-user-pages-soft is not within reach\n");
 		skip();
 	}
 	assert_int_equal(WEXITSTATUS(status), 0);

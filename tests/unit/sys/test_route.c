@@ -163,7 +163,7 @@ static void device_without_scatter_gather_is_seen(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77) {
-		print_message("# skipped: no network namespace, veth, ip or ethtool here\n");
+		print_message("# skip: no network namespace, veth, ip or ethtool here\n");
 		skip();
 	}
 	assert_int_equal(WEXITSTATUS(status), 0);

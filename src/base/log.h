@@ -1,0 +1,54 @@
+/*
+ * One line a message, with its level, to whoever wants to see it.
+ *
+ *     leat: warning: eth0 has no scatter-gather: sendfile will copy
+ *
+ * The line is made on the caller's stack and handed to the sink whole, in one call, from whichever
+ * thread it is: a sink that writes it by one write(2) needs no lock. Line breaks and other control
+ * characters in a message become '?', so that what a peer sent can't forge a line. Until a sink is
+ * set (by src/cmd, before there are threads), lines are dropped.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+
+#define LOG_LINE_MAX 1024
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* `line` ends with a newline and is not terminated. Called from any thread. */
+typedef void (*log_sink)(void *arg, enum log_level level, const char *line, size_t len);
+
+/* Lines above `max` (less important) are dropped. NULL: drop all. Not thread-safe. */
+void log_set_sink(log_sink sink, void *arg, enum log_level max);
+bool log_wants(enum log_level level);
+
+void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#define LOG_LIMIT_NS UINT64_C(1000000000)
+
+struct log_limit {
+	_Atomic uint64_t quiet_until_ns;
+	_Atomic uint32_t dropped;
+};
+
+/* At most one line a LOG_LIMIT_NS for each place in the code that says it; the next one tells how
+ * many were dropped. `now_ns`: any clock that does not run backwards. */
+#define log_limited(now_ns, level, ...)                                     \
+	do {                                                                \
+		static struct log_limit log_limit_;                         \
+		log_write_limited(&log_limit_, now_ns, level, __VA_ARGS__); \
+	} while (0)
+
+void log_write_limited(struct log_limit *limit, uint64_t now_ns, enum log_level level,
+		       const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+#endif
