@@ -105,6 +105,7 @@ struct leat_chain {
 	char error_text[160];
 	char fallback_text[160];
 	enum leat_step step; /* what the last step said */
+	bool unsettled;      /* the head waits for completions or for its mirrors (technique.h) */
 	struct leat_wait wait;
 	struct leat_load load;
 	unsigned load_tries; /* of the same range: evicted again and again */
@@ -157,6 +158,9 @@ static inline void chain_syscall(struct leat_chain *chain)
  * verdict. */
 void chain_account(struct leat_chain *chain, struct segment *segment, enum column column,
 		   uint64_t bytes);
+/* What was accounted as `from` turned out to be `to`: MSG_ZEROCOPY's completion. */
+void chain_account_again(struct leat_chain *chain, const struct segment *segment, enum column from,
+			 enum column to, uint64_t bytes);
 /* The column for bytes handed to this sink by reference: by the self-probe, the route's device, the
  * kind of sink. Asked once a chain. */
 enum column chain_reference_column(struct leat_chain *chain);

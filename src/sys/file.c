@@ -145,6 +145,11 @@ int sys_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+bool sys_is_terminal(int fd)
+{
+	return isatty(fd) == 1;
+}
+
 ssize_t sys_getdents(int fd, void *buf, size_t len)
 {
 	long n;

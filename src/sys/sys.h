@@ -76,6 +76,7 @@ int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_dup_cloexec(int fd);
 int sys_get_flags(int fd);
 int sys_set_nonblock(int fd, bool on);
+bool sys_is_terminal(int fd);
 /* Bytes of getdents64(2) records, 0 at the end. */
 ssize_t sys_getdents(int fd, void *buf, size_t len);
 int sys_fadvise(int fd, uint64_t offset, uint64_t len, int advice);
@@ -153,5 +154,15 @@ int sys_pin_thread(int cpu);
 uint64_t sys_fd_limit(void);
 /* Raises RLIMIT_NOFILE's soft limit to its hard one; the soft limit that results. */
 uint64_t sys_fd_limit_raise(void);
+
+/* ---- signal.c: for the calling thread ---- */
+
+bool sys_signal_ignored(int signal);
+/* Whether it was blocked before. */
+bool sys_signal_block(int signal);
+void sys_signal_unblock(int signal);
+bool sys_signal_pending(int signal);
+/* Takes away a pending, blocked signal; nothing when none is. */
+void sys_signal_drop(int signal);
 
 #endif

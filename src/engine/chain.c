@@ -1,0 +1,334 @@
+#include "engine/chain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain_internal.h"
+
+/* Not a memset: the struct is 2 KiB, most of it texts and segments that are written before they
+ * are read, and a connection makes one. */
+void chain_init(struct leat_chain *chain, struct leat_engine *engine, const struct chain_sink *sink)
+{
+	chain->engine = engine;
+	chain->sink = *sink;
+	chain->segments = chain->inline_segments;
+	chain->capacity = CHAIN_INLINE;
+	chain->pipe = PIPE_NONE;
+	chain->piped = 0;
+	chain->bounce = (struct bounce){NULL, 0, 0};
+	chain->mapping = (struct mapping){.fd = -1};
+	chain->mirrors = NULL;
+	chain->mirror_count = 0;
+	chain->zerocopy = NULL;
+	chain->uring = NULL;
+	chain->head = chain->count = 0;
+	chain->reference_column = -1;
+	chain->route_text[0] = '\0';
+	chain->error = 0;
+	chain->error_text[0] = chain->fallback_text[0] = '\0';
+	chain->step = LEAT_DONE;
+	chain->unsettled = false;
+	chain->wait = (struct leat_wait){-1, 0};
+	chain->load = (struct leat_load){.fd = -1};
+	chain->load_tries = 0;
+	memset(&chain->ledger, 0, sizeof(chain->ledger));
+	memset(&chain->published, 0, sizeof(chain->published));
+	memset(chain->technique_bytes, 0, sizeof(chain->technique_bytes));
+	memset(chain->technique_reason, 0, sizeof(chain->technique_reason));
+	chain->payload_columns = chain->memory_columns = 0;
+	chain->techniques_used = 0;
+}
+
+static void stop_techniques(struct leat_chain *chain)
+{
+	for (unsigned id = 0; chain->techniques_used != 0 && id < LEAT_TECHNIQUE_COUNT; id++) {
+		const struct technique *technique;
+
+		if (!(chain->techniques_used & 1u << id))
+			continue;
+		technique = technique_find((enum leat_technique)id);
+		if (technique->stop)
+			technique->stop(chain);
+	}
+	chain->techniques_used = 0;
+}
+
+/* Everything that the chain holds of others goes back. First the techniques: they know when the
+ * kernel has let go of the memory that release() gives away. */
+static void let_go(struct leat_chain *chain)
+{
+	stop_techniques(chain);
+	while (chain->count > 0)
+		chain_drop_head(chain);
+	chain_give_pipe(chain);
+	chain_give_bounce(chain);
+	chain_unmap(chain);
+	ledger_publish(&chain->engine->totals, &chain->ledger, &chain->published);
+}
+
+void chain_fini(struct leat_chain *chain)
+{
+	let_go(chain);
+	if (chain->segments != chain->inline_segments)
+		free(chain->segments);
+	chain->segments = NULL;
+}
+
+void leat_chain_reset(struct leat_chain *chain)
+{
+	struct segment *segments = chain->segments;
+	struct mirror *mirrors = chain->mirrors;
+	unsigned capacity = chain->capacity, mirror_count = chain->mirror_count;
+	int reference_column = chain->reference_column;
+	const struct chain_sink sink = chain->sink;
+	char route_text[sizeof(chain->route_text)];
+
+	let_go(chain);
+	memcpy(route_text, chain->route_text, sizeof(route_text));
+	chain_init(chain, chain->engine, &sink);
+	chain->segments = segments;
+	chain->capacity = capacity;
+	chain->mirrors = mirrors;
+	chain->mirror_count = mirror_count;
+	chain->reference_column = reference_column; /* the sink is still the same */
+	memcpy(chain->route_text, route_text, sizeof(route_text));
+}
+
+/* ---- The ring ---------------------------------------------------------------------------------
+ */
+
+static bool grow(struct leat_chain *chain)
+{
+	unsigned capacity = chain->capacity * 2;
+	struct segment *segments = malloc(capacity * sizeof(*segments));
+
+	if (!segments)
+		return false;
+	for (unsigned i = 0; i < chain->count; i++)
+		segments[i] = *chain_segment(chain, i);
+	if (chain->segments != chain->inline_segments)
+		free(chain->segments);
+	chain->segments = segments;
+	chain->capacity = capacity;
+	chain->head = 0;
+	return true;
+}
+
+struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, int fd,
+			     uint64_t length, leat_release release, void *arg)
+{
+	struct segment *segment;
+
+	if (chain->count == chain->capacity && !grow(chain))
+		return NULL;
+	segment = chain_segment(chain, chain->count++);
+	*segment = (struct segment){
+	    .kind = kind, .fd = fd, .length = length, .release = release, .release_arg = arg};
+	return segment;
+}
+
+void chain_drop_head(struct leat_chain *chain)
+{
+	struct segment *segment = chain_segment(chain, 0);
+	leat_release release = segment->release;
+	void *arg = segment->release_arg;
+
+	if (segment->moves_position)
+		sys_lseek(segment->fd, (int64_t)(segment->offset + segment->taken), SEEK_SET);
+	if (chain->mapping.address)
+		chain_unmap(
+		    chain); /* its descriptor may be closed now, and the number used again */
+	chain->ledger.transfers++;
+	chain->head = (chain->head + 1) & (chain->capacity - 1);
+	chain->count--;
+	if (release)
+		release(arg);
+}
+
+/* ---- Adding -----------------------------------------------------------------------------------
+ */
+
+int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t length,
+			  leat_release release, void *arg)
+{
+	struct segment *segment = chain_append(chain, SOURCE_MEMORY, -1, length, release, arg);
+
+	if (!segment)
+		return -ENOMEM;
+	segment->memory = data;
+	return 0;
+}
+
+int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
+			 leat_release release, void *arg)
+{
+	struct segment *segment = chain_append(chain, SOURCE_FILE, fd, length, release, arg);
+
+	if (!segment)
+		return -ENOMEM;
+	segment->offset = offset;
+	return 0;
+}
+
+int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
+			   leat_release release, void *arg)
+{
+	struct segment *segment = chain_append(chain, kind, fd, length, release, arg);
+
+	if (!segment)
+		return -ENOMEM;
+	segment->offset = SEGMENT_CURRENT;
+	segment->may_end_early = true;
+	return 0;
+}
+
+int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
+			leat_release release, void *arg)
+{
+	struct stat st;
+	struct segment *segment;
+	enum source_kind kind;
+	int r = sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	r = source_kind_of_stat(&st, &kind);
+	if (r < 0)
+		return r;
+	if (kind != SOURCE_FILE && kind != SOURCE_PSEUDO)
+		return -EINVAL;
+	if (offset > INT64_MAX || (length != LEAT_TO_END && length > INT64_MAX - offset))
+		return -EINVAL;
+	if (kind == SOURCE_FILE) {
+		uint64_t size = (uint64_t)st.st_size;
+
+		if (length == LEAT_TO_END)
+			length = size > offset ? size - offset : 0;
+		return chain_add_known_file(chain, fd, offset, length, release, arg);
+	}
+	segment = chain_append(chain, SOURCE_PSEUDO, fd, length, release, arg);
+	if (!segment)
+		return -ENOMEM;
+	segment->offset = offset;
+	segment->may_end_early = length == LEAT_TO_END;
+	return 0;
+}
+
+/* A file at its own position: a range of it, and the position follows. */
+static int add_file_at_position(struct leat_chain *chain, int fd, uint64_t size, uint64_t length,
+				leat_release release, void *arg)
+{
+	int64_t position = sys_lseek(fd, 0, SEEK_CUR);
+	uint64_t left;
+	int r;
+
+	if (position < 0)
+		return (int)position;
+	left = size > (uint64_t)position ? size - (uint64_t)position : 0;
+	r = chain_add_known_file(chain, fd, (uint64_t)position, min_u64(length, left), release,
+				 arg);
+	if (r < 0)
+		return r;
+	chain_segment(chain, chain->count - 1)->moves_position = true;
+	chain_segment(chain, chain->count - 1)->may_end_early = true;
+	return 0;
+}
+
+int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, leat_release release,
+			  void *arg)
+{
+	struct stat st;
+	enum source_kind kind;
+	int flags = sys_get_flags(fd);
+	int r;
+
+	if (flags < 0)
+		return flags;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	r = source_kind_of_stat(&st, &kind);
+	if (r < 0)
+		return r;
+	if (kind == SOURCE_FILE)
+		return add_file_at_position(chain, fd, (uint64_t)st.st_size, length, release, arg);
+	if (!(chain->sink.flags & LEAT_MAY_BLOCK) && !(flags & O_NONBLOCK) &&
+	    (kind == SOURCE_PIPE || kind == SOURCE_SOCKET || sys_is_terminal(fd)))
+		return -EINVAL;
+	return chain_add_known_stream(chain, fd, kind, length, release, arg);
+}
+
+/* ---- The public face ---------------------------------------------------------------------------
+ */
+
+static bool could_block(int fd, enum sink_kind kind)
+{
+	struct stat st;
+
+	if (kind == SINK_FILE || kind == SINK_APPEND)
+		return false;
+	if (kind != SINK_OTHER)
+		return true;
+	return sys_is_terminal(fd) || (sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
+}
+
+int leat_chain_new(struct leat_engine *engine, int sink, const struct leat_options *options,
+		   struct leat_chain **ret_chain)
+{
+	struct chain_sink known = {.fd = sink};
+	struct leat_chain *chain;
+	int r = sink_kind_of(sink, &known.kind);
+
+	if (r < 0)
+		return r;
+	if (options) {
+		known.flags = options->flags;
+		known.technique = options->technique;
+	}
+	if ((unsigned)known.technique >= LEAT_TECHNIQUE_COUNT)
+		return -EINVAL;
+	if (!(known.flags & LEAT_MAY_BLOCK) && could_block(sink, known.kind) &&
+	    !(sys_get_flags(sink) & O_NONBLOCK))
+		return -EINVAL;
+	chain = malloc(sizeof(*chain));
+	if (!chain)
+		return -ENOMEM;
+	chain_init(chain, engine, &known);
+	*ret_chain = chain;
+	return 0;
+}
+
+void leat_chain_free(struct leat_chain *chain)
+{
+	if (!chain)
+		return;
+	chain_fini(chain);
+	free(chain);
+}
+
+struct leat_wait leat_chain_wait(const struct leat_chain *chain)
+{
+	return chain->wait;
+}
+
+struct leat_load leat_chain_load(const struct leat_chain *chain)
+{
+	return chain->load;
+}
+
+uint64_t leat_chain_pending(const struct leat_chain *chain)
+{
+	uint64_t pending = 0;
+
+	for (unsigned i = 0; i < chain->count; i++) {
+		uint64_t left = segment_left(chain_segment(chain, i));
+
+		if (left == LEAT_TO_END)
+			return LEAT_TO_END;
+		pending += left;
+	}
+	return pending;
+}

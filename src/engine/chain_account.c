@@ -1,0 +1,216 @@
+/*
+ * The account of a chain: the ledger's columns, and the verdict with its evidence.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/chain_internal.h"
+
+static uint32_t *columns_of(struct leat_chain *chain, const struct segment *segment)
+{
+	return segment->kind == SOURCE_MEMORY ? &chain->memory_columns : &chain->payload_columns;
+}
+
+void chain_account(struct leat_chain *chain, struct segment *segment, enum column column,
+		   uint64_t bytes)
+{
+	ledger_account(&chain->ledger, column, bytes);
+	segment->sent += bytes;
+	chain->technique_bytes[segment->technique->id] += bytes;
+	chain->technique_reason[segment->technique->id] = segment->reason;
+	if (segment->refused != 0)
+		chain->ledger.bytes_fallen_back += bytes;
+	*columns_of(chain, segment) |= 1u << column;
+}
+
+void chain_account_again(struct leat_chain *chain, const struct segment *segment, enum column from,
+			 enum column to, uint64_t bytes)
+{
+	ledger_move(&chain->ledger, from, to, bytes);
+	*columns_of(chain, segment) |= 1u << to;
+}
+
+/* ---- By reference, or not? ----------------------------------------------------------------------
+ */
+
+#define SAY(chain, ...) snprintf((chain)->route_text, sizeof((chain)->route_text), __VA_ARGS__)
+
+/* What the self-probe saw on a socket pair: the worse of its two answers, since a chain may use
+ * both calls. */
+static enum column column_by_probe(struct leat_chain *chain)
+{
+	const struct caps *caps = engine_caps(chain->engine);
+
+	if (caps->sendfile_by_reference == CAPS_NO || caps->splice_by_reference == CAPS_NO) {
+		SAY(chain, "this kernel copies what sendfile or splice hand over");
+		return COLUMN_COPIED;
+	}
+	if (caps->sendfile_by_reference != CAPS_YES || caps->splice_by_reference != CAPS_YES) {
+		SAY(chain, "the self-probe could not be made");
+		return COLUMN_UNKNOWN;
+	}
+	SAY(chain, "the self-probe saw pages go by reference");
+	return COLUMN_BY_REFERENCE;
+}
+
+static enum column column_by_route(struct leat_chain *chain)
+{
+	struct leat_engine *engine = chain->engine;
+	enum column column = column_by_probe(chain);
+	struct route_features features = {.known = false};
+
+	if (column != COLUMN_BY_REFERENCE)
+		return column;
+	if (!engine->routes && route_cache_new(&engine->routes) < 0)
+		engine->routes = NULL;
+	if (!engine->routes || route_features_of(engine->routes, chain->sink.fd, &features) < 0 ||
+	    !features.known) {
+		SAY(chain, "the outgoing device is not known");
+		return COLUMN_UNKNOWN;
+	}
+	if (!features.scatter_gather) {
+		SAY(chain, "%s has no scatter-gather: every byte is copied", features.device);
+		return COLUMN_COPIED_LATER;
+	}
+	if (!features.checksum) {
+		SAY(chain, "%s has no transmit checksum: every byte is copied", features.device);
+		return COLUMN_COPIED_LATER;
+	}
+	SAY(chain, "self-probe by reference; %s has scatter-gather", features.device);
+	return COLUMN_BY_REFERENCE;
+}
+
+static enum column ask_reference_column(struct leat_chain *chain)
+{
+	switch (chain->sink.kind) {
+	case SINK_TCP:
+		return column_by_route(chain);
+	case SINK_UNIX:
+	case SINK_PIPE:
+		return column_by_probe(chain);
+	case SINK_FILE:
+	case SINK_APPEND:
+		/* generic_perform_write copies from the page it is handed. */
+		SAY(chain, "the kernel copies into the file's page cache");
+		return COLUMN_COPIED;
+	case SINK_OTHER:
+	case SINK_KIND_COUNT:
+		break;
+	}
+	SAY(chain, "nothing is known of such a sink");
+	return COLUMN_UNKNOWN;
+}
+
+enum column chain_reference_column(struct leat_chain *chain)
+{
+	/* Of a pseudo-file or device the kernel copies the bytes into fresh pages
+	 * (copy_splice_read), and hands over those. */
+	if (chain->count > 0) {
+		enum source_kind source = chain_segment(chain, 0)->kind;
+
+		if (source == SOURCE_PSEUDO || source == SOURCE_OTHER)
+			return COLUMN_COPIED;
+	}
+	if (chain->reference_column < 0)
+		chain->reference_column = (int)ask_reference_column(chain);
+	return (enum column)chain->reference_column;
+}
+
+/* ---- The report ---------------------------------------------------------------------------------
+ */
+
+static uint64_t column_bytes(const struct leat_ledger *ledger, enum column column)
+{
+	const uint64_t bytes[COLUMN_COUNT] = {
+	    [COLUMN_BY_REFERENCE] = ledger->bytes_by_reference,
+	    [COLUMN_COPIED] = ledger->bytes_copied,
+	    [COLUMN_COPIED_LATER] = ledger->bytes_copied_later,
+	    [COLUMN_TRANSFORMED] = ledger->bytes_transformed,
+	    [COLUMN_UNKNOWN] = ledger->bytes_unknown,
+	};
+
+	return bytes[column];
+}
+
+/* The worst column that counts, or COLUMN_COUNT when nothing was moved. */
+static enum column worst_column(const struct leat_chain *chain)
+{
+	static const enum column from_worst[] = {COLUMN_COPIED_LATER, COLUMN_COPIED,
+						 COLUMN_TRANSFORMED, COLUMN_UNKNOWN,
+						 COLUMN_BY_REFERENCE};
+	uint32_t used = chain->payload_columns ? chain->payload_columns : chain->memory_columns;
+
+	for (size_t i = 0; i < ARRAY_SIZE(from_worst); i++)
+		if (used & 1u << from_worst[i] && column_bytes(&chain->ledger, from_worst[i]) > 0)
+			return from_worst[i];
+	return COLUMN_COUNT;
+}
+
+static enum leat_verdict verdict_of(enum column column)
+{
+	switch (column) {
+	case COLUMN_BY_REFERENCE:
+		return LEAT_BY_REFERENCE;
+	case COLUMN_COPIED:
+	case COLUMN_COPIED_LATER:
+		return LEAT_COPIED;
+	case COLUMN_TRANSFORMED:
+		return LEAT_TRANSFORMED;
+	case COLUMN_UNKNOWN:
+	case COLUMN_COUNT:
+		break;
+	}
+	return LEAT_UNKNOWN;
+}
+
+static enum leat_technique main_technique(const struct leat_chain *chain)
+{
+	unsigned best = LEAT_AUTO;
+
+	for (unsigned i = LEAT_AUTO + 1; i < LEAT_TECHNIQUE_COUNT; i++)
+		if (chain->technique_bytes[i] > (best ? chain->technique_bytes[best] : 0))
+			best = i;
+	return (enum leat_technique)best;
+}
+
+static const char *evidence_of(const struct leat_chain *chain, enum column column,
+			       enum leat_technique technique)
+{
+	if (column == COLUMN_COUNT)
+		return "nothing was moved";
+	if (column == COLUMN_COPIED && technique == LEAT_COPY)
+		return "read and written by the CPU";
+	if (column == COLUMN_COPIED && technique == LEAT_MMAP)
+		return "written from a mapping by the CPU";
+	if (technique == LEAT_ZEROCOPY)
+		return column == COLUMN_COPIED_LATER || column == COLUMN_COPIED
+			   ? "the kernel's completions say that it was copied"
+			   : "the kernel's completions do not say that it was copied";
+	if (technique == LEAT_RANGE_COPY)
+		return column == COLUMN_BY_REFERENCE ? "the files share blocks"
+						     : "copied inside the kernel";
+	if (chain->route_text[0] != '\0')
+		return chain->route_text;
+	return "the source's bytes are copied into fresh pages";
+}
+
+void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report)
+{
+	enum column column = worst_column(chain);
+	enum leat_technique technique = main_technique(chain);
+	struct leat_report report = {
+	    .size = ret_report->size,
+	    .ledger = chain->ledger,
+	    .technique = technique,
+	    .reason = chain->technique_reason[technique],
+	    .verdict = verdict_of(column),
+	};
+
+	if (!report.reason)
+		report.reason = "nothing was moved";
+	snprintf(report.evidence, sizeof(report.evidence), "%s: %s", leat_technique_name(technique),
+		 evidence_of(chain, column, technique));
+	memcpy(report.fallback, chain->fallback_text, sizeof(report.fallback));
+	memcpy(report.error, chain->error_text, sizeof(report.error));
+	memcpy(ret_report, &report, min_size(report.size, sizeof(report)));
+}

@@ -1,0 +1,81 @@
+/*
+ * What the files of the chain share, and nobody else needs.
+ *
+ *   chain.c           the ring of segments: init, add, reset, fini, and the public functions
+ *   chain_step.c      the step loop: policy, technique, fallback, waits, the end of a segment
+ *   chain_gather.c    memory and short file ranges, together in one send
+ *   chain_resident.c  whether a file range is in memory, so that nothing waits for the disk
+ *   chain_account.c   ledger, verdict, evidence, report
+ *   chain_resource.c  pipe, bounce buffer, mapping
+ *   kinds.c           what a descriptor is
+ */
+#ifndef ENGINE_CHAIN_INTERNAL_H
+#define ENGINE_CHAIN_INTERNAL_H
+
+#include "engine/chain.h"
+#include "engine/engine.h"
+#include "engine/technique.h"
+#include "sys/sys.h"
+
+/* The i-th segment from the head. */
+static inline struct segment *chain_segment(const struct leat_chain *chain, unsigned i)
+{
+	return &chain->segments[(chain->head + i) & (chain->capacity - 1)];
+}
+
+/* Bytes that the sink has yet to get of it. */
+static inline uint64_t segment_left(const struct segment *segment)
+{
+	return segment->length == LEAT_TO_END ? LEAT_TO_END : segment->length - segment->sent;
+}
+
+/* Bytes that are taken but not with the sink. */
+static inline uint64_t chain_held(const struct leat_chain *chain)
+{
+	return chain->piped + (chain->bounce.end - chain->bounce.start);
+}
+
+static inline bool sink_is_socket(const struct leat_chain *chain)
+{
+	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX;
+}
+
+/* chain.c: a new last segment, all zero but for what is given. NULL: no memory. */
+struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, int fd,
+			     uint64_t length, leat_release release, void *arg);
+/* The head is over: the position of its descriptor, its mapping, its release. */
+void chain_drop_head(struct leat_chain *chain);
+
+/* chain_step.c: sets segment->technique. 0 or -EOPNOTSUPP, with error_text. */
+int chain_choose(struct leat_chain *chain, struct segment *segment);
+/* Notes the error (and its text, when there is none yet) and returns it. */
+int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* chain_gather.c: whether the segment may leave together with its neighbours, and the sending of
+ * them, as technique->move(). `budget`: what this step may still move. 0, LEAT_WANT_LOAD or -errno.
+ */
+bool gather_fits(const struct leat_chain *chain, const struct segment *segment);
+int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct moved *ret);
+
+/* chain_resident.c: whether `max` more bytes of the segment are in memory (or may be waited for, or
+ * never will be). If not, chain->load says what to load. */
+bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max);
+/* Notes what to load. False when it was loaded in vain too often: go ahead. */
+bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t start,
+		     uint64_t end);
+
+/* chain_resource.c */
+void chain_give_pipe(struct leat_chain *chain);
+void chain_give_bounce(struct leat_chain *chain);
+void chain_unmap(struct leat_chain *chain);
+
+/* kinds.c */
+int source_kind_of_stat(const struct stat *st, enum source_kind *ret);
+
+/* sink.c: one write or send of `len` bytes, or of several pieces. */
+ssize_t sink_write(struct leat_chain *chain, const void *data, size_t len, bool more);
+ssize_t sink_writev(struct leat_chain *chain, const struct iovec *iov, int count, bool more);
+/* A call that may raise SIGPIPE follows. */
+void sink_guard(struct leat_chain *chain);
+
+#endif

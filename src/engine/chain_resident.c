@@ -1,0 +1,106 @@
+/*
+ * Whether a file range is in memory.
+ *
+ * sendfile(2) and splice(2) wait for the disk on a cold page, whatever the O_NONBLOCK of either
+ * side (do_sendfile ignores it), and an event loop stands still with them. So before a chunk is
+ * handed over the page cache is asked: cachestat(2) counts its pages (6.5), else preadv2 with
+ * RWF_NOWAIT reads the first and the last byte (4.14; a file system without it is believed to be
+ * fast). A cold range is announced to the kernel (WILLNEED returns at once) and to the caller
+ * (LEAT_WANT_LOAD), who has it read by another thread.
+ *
+ * One question serves WINDOW_BYTES, for as long as FRESH_NS: what was in memory a moment ago still
+ * is, and a slow client's many small steps must not ask each time.
+ */
+#include <errno.h>
+
+#include "engine/chain_internal.h"
+
+#define WINDOW_BYTES (4u * 1024u * 1024u)
+#define FRESH_NS     100000000u
+/* After so many loads that changed nothing, the step goes ahead and may wait: the page cache does
+ * not keep this range (a hole, O_DIRECT, DAX) or throws it out at once. */
+#define LOADS_IN_VAIN_MAX 2u
+#define PAGE_BYTES        4096u
+
+/* 1, 0, or -errno when cachestat can't say. */
+static int cached_by_count(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
+{
+	uint64_t first = start / PAGE_BYTES, last = (end - 1) / PAGE_BYTES;
+	int64_t cached;
+
+	if (chain->engine->no_cachestat)
+		return -ENOSYS;
+	cached = sys_cached_pages(fd, start, end - start);
+	chain_syscall(chain);
+	if (cached == -ENOSYS)
+		chain->engine->no_cachestat = true;
+	if (cached < 0)
+		return (int)cached;
+	return (uint64_t)cached >= last - first + 1;
+}
+
+static bool byte_is_cached(struct leat_chain *chain, int fd, uint64_t offset)
+{
+	char byte;
+
+	chain_syscall(chain);
+	return sys_pread_nowait(fd, &byte, 1, offset) != -EAGAIN;
+}
+
+static bool is_cached(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
+{
+	int r = cached_by_count(chain, fd, start, end);
+
+	if (r >= 0)
+		return r == 1;
+	return byte_is_cached(chain, fd, start) && byte_is_cached(chain, fd, end - 1);
+}
+
+static void announce(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
+{
+	chain_syscall(chain);
+	(void)sys_fadvise(fd, start, end - start, POSIX_FADV_WILLNEED);
+}
+
+bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t start,
+		     uint64_t end)
+{
+	uint64_t range_end = segment->offset + segment->length;
+
+	if (chain->load.fd == segment->fd && chain->load.offset == start)
+		chain->load_tries++;
+	else
+		chain->load_tries = 1;
+	if (chain->load_tries > LOADS_IN_VAIN_MAX)
+		return false;
+	end = min_u64(max_u64(end, start + WINDOW_BYTES), range_end);
+	chain->load = (struct leat_load){segment->fd, start, end - start};
+	chain->ledger.loads++;
+	announce(chain, segment->fd, start, end);
+	return true;
+}
+
+bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max)
+{
+	uint64_t start = segment->offset + segment->taken;
+	uint64_t range_end = segment->offset + segment->length;
+	uint64_t end = min_u64(start + max, range_end);
+	uint64_t window = min_u64(start + WINDOW_BYTES, range_end);
+	uint64_t now;
+
+	if (segment->kind != SOURCE_FILE || (chain->sink.flags & LEAT_MAY_LOAD) || end <= start)
+		return true;
+	now = sys_now_coarse_ns();
+	if (end <= segment->hot_until && now - segment->hot_since_ns < FRESH_NS)
+		return true;
+	if (is_cached(chain, segment->fd, start, window)) {
+		end = window;
+	} else if (end < window && is_cached(chain, segment->fd, start, end)) {
+		announce(chain, segment->fd, end, window);
+	} else if (chain_want_load(chain, segment, start, end)) {
+		return false;
+	}
+	segment->hot_until = end;
+	segment->hot_since_ns = now;
+	return true;
+}

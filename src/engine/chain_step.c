@@ -1,0 +1,258 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/chain_internal.h"
+
+#define BUDGET_DEFAULT (1024u * 1024u)
+
+int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	chain->error = error;
+	if (chain->error_text[0] == '\0') {
+		va_start(args, fmt);
+		vsnprintf(chain->error_text, sizeof(chain->error_text), fmt, args);
+		va_end(args);
+	}
+	return error;
+}
+
+static const char *error_name(int error)
+{
+	const char *name = strerrorname_np(-error);
+
+	return name ? name : "unknown error";
+}
+
+void chain_would_block(struct leat_chain *chain, int fd, short poll_events)
+{
+	chain->ledger.would_block++;
+	chain->wait = (struct leat_wait){fd, poll_events};
+}
+
+/* ---- Which technique ---------------------------------------------------------------------------
+ */
+
+int chain_choose(struct leat_chain *chain, struct segment *segment)
+{
+	struct policy_input input = {
+	    .source = segment->kind,
+	    .sink = chain->sink.kind,
+	    .length = segment->length,
+	    .asked = chain->sink.technique,
+	    .refused = segment->refused,
+	    .mirrored = chain->mirror_count > 0,
+	    .limits = &chain->engine->limits,
+	};
+
+	for (;;) {
+		struct policy_choice choice = policy_choose(&input);
+		const char *name = leat_technique_name(choice.technique);
+
+		if (choice.error < 0)
+			return chain_fail(chain, choice.error, "%s: %s", name, choice.reason);
+		segment->technique = technique_find(choice.technique);
+		if (segment->technique) {
+			segment->reason = choice.reason;
+			chain->techniques_used |= 1u << choice.technique;
+			return 0;
+		}
+		if (input.asked != LEAT_AUTO)
+			return chain_fail(chain, -EOPNOTSUPP, "%s: not built into this library",
+					  name);
+		input.refused |= 1u << choice.technique;
+	}
+}
+
+/* Nothing of the segment is with the sink, and what was taken is where copying finds it. */
+static bool may_fall_back(const struct leat_chain *chain, const struct segment *segment)
+{
+	return segment->sent == 0 && chain->piped == 0 && segment->taken == chain_held(chain);
+}
+
+/* The technique said -errno: another one, or the end of the chain. 0 or -errno. */
+static int fall_back(struct leat_chain *chain, struct segment *segment, int error)
+{
+	enum leat_technique id = segment->technique->id;
+	const char *name = leat_technique_name(id);
+	int r;
+
+	if (!policy_is_refusal(id, error) || !may_fall_back(chain, segment))
+		return chain_fail(chain, error, "%s failed with %s after %llu bytes of the segment",
+				  name, error_name(error), (unsigned long long)segment->sent);
+	if (chain->sink.technique != LEAT_AUTO) {
+		snprintf(chain->fallback_text, sizeof(chain->fallback_text), "%s refused (%s)",
+			 name, error_name(error));
+		return chain_fail(chain, -EOPNOTSUPP,
+				  "%s was asked for, and refused for these descriptors (%s)", name,
+				  error_name(error));
+	}
+	chain->ledger.fallbacks++;
+	segment->refused |= 1u << id;
+	segment->technique = NULL;
+	r = chain_choose(chain, segment);
+	if (r < 0)
+		return r;
+	snprintf(chain->fallback_text, sizeof(chain->fallback_text),
+		 "%s refused (%s): went on by %s", name, error_name(error),
+		 leat_technique_name(segment->technique->id));
+	return 0;
+}
+
+/* ---- One move ----------------------------------------------------------------------------------
+ */
+
+/* The bytes behind the head are in memory already: the last packet of the head may wait for them.
+ */
+static bool next_is_in_hand(const struct leat_chain *chain)
+{
+	const struct segment *next;
+
+	if (chain->count < 2)
+		return false;
+	next = chain_segment(chain, 1);
+	return next->kind == SOURCE_MEMORY && next->length > 0;
+}
+
+static int move_by_technique(struct leat_chain *chain, struct segment *segment, size_t max,
+			     size_t budget, struct moved *ret)
+{
+	bool more = max < budget && max == segment_left(segment) && next_is_in_hand(chain);
+
+	if (max > 0 && !chain_is_resident(chain, segment, max))
+		return LEAT_WANT_LOAD;
+	if (segment->technique->id != LEAT_COPY || chain->mirror_count > 0)
+		sink_guard(chain);
+	return segment->technique->move(chain, segment, max, more, ret);
+}
+
+/* 0, LEAT_WANT_LOAD, or -errno. `budget`: what this step may still move. */
+static int move_head(struct leat_chain *chain, struct segment *segment, size_t max, size_t budget,
+		     struct moved *ret)
+{
+	uint64_t bytes_before = chain->ledger.bytes;
+	uint64_t taken_before = segment->taken;
+	int r = segment->technique ? 0 : chain_choose(chain, segment);
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		if (chain_held(chain) == 0 && gather_fits(chain, segment))
+			r = chain_gather(chain, max, budget, ret);
+		else
+			r = move_by_technique(chain, segment, max, budget, ret);
+		if (r >= 0)
+			break;
+		if (chain->error == 0)
+			r = fall_back(chain, segment, r);
+		if (r < 0)
+			return r;
+	}
+	if (r == LEAT_WANT_LOAD)
+		return r;
+	CHECK(chain->ledger.bytes - bytes_before == ret->bytes);
+	CHECK(ret->stop != STOP_NONE || max == 0 || ret->bytes > 0 ||
+	      segment->taken != taken_before);
+	return 0;
+}
+
+static bool mirrors_behind(const struct leat_chain *chain)
+{
+	for (unsigned i = 0; i < chain->mirror_count; i++)
+		if (chain->mirrors[i].piped > 0)
+			return true;
+	return false;
+}
+
+static int source_ended(struct leat_chain *chain, struct segment *segment)
+{
+	uint64_t start = segment->offset == SEGMENT_CURRENT ? 0 : segment->offset;
+
+	CHECK(chain_held(chain) == 0);
+	if (segment->length == LEAT_TO_END || segment->may_end_early) {
+		segment->length = segment->sent;
+		return LEAT_MORE;
+	}
+	return chain_fail(chain, -ENODATA, "%s ended at %llu, expected %llu",
+			  segment->kind == SOURCE_FILE ? "file" : "source",
+			  (unsigned long long)(start + segment->taken),
+			  (unsigned long long)(start + segment->length));
+}
+
+/* LEAT_MORE: go on. */
+static int after_move(struct leat_chain *chain, struct segment *segment, const struct moved *moved)
+{
+	CHECK(segment->taken - segment->sent == chain_held(chain));
+	chain->unsettled = moved->stop == STOP_COMPLETION || mirrors_behind(chain);
+	switch (moved->stop) {
+	case STOP_SOURCE_EMPTY:
+		return LEAT_WANT_READ;
+	case STOP_SINK_FULL:
+		return LEAT_WANT_WRITE;
+	case STOP_COMPLETION:
+		return LEAT_WANT_COMPLETION;
+	case STOP_SOURCE_END:
+		return source_ended(chain, segment);
+	case STOP_NONE:
+		break;
+	}
+	return LEAT_MORE;
+}
+
+/* ---- The step ----------------------------------------------------------------------------------
+ */
+
+static int run(struct leat_chain *chain, size_t budget)
+{
+	size_t moved_sum = 0;
+
+	while (chain->count > 0) {
+		struct segment *segment = chain_segment(chain, 0);
+		uint64_t left = segment_left(segment);
+		struct moved moved = {0, STOP_NONE};
+		size_t max;
+		int r;
+
+		if (left == 0 && !chain->unsettled) {
+			chain_drop_head(chain);
+			continue;
+		}
+		if (moved_sum >= budget)
+			return LEAT_MORE;
+		max = (size_t)min_u64(left, min_size(budget, CHUNK_MAX));
+		r = move_head(chain, segment, max, budget - moved_sum, &moved);
+		if (r != 0)
+			return r;
+		moved_sum += moved.bytes;
+		r = after_move(chain, segment, &moved);
+		if (r != LEAT_MORE)
+			return r;
+	}
+	return LEAT_DONE;
+}
+
+int leat_chain_step(struct leat_chain *chain, size_t budget)
+{
+	int r;
+
+	if (unlikely(chain->error < 0))
+		return chain->error;
+	r = run(chain, budget == 0 ? BUDGET_DEFAULT : budget);
+	if (chain->piped == 0)
+		chain_give_pipe(chain);
+	if (chain->bounce.data && chain->bounce.start == chain->bounce.end &&
+	    !mirrors_behind(chain))
+		chain_give_bounce(chain);
+	chain->ledger.syscalls += sigpipe_let_go(&chain->engine->sigpipe, r == -EPIPE);
+	CHECK(ledger_sums(&chain->ledger));
+	ledger_publish(&chain->engine->totals, &chain->ledger, &chain->published);
+	chain->published = chain->ledger;
+	if (r >= 0)
+		chain->step = (enum leat_step)r;
+	else
+		chain_fail(chain, r, "%s", error_name(r));
+	return r;
+}

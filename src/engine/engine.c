@@ -1,0 +1,93 @@
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain.h"
+
+void engine_init(struct leat_engine *engine)
+{
+	memset(engine, 0, sizeof(*engine));
+	engine->limits = policy_default_limits;
+}
+
+void engine_fini(struct leat_engine *engine)
+{
+	if (engine->pipes)
+		pipe_pool_free(engine->pipes);
+	if (engine->routes)
+		route_cache_free(engine->routes);
+	free(engine->scratch);
+	while (engine->bounce_count > 0)
+		free(engine->bounces[--engine->bounce_count]);
+}
+
+int leat_engine_new(struct leat_engine **ret_engine)
+{
+	struct leat_engine *engine = malloc(sizeof(*engine));
+
+	if (!engine)
+		return -ENOMEM;
+	engine_init(engine);
+	*ret_engine = engine;
+	return 0;
+}
+
+void leat_engine_free(struct leat_engine *engine)
+{
+	if (!engine)
+		return;
+	engine_fini(engine);
+	free(engine);
+}
+
+void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *ret_ledger)
+{
+	ledger_snapshot(&engine->totals, ret_ledger);
+}
+
+const struct caps *engine_caps(struct leat_engine *engine)
+{
+	if (!engine->caps)
+		engine->caps = caps_get();
+	return engine->caps;
+}
+
+char *engine_scratch(struct leat_engine *engine)
+{
+	if (!engine->scratch)
+		engine->scratch = malloc(BOUNCE_BYTES);
+	return engine->scratch;
+}
+
+int engine_take_pipe(struct leat_engine *engine, struct pipe_pair *ret)
+{
+	if (!engine->pipes) {
+		int r = pipe_pool_new(ENGINE_PIPE_BYTES, ENGINE_PIPES_SPARE, &engine->pipes);
+
+		if (r < 0)
+			return r;
+	}
+	return pipe_pool_take(engine->pipes, ret);
+}
+
+void engine_give_pipe(struct leat_engine *engine, struct pipe_pair *pipe, bool empty)
+{
+	pipe_pool_give(engine->pipes, pipe, empty);
+}
+
+char *engine_take_bounce(struct leat_engine *engine)
+{
+	if (engine->bounce_count > 0)
+		return engine->bounces[--engine->bounce_count];
+	return malloc(BOUNCE_BYTES);
+}
+
+void engine_give_bounce(struct leat_engine *engine, char *bounce)
+{
+	if (engine->bounce_count < ENGINE_BOUNCES_SPARE)
+		engine->bounces[engine->bounce_count++] = bounce;
+	else
+		free(bounce);
+}

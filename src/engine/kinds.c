@@ -1,0 +1,69 @@
+/*
+ * What a descriptor is, as a sink and as a source: asked once, when it is handed to a chain.
+ */
+#include <errno.h>
+
+#include "engine/chain_internal.h"
+
+static int kind_of_socket(int fd, enum sink_kind *ret)
+{
+	int domain = sys_getsockopt_int(fd, SOL_SOCKET, SO_DOMAIN);
+	int type = sys_getsockopt_int(fd, SOL_SOCKET, SO_TYPE);
+
+	if (domain < 0)
+		return domain;
+	if (type < 0)
+		return type;
+	if (type == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6))
+		*ret = SINK_TCP;
+	else if (type == SOCK_STREAM && domain == AF_UNIX)
+		*ret = SINK_UNIX;
+	else
+		*ret = SINK_OTHER;
+	return 0;
+}
+
+int sink_kind_of(int fd, enum sink_kind *ret)
+{
+	struct stat st;
+	int flags = sys_get_flags(fd);
+	int r;
+
+	if (flags < 0)
+		return flags;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	if (S_ISSOCK(st.st_mode))
+		return kind_of_socket(fd, ret);
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (S_ISREG(st.st_mode))
+		*ret = flags & O_APPEND ? SINK_APPEND : SINK_FILE;
+	else
+		*ret = S_ISFIFO(st.st_mode) ? SINK_PIPE : SINK_OTHER;
+	return 0;
+}
+
+int source_kind_of_stat(const struct stat *st, enum source_kind *ret)
+{
+	if (S_ISDIR(st->st_mode))
+		return -EISDIR;
+	if (S_ISREG(st->st_mode))
+		*ret = st->st_size > 0 ? SOURCE_FILE : SOURCE_PSEUDO;
+	else if (S_ISFIFO(st->st_mode))
+		*ret = SOURCE_PIPE;
+	else
+		*ret = S_ISSOCK(st->st_mode) ? SOURCE_SOCKET : SOURCE_OTHER;
+	return 0;
+}
+
+int source_kind_of(int fd, enum source_kind *ret)
+{
+	struct stat st;
+	int r = sys_fstat(fd, &st);
+
+	return r < 0 ? r : source_kind_of_stat(&st, ret);
+}

@@ -1,0 +1,196 @@
+/*
+ * leat_transfer(): one call from a descriptor to a descriptor. A chain with one segment on an
+ * engine of its own, and a poll(2) wherever the chain wants to wait.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/chain_internal.h"
+
+struct transfer {
+	struct leat_engine engine;
+	struct leat_chain chain;
+	const struct leat_options *options;
+	uint64_t moved; /* last told to progress() */
+};
+
+/* A regular file with a size: a range of it. */
+static int add_file(struct transfer *transfer, int in, int64_t offset, uint64_t size,
+		    uint64_t length)
+{
+	int64_t position = offset == LEAT_CURRENT ? sys_lseek(in, 0, SEEK_CUR) : offset;
+	struct segment *segment;
+
+	if (position < 0)
+		return (int)position;
+	segment = chain_append(&transfer->chain, SOURCE_FILE, in, length, NULL, NULL);
+	if (!segment)
+		return -ENOMEM;
+	segment->offset = (uint64_t)position;
+	segment->moves_position = offset == LEAT_CURRENT;
+	if (length == LEAT_TO_END) {
+		/* sysfs files say 4096 and have less: "to the end" ends where the file does. */
+		segment->may_end_early = true;
+		segment->length = size > segment->offset ? size - segment->offset : 0;
+	}
+	return 0;
+}
+
+static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_t length)
+{
+	enum source_kind kind;
+	struct segment *segment;
+	struct stat st;
+	int flags = sys_get_flags(in);
+	int r;
+
+	if (flags < 0)
+		return flags;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	if (offset < LEAT_CURRENT ||
+	    (offset > 0 && length != LEAT_TO_END && length > INT64_MAX - (uint64_t)offset))
+		return -EINVAL;
+	r = sys_fstat(in, &st);
+	if (r == 0)
+		r = source_kind_of_stat(&st, &kind);
+	if (r < 0)
+		return r;
+	if (kind == SOURCE_FILE)
+		return add_file(transfer, in, offset, (uint64_t)st.st_size, length);
+	if (offset != LEAT_CURRENT && (kind == SOURCE_PIPE || kind == SOURCE_SOCKET))
+		return -ESPIPE;
+	segment = chain_append(&transfer->chain, kind, in, length, NULL, NULL);
+	if (!segment)
+		return -ENOMEM;
+	segment->offset = offset == LEAT_CURRENT ? SEGMENT_CURRENT : (uint64_t)offset;
+	return 0;
+}
+
+static int add_mirrors(struct transfer *transfer)
+{
+	const struct leat_options *options = transfer->options;
+	struct leat_chain *chain = &transfer->chain;
+
+	if (options->mirror_count == 0)
+		return 0;
+	chain->mirrors = calloc(options->mirror_count, sizeof(*chain->mirrors));
+	if (!chain->mirrors)
+		return -ENOMEM;
+	for (size_t i = 0; i < options->mirror_count; i++) {
+		struct mirror *mirror = &chain->mirrors[i];
+		int r = sink_kind_of(options->mirrors[i], &mirror->kind);
+
+		if (r < 0)
+			return r;
+		mirror->fd = options->mirrors[i];
+		mirror->pipe = PIPE_NONE;
+		mirror->copies = mirror->kind == SINK_APPEND;
+		chain->mirror_count++;
+	}
+	return 0;
+}
+
+/* Waits for what the chain wants. While it waits for the source, a sink that breaks wakes it too:
+ * nothing more could be delivered. */
+static int wait_for(struct leat_chain *chain, int step)
+{
+	struct leat_wait wait = leat_chain_wait(chain);
+	struct pollfd fds[2] = {{.fd = wait.fd, .events = wait.events},
+				{.fd = chain->sink.fd, .events = 0}};
+	int r;
+
+	chain_syscall(chain);
+	r = sys_poll(fds, step == LEAT_WANT_READ ? 2 : 1, -1);
+	if (r < 0)
+		return r;
+	if (step == LEAT_WANT_READ && (fds[1].revents & POLLERR))
+		return chain_fail(chain, -EPIPE,
+				  "the sink was closed while waiting for the source");
+	return 0;
+}
+
+static int tell_progress(struct transfer *transfer)
+{
+	const struct leat_options *options = transfer->options;
+	uint64_t moved = transfer->chain.ledger.bytes;
+
+	if (!options->progress || moved == transfer->moved)
+		return 0;
+	transfer->moved = moved;
+	if (options->progress(options->progress_arg, moved) != 0)
+		return chain_fail(&transfer->chain, -ECANCELED,
+				  "stopped by the progress function after %llu bytes",
+				  (unsigned long long)moved);
+	return 0;
+}
+
+static int run(struct transfer *transfer)
+{
+	for (;;) {
+		int step = leat_chain_step(&transfer->chain, CHUNK_MAX);
+		int r;
+
+		if (step < 0)
+			return step;
+		r = tell_progress(transfer);
+		if (r < 0)
+			return r;
+		if (step == LEAT_DONE)
+			return 0;
+		if (step != LEAT_MORE) {
+			r = wait_for(&transfer->chain, step);
+			if (r < 0)
+				return r;
+		}
+	}
+}
+
+static void fill_report(const struct transfer *transfer, struct leat_report *report,
+			uint64_t wall_ns, uint64_t cpu_ns)
+{
+	struct leat_report full = LEAT_REPORT_INIT;
+	size_t size = report->size;
+
+	leat_chain_report(&transfer->chain, &full);
+	full.size = size;
+	full.wall_ns = wall_ns;
+	full.cpu_ns = cpu_ns;
+	memcpy(report, &full, min_size(size, sizeof(full)));
+}
+
+int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
+		      const struct leat_options *options, struct leat_report *report)
+{
+	static const struct leat_options defaults = LEAT_OPTIONS_INIT;
+	uint64_t wall_ns = sys_now_ns(), cpu_ns = sys_thread_cpu_ns();
+	struct transfer transfer = {.options = options ? options : &defaults};
+	struct chain_sink sink = {.fd = out,
+				  .flags = LEAT_MAY_BLOCK | LEAT_MAY_LOAD,
+				  .technique = transfer.options->technique};
+	int r = sink_kind_of(out, &sink.kind);
+	int64_t moved;
+
+	if ((unsigned)sink.technique >= LEAT_TECHNIQUE_COUNT)
+		r = -EINVAL;
+	engine_init(&transfer.engine);
+	chain_init(&transfer.chain, &transfer.engine, &sink);
+	if (r == 0)
+		r = add_mirrors(&transfer);
+	if (r == 0)
+		r = add_source(&transfer, in, offset, length);
+	if (r == 0)
+		r = run(&transfer);
+	else
+		chain_fail(&transfer.chain, r, "these descriptors can't be used: %s",
+			   strerrordesc_np(-r));
+	moved = (int64_t)transfer.chain.ledger.bytes;
+	if (report)
+		fill_report(&transfer, report, sys_now_ns() - wall_ns,
+			    sys_thread_cpu_ns() - cpu_ns);
+	chain_fini(&transfer.chain);
+	free(transfer.chain.mirrors);
+	engine_fini(&transfer.engine);
+	return r < 0 ? r : moved;
+}
