@@ -1,0 +1,168 @@
+/*
+ * A load generator that costs as little as a receiver can: N connections, GET in a loop, the body
+ * dropped by recv(2) with MSG_TRUNC. wrk copies every byte it gets, so for large files it would
+ * measure itself.
+ *
+ *     drain PORT PATH CONNECTIONS MILLISECONDS
+ *
+ * Prints {"bytes":..., "responses":..., "wall_ns":...}: body bytes that arrived while the clock ran
+ * (parts of bodies count), responses that arrived whole. Whatever isn't a 200 with a Content-Length
+ * ends it with a message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support.h"
+
+#define CONNECTIONS_MAX 1024
+#define PIECE           (4u << 20)
+
+struct conn {
+	int fd;
+	uint64_t left;     /* of the body under way */
+	char head[4096];   /* of the response under way, as far as it came */
+	size_t head_bytes; /* 0 while a body is under way */
+};
+
+static char request[4096];
+static size_t request_bytes;
+static uint64_t bytes, responses;
+
+static void ask(struct conn *conn)
+{
+	if (send(conn->fd, request, request_bytes, MSG_NOSIGNAL) != (ssize_t)request_bytes)
+		die("send");
+}
+
+static uint64_t parse_head(const char *head)
+{
+	const char *length;
+
+	if (strncmp(head, "HTTP/1.1 200 ", 13) != 0) {
+		fprintf(stderr, "not a 200: %.40s\n", head);
+		exit(1);
+	}
+	length = strcasestr(head, "\r\ncontent-length:");
+	if (!length)
+		die_text("no Content-Length");
+	return strtoull(length + strlen("\r\ncontent-length:"), NULL, 10);
+}
+
+static void end_body(struct conn *conn)
+{
+	responses++;
+	ask(conn);
+}
+
+/* Peeks until the header is whole, then takes exactly the header: the body stays for MSG_TRUNC. */
+static bool take_head(struct conn *conn)
+{
+	char *end;
+	ssize_t n = recv(conn->fd, conn->head, sizeof(conn->head) - 1, MSG_PEEK);
+
+	if (n == 0)
+		die_text("the server closed the connection");
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n < 0)
+		die("recv");
+	conn->head[n] = '\0';
+	end = strstr(conn->head, "\r\n\r\n");
+	if (!end)
+		die_text("the header came in pieces");
+	end[2] = '\0';
+	conn->left = parse_head(conn->head);
+	if (recv(conn->fd, NULL, (size_t)(end + 4 - conn->head), MSG_TRUNC) < 0)
+		die("recv");
+	if (conn->left == 0)
+		end_body(conn);
+	return true;
+}
+
+static bool take_body(struct conn *conn)
+{
+	ssize_t n = recv(conn->fd, NULL, conn->left < PIECE ? conn->left : PIECE, MSG_TRUNC);
+
+	if (n == 0)
+		die_text("the server closed the connection within a body");
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n < 0)
+		die("recv");
+	bytes += (uint64_t)n;
+	conn->left -= (uint64_t)n;
+	if (conn->left == 0)
+		end_body(conn);
+	return true;
+}
+
+static void run(int epoll, uint64_t duration_ns)
+{
+	struct epoll_event events[64];
+	uint64_t start = wall_ns();
+
+	while (wall_ns() - start < duration_ns) {
+		int count = epoll_wait(epoll, events, 64, 100);
+
+		/* One piece each: level-triggered, so whoever has more comes again. */
+		for (int i = 0; i < count; i++) {
+			struct conn *conn = events[i].data.ptr;
+
+			(void)(conn->left ? take_body(conn) : take_head(conn));
+		}
+	}
+	printf("{\"bytes\": %llu, \"responses\": %llu, \"wall_ns\": %llu}\n",
+	       (unsigned long long)bytes, (unsigned long long)responses,
+	       (unsigned long long)(wall_ns() - start));
+}
+
+static struct conn *connect_all(int epoll, uint16_t port, size_t count)
+{
+	struct conn *conns = calloc(count, sizeof(*conns));
+
+	if (!conns)
+		die("calloc");
+	for (size_t i = 0; i < count; i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &conns[i]};
+
+		conns[i].fd = connect_loopback(port);
+		set_nonblocking(conns[i].fd);
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, conns[i].fd, &event) < 0)
+			die("epoll_ctl");
+		ask(&conns[i]);
+	}
+	return conns;
+}
+
+int main(int argc, char **argv)
+{
+	struct conn *conns;
+	size_t count;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (argc != 5) {
+		fprintf(stderr, "usage: %s PORT PATH CONNECTIONS MILLISECONDS\n", argv[0]);
+		return 2;
+	}
+	if (epoll < 0)
+		die("epoll_create1");
+	pin_to(CPU_LOAD);
+	request_bytes = (size_t)snprintf(request, sizeof(request),
+					 "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", argv[2]);
+	if (request_bytes >= sizeof(request))
+		die_text("the path is too long");
+	count = parse_number(argv[3], 1, CONNECTIONS_MAX);
+	conns = connect_all(epoll, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), count);
+	run(epoll, parse_number(argv[4], 1, 3600000) * 1000000u);
+	for (size_t i = 0; i < count; i++)
+		close(conns[i].fd);
+	free(conns);
+	close(epoll);
+	return 0;
+}

@@ -1,0 +1,96 @@
+"""What a server costs before it has served anything to speak of: start, memory, idle connections."""
+
+import contextlib
+import json
+import os
+import subprocess
+
+from lib import http, servers
+from lib.proc import BenchError, CPU_LOAD, descriptor_limit, free_port, memory_kib, pinned
+from lib.tables import Table, median_of, spread_of
+
+IDLE_CONNECTIONS = 10_000
+
+
+def _start_once(options, contender, site):
+    port = free_port()
+    done = subprocess.run(
+        [os.path.join(options.build, "bench", "start-cost"), str(port), "/" + site.name,
+         *contender.command(site, port)],
+        capture_output=True, text=True, timeout=60,
+    )
+    if done.returncode != 0:
+        raise BenchError(done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def run(options, scratch):
+    """Not pinned: both sides want a CPU at the same moment, as in life."""
+    contenders, notes = http.lineup(options, ("send",))
+    path = scratch.file(1024)
+    site = servers.Site(scratch.dir, os.path.dirname(path), os.path.basename(path))
+    samples = {contender.name: [] for contender in contenders}
+    for _ in range(2 * options.rounds):
+        for contender in contenders:
+            if contender.name not in samples:
+                continue
+            try:
+                samples[contender.name].append(_start_once(options, contender, site))
+            except BenchError as error:
+                samples.pop(contender.name)
+                http.leave_out(options, notes, contender.name, error)
+    table = Table("Start: from fork to the first answer, and memory then "
+                  "(target: leat under 20 ms, under 8 MiB resident)",
+                  ["server", "ms to first answer", "middle half", "resident MiB",
+                   "of it anonymous MiB", "ms to end"])
+    for name, results in samples.items():
+        milliseconds = [result["start_ns"] / 1e6 for result in results]
+        table.add(name, median_of(milliseconds), spread_of(milliseconds),
+                  median_of([result["rss_kib"] / 1024 for result in results]),
+                  median_of([result["anon_kib"] / 1024 for result in results]),
+                  median_of([result["stop_ns"] / 1e6 for result in results]))
+        table.data[name] = results
+    table.notes = [f"{2 * options.rounds} starts each", *notes]
+    options.show(table)
+    return [table]
+
+
+def _idle_memory(options, server, name, count):
+    """(resident KiB, anonymous KiB) that `count` idle connections added to the server."""
+    rss_before, anon_before = memory_kib(server.pid)
+    with subprocess.Popen(
+        [os.path.join(options.build, "bench", "idle"), str(server.port), "/" + name, str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=pinned(CPU_LOAD),
+    ) as client:
+        ready = client.stdout.readline()
+        rss, anon = memory_kib(server.pid)
+        _, complaint = client.communicate()
+    if not ready:
+        raise BenchError(complaint.strip())
+    return rss - rss_before, anon - anon_before
+
+
+def run_idle(options, scratch):
+    count = 1000 if options.quick else IDLE_CONNECTIONS
+    count = min(count, descriptor_limit() - 512)
+    contenders, notes = http.lineup(options, ("send",))
+    path = scratch.file(1024)
+    site = servers.Site(scratch.dir, os.path.dirname(path), os.path.basename(path),
+                        connections=count + 256)
+    table = Table(f"Memory: {count:,} idle keep-alive connections, one request on each before",
+                  ["server", "KiB a connection", "of it anonymous KiB"])
+    for contender in contenders:
+        try:
+            with contextlib.ExitStack() as stack:
+                server = http.start(stack, contender, site)
+                http.check_body(server, site.name, site.path)
+                rss, anon = _idle_memory(options, server, site.name, count)
+        except BenchError as error:
+            http.leave_out(options, notes, contender.name, error)
+            continue
+        table.add(contender.name, f"{rss / count:.2f}", f"{anon / count:.2f}")
+        table.data[contender.name] = {"rss_kib": rss, "anon_kib": anon, "connections": count}
+    table.notes = ["the process's own memory; the kernel's sockets are the same for all", *notes]
+    options.show(table)
+    return [table]
