@@ -43,6 +43,7 @@ enum conn_event {
 	CONN_ENDED = 1u << 4,  /* the peer sends no more: read until 0 (EPOLLRDHUP) */
 };
 
+/* `ready` is a must; the others may be NULL: no `expired` or no `drain` means conn_close(). */
 struct conn_ops {
 	/* The room's own state, kept behind struct conn in the same slot: conn_data(). Zeroed at
 	 * open. */
@@ -74,6 +75,10 @@ void conn_deadline(struct conn *conn, uint32_t ms);
 /* Calls ops->ready with CONN_AGAIN in the loop's next turn, after the others: for connections that
  * have used up their budget. */
 void conn_again(struct conn *conn);
+/* Brings a connected stream socket of one's own (non-blocking) into the calling thread's loop. Its
+ * ops need no more data than those of some listener. Takes the descriptor even when it fails:
+ * -ENOBUFS without a free slot, or what ops->open said. */
+int conn_adopt(struct loop *loop, int fd, const struct conn_ops *ops, void *arg, struct conn **ret);
 /* Ends it: ops->closed is called before this returns, the slot is reused only after the current
  * batch of events. The caller must not touch its data afterwards. */
 void conn_close(struct conn *conn);
@@ -99,7 +104,8 @@ void *loop_data(const struct loop *loop);
 /* The loop of the calling thread, NULL outside of loops. */
 struct loop *loop_current(void);
 
-/* Any thread: runs fn(arg) on the loop's thread soon. -ENOBUFS when the ring is full. */
+/* Any thread, while the reactor runs: runs fn(arg) on the loop's thread soon. -ENOBUFS when the
+ * ring is full. */
 int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 
 /* Another descriptor in the loop, level-triggered, for its own events; `first`: handled before the
@@ -156,16 +162,21 @@ struct listener_options {
 	int backlog; /* 0: a default */
 };
 
+/* Raises the soft limit of descriptors to the hard one. */
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err);
 /* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080", "unix:/path", or "fd:3"
- * (socket activation). Binds and listens at once, so that errors come before anything runs. */
+ * (socket activation). Binds and listens at once, so that errors come before anything runs. A
+ * socket file gets the mode 0777 less the umask; a stale one is replaced, and ours is removed at
+ * the end. */
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
 /* Sockets handed over by systemd (LISTEN_FDS): how many; "fd:3" ... then name them. */
 int reactor_activated_count(void);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
-/* Runs until a signal or reactor_stop(); 0 after a graceful end. */
+/* Runs until a signal or reactor_stop(); 0 after that, also when the limit for draining was over.
+ * Once. While it runs SIGTERM, SIGQUIT, SIGINT and SIGHUP are blocked in the calling thread, which
+ * is loop 0's; SIGPIPE is ignored from here on. Threads made before should block them too. */
 int reactor_run(struct reactor *reactor, struct err *err);
 /* Any thread, also from a signal handler. */
 void reactor_stop(struct reactor *reactor);

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 int sys_epoll_create(void)
 {
@@ -50,6 +51,18 @@ int sys_signalfd(const sigset_t *signals)
 	int fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
+}
+
+void sys_signal_ignore(int signo)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(signo, &ignore, NULL);
+}
+
+int sys_pid(void)
+{
+	return getpid();
 }
 
 static uint64_t clock_ns(clockid_t clock)

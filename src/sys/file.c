@@ -145,6 +145,11 @@ int sys_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+int sys_set_cloexec(int fd)
+{
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
 bool sys_is_terminal(int fd)
 {
 	return isatty(fd) == 1;

@@ -76,6 +76,7 @@ int sys_mkdirat(int dir, const char *path, mode_t mode);
 int sys_dup_cloexec(int fd);
 int sys_get_flags(int fd);
 int sys_set_nonblock(int fd, bool on);
+int sys_set_cloexec(int fd);
 bool sys_is_terminal(int fd);
 /* Bytes of getdents64(2) records, 0 at the end. */
 ssize_t sys_getdents(int fd, void *buf, size_t len);
@@ -143,6 +144,8 @@ int sys_poll(struct pollfd *fds, unsigned count, int timeout_ms);
 int sys_eventfd(void);
 /* O_CLOEXEC | O_NONBLOCK; the caller has blocked the signals. */
 int sys_signalfd(const sigset_t *signals);
+void sys_signal_ignore(int signo);
+int sys_pid(void);
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_now_coarse_ns(void); /* CLOCK_MONOTONIC_COARSE: a few ms behind, no system call */
 time_t sys_wall_time(void);       /* seconds since 1970, UTC */

@@ -1,0 +1,240 @@
+/*
+ * What the reactor's files share, and nobody else sees.
+ *
+ * Who writes what: a loop, its connections, its gates and its timers belong to the loop's thread.
+ * From other threads come: its message ring and its list of finished jobs (lock-free), `commands`
+ * and `load` (atomics), and the statistics are read (relaxed atomics, one writer). The reactor's
+ * own fields are written before the loops' threads start and after they have ended, but for the
+ * atomics named so.
+ *
+ * Sleeping: a loop about to wait says `asleep` and then looks for messages once more; whoever sends
+ * one looks at `asleep` afterwards, and only then pays for a write to the eventfd. All four are
+ * sequentially consistent, so one of the two sees the other.
+ *
+ * Ending: STOP makes each loop drain. A loop without connections and jobs is quiet; when the last
+ * loop gets quiet, each is told to END. A loop that drains opens no connection any more, so none
+ * gets loud again, and nothing that loops send each other is lost.
+ *
+ * Linux 4.5 (EPOLLEXCLUSIVE).
+ */
+#ifndef REACTOR_INTERNAL_H
+#define REACTOR_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+
+#include "base/list.h"
+#include "base/ring.h"
+#include "base/slots.h"
+#include "base/wheel.h"
+#include "reactor/address.h"
+#include "reactor/reactor.h"
+
+/* Limits, and why. */
+enum {
+	LOOPS_MAX = 256,
+	LISTENERS_MAX = 64, /* each is registered in each loop */
+	HELPERS_MAX = 64,
+	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */
+	HELPER_QUEUE_MAX = 1024, /* more than this waiting means that the disk can't follow */
+	RING_MESSAGES = 4096,    /* 96 KiB of addresses a loop, touched as far as used */
+	BATCH_EVENTS = 256,      /* events taken at once: bounds the wait of the last of them */
+	ACCEPTS_A_TURN = 16,     /* a storm of connections leaves turns to those that are open */
+	BACKLOG_DEFAULT = 4096,  /* the kernel cuts it to net.core.somaxconn */
+	ACCEPT_PAUSE_MS = 100,   /* how soon a listener that could not accept tries again */
+	DRAIN_MS_DEFAULT = 10000,
+	/* The clock of a turn is the coarse one: behind by a tick of the kernel, at most 10 ms, on
+	 * Debian's kernels 4. Sleeping that much longer makes one wake-up for a deadline, not two.
+	 */
+	CLOCK_LAG_MS = 4,
+};
+
+/* ---- connections (conn.c) ---- */
+
+/* FREE -> OPENING -> OPEN -> CLOSED -> FREE; OPENING -> CLOSED when ops->open refuses. */
+enum conn_state { CONN_STATE_FREE, CONN_STATE_OPENING, CONN_STATE_OPEN, CONN_STATE_CLOSED };
+
+/* 256 bytes, and the room's data behind them: all that an idle connection costs outside of the
+ * kernel. */
+struct conn {
+	struct slot slot;
+	int fd;
+	uint16_t state;   /* enum conn_state */
+	uint16_t pending; /* enum conn_event, collected while it waits for its next turn */
+	struct loop *loop;
+	const struct conn_ops *ops;
+	void *arg;
+	struct timer deadline;
+	struct list link;  /* in the loop's open or dead */
+	struct list again; /* in the loop's asked or again, or in none */
+	struct sockaddr_storage peer;
+};
+
+#define CONN_ALIGN 64
+_Static_assert(sizeof(struct conn) == 256, "conn_data() follows; say so in the comment above");
+
+/* The size of a slot for connections with so much data of a room's own. */
+size_t conn_slot_size(size_t data_size);
+/* Takes the descriptor, whatever happens; counted in the loop's load by the caller. */
+int conn_start(struct loop *loop, int fd, const struct sockaddr_storage *peer,
+	       const struct conn_ops *ops, void *arg, struct conn **ret);
+void conn_dispatch(struct conn *conn, uint32_t epoll_events);
+/* Those that asked for another turn before this one. */
+void conns_run_again(struct loop *loop);
+void conns_drain(struct loop *loop);
+void conns_close_all(struct loop *loop);
+/* The end of the batch: slots of closed connections may be used again. */
+void conns_bury(struct loop *loop);
+
+/* ---- listeners (listener.c), accepting (accept.c) ---- */
+
+struct listener {
+	const struct conn_ops *ops;
+	void *arg;
+	int fd; /* -1 once closed */
+	char name[ADDRESS_TEXT_MAX];
+	/* A socket file of our own making: the file and its identity, "" when there is none. */
+	char path[ADDRESS_TEXT_MAX];
+	uint64_t device, inode;
+};
+
+/* A listener as one loop sees it. */
+struct gate {
+	struct watch watch;
+	struct loop *loop;
+	struct listener *listener;
+};
+
+/* Starts to accept; nothing comes before the loop's first turn. */
+int gates_open(struct loop *loop, struct err *err);
+/* For good; the last loop to do so closes the listeners. */
+void gates_close(struct loop *loop);
+/* Accepts again if it had to stop: something was closed. */
+void gates_resume(struct loop *loop);
+void listeners_close(struct reactor *reactor);
+
+/* ---- helpers (helpers.c) ---- */
+
+struct helpers {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct job *first, **end; /* the queue */
+	unsigned queued, idle, started, max;
+	bool ending;
+	pthread_t threads[HELPERS_MAX];
+};
+
+void helpers_init(struct helpers *helpers, unsigned max);
+/* Runs what is queued, then joins the threads. */
+void helpers_end(struct helpers *helpers);
+
+/* ---- loops (loop.c) ---- */
+
+enum loop_command {
+	COMMAND_STOP = 1u << 0,   /* to loop 0, which tells the others to drain */
+	COMMAND_DRAIN = 1u << 1,  /* no new connections, finish those that are open */
+	COMMAND_KILL = 1u << 2,   /* close them */
+	COMMAND_END = 1u << 3,    /* every loop is quiet: leave */
+	COMMAND_HANGUP = 1u << 4, /* SIGHUP */
+};
+
+struct loop_stats {
+	_Atomic uint64_t accepted, closed, refused, turns, events, helper_jobs, posts;
+};
+
+struct loop {
+	struct reactor *reactor;
+	unsigned index;
+	int epoll;
+	int wake_fd;
+	pthread_t thread;
+	uint64_t now_ms;
+	int64_t wall;
+	void *data; /* the room's */
+	bool data_open;
+
+	struct epoll_event events[BATCH_EVENTS];
+	int batch_count;
+	unsigned first_watches;
+	struct watch wake;
+
+	struct wheel wheel;
+	struct slots conns;
+	void *conns_memory;
+	size_t conns_memory_size;
+	struct list open, dead;
+	struct list asked, again; /* for another turn: in this one; before it */
+
+	struct gate gates[LISTENERS_MAX];
+	bool gates_paused, gates_closed;
+	struct timer gates_timer;
+
+	bool draining, quiet, ended;
+	struct timer drain_timer;
+	unsigned jobs; /* helper jobs that are not done */
+	int start_error;
+	struct err start_text;
+
+	struct loop_stats stats;
+	struct ring ring;
+	struct ring_cell *ring_cells;
+	/* Written by other threads: each in a cache line of its own. */
+	_Alignas(64) _Atomic(struct job *) finished; /* the newest first */
+	_Alignas(64) _Atomic bool asleep;
+	_Alignas(64) _Atomic unsigned load; /* connections, also those on their way here */
+	_Atomic unsigned commands;
+};
+
+int loop_init(struct loop *loop, struct reactor *reactor, unsigned index, struct err *err);
+/* Memory for so many connections. */
+int loop_reserve(struct loop *loop, uint32_t conns, size_t slot_size);
+void loop_fini(struct loop *loop);
+/* On the loop's thread: from the first turn to END. */
+void loop_run(struct loop *loop);
+/* The calling thread is this loop's from now on; NULL: no loop's. */
+void loop_enter(struct loop *loop);
+/* Any thread, also a signal handler: never lost. */
+void loop_command(struct loop *loop, unsigned commands);
+/* A helper has run it. */
+void loop_job_finished(struct loop *loop, struct job *job);
+
+/* One writer, the loop's thread. */
+static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, value + n, memory_order_relaxed);
+}
+
+/* ---- the reactor (reactor.c) ---- */
+
+struct reactor {
+	struct reactor_options options;
+	struct loop *loops;
+	unsigned loop_count;
+	struct listener listeners[LISTENERS_MAX];
+	unsigned listener_count;
+	unsigned connections_max;
+	struct helpers helpers;
+
+	int signal_fd;
+	struct watch signals;
+	bool stopping; /* loop 0's thread */
+
+	/* The start: loops report, reactor_run() decides. */
+	pthread_mutex_t start_lock;
+	pthread_cond_t start_changed;
+	unsigned start_reported;
+	enum { START_WAIT, START_GO, START_ABORT } start_decision;
+
+	_Atomic unsigned connections; /* of all loops */
+	_Atomic unsigned loops_listening;
+	_Atomic unsigned loops_busy; /* not quiet yet */
+};
+
+/* On loop 0: the first call drains. */
+void reactor_begin_stop(struct reactor *reactor);
+void reactor_command_all(struct reactor *reactor, unsigned commands);
+
+#endif

@@ -1,0 +1,346 @@
+/*
+ * The reactor: start, signals, the end.
+ *
+ * Start: the caller's thread is loop 0; the others are started, each opens its room's state, and
+ * waits until all have: either all run or none, so that nothing is accepted by a server that will
+ * not start.
+ *
+ * Signals: SIGTERM, SIGQUIT, SIGINT and SIGHUP are blocked in every thread while the loops run and
+ * read from a signalfd by loop 0. The first of the former three drains, the next ends at once.
+ * SIGPIPE is ignored, for sendfile and splice, which know no MSG_NOSIGNAL.
+ */
+#include "reactor/internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "sys/sys.h"
+
+/* ---- made and unmade ---- */
+
+/* Half of the descriptors: the other half is for the files that the connections read. */
+static unsigned connections_limit(unsigned wanted)
+{
+	uint64_t limit = sys_fd_limit_raise();
+
+	if (wanted)
+		return (unsigned)min_u64(wanted, INT32_MAX);
+	return (unsigned)min_u64(max_u64(limit / 2, 1), 1u << 20);
+}
+
+int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err)
+{
+	struct reactor *reactor = calloc(1, sizeof(*reactor));
+	unsigned threads = options->threads ? options->threads : (unsigned)sys_cpu_count();
+
+	if (!reactor)
+		return err_set(err, -ENOMEM, "out of memory");
+	reactor->options = *options;
+	if (!reactor->options.drain_ms)
+		reactor->options.drain_ms = DRAIN_MS_DEFAULT;
+	reactor->signal_fd = -1;
+	reactor->connections_max = connections_limit(options->connections_max);
+	pthread_mutex_init(&reactor->start_lock, NULL);
+	pthread_cond_init(&reactor->start_changed, NULL);
+	helpers_init(&reactor->helpers, options->helpers);
+	threads = (unsigned)min_u64(threads, LOOPS_MAX);
+	reactor->loops = aligned_alloc(_Alignof(struct loop), threads * sizeof(struct loop));
+	if (!reactor->loops) {
+		reactor_free(reactor);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	memset(reactor->loops, 0, threads * sizeof(struct loop));
+	while (reactor->loop_count < threads) {
+		unsigned index = reactor->loop_count++;
+		int r = loop_init(&reactor->loops[index], reactor, index, err);
+
+		if (r < 0) {
+			reactor_free(reactor);
+			return r;
+		}
+	}
+	*ret = reactor;
+	return 0;
+}
+
+void reactor_free(struct reactor *reactor)
+{
+	if (!reactor)
+		return;
+	listeners_close(reactor);
+	for (unsigned i = 0; i < reactor->loop_count; i++)
+		loop_fini(&reactor->loops[i]);
+	free(reactor->loops);
+	free(reactor);
+}
+
+/* ---- signals ---- */
+
+void reactor_command_all(struct reactor *reactor, unsigned commands)
+{
+	for (unsigned i = 0; i < reactor->loop_count; i++)
+		loop_command(&reactor->loops[i], commands);
+}
+
+void reactor_begin_stop(struct reactor *reactor)
+{
+	if (reactor->stopping)
+		return;
+	reactor->stopping = true;
+	reactor_command_all(reactor, COMMAND_DRAIN);
+}
+
+void reactor_stop(struct reactor *reactor)
+{
+	loop_command(&reactor->loops[0], COMMAND_STOP);
+}
+
+static void on_signal(struct reactor *reactor, int signo)
+{
+	if (signo == SIGHUP)
+		reactor_command_all(reactor, COMMAND_HANGUP);
+	else if (!reactor->stopping)
+		reactor_begin_stop(reactor);
+	else
+		reactor_command_all(reactor, COMMAND_KILL);
+}
+
+static void read_signals(struct watch *watch, uint32_t epoll_events)
+{
+	struct signalfd_siginfo info;
+
+	while (sys_read(watch->fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(watch->arg, (int)info.ssi_signo);
+}
+
+static void drop_signals(struct watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	while (sys_read(watch->fd, &info, sizeof(info)) == sizeof(info))
+		;
+}
+
+static int signals_open(struct reactor *reactor, sigset_t *ret_before, struct err *err)
+{
+	struct loop *loop = &reactor->loops[0];
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	reactor->signal_fd = sys_signalfd(&signals);
+	if (reactor->signal_fd < 0)
+		return err_set(err, reactor->signal_fd, "signalfd: %s",
+			       strerror(-reactor->signal_fd));
+	reactor->signals =
+	    (struct watch){.fd = reactor->signal_fd, .ready = read_signals, .arg = reactor};
+	r = loop_watch(loop, &reactor->signals, EPOLLIN);
+	if (r < 0) {
+		sys_close(reactor->signal_fd);
+		reactor->signal_fd = -1;
+		return err_set(err, r, "epoll: signals: %s", strerror(-r));
+	}
+	sys_signal_ignore(SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &signals, ret_before);
+	return 0;
+}
+
+static void signals_close(struct reactor *reactor, const sigset_t *before)
+{
+	/* What came after the first has done its work, or came too late: not for the caller. */
+	drop_signals(&reactor->signals);
+	loop_unwatch(&reactor->loops[0], &reactor->signals);
+	sys_close(reactor->signal_fd);
+	reactor->signal_fd = -1;
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* ---- start and end of a loop's thread ---- */
+
+static int open_room(struct loop *loop, struct err *err)
+{
+	const struct reactor_options *options = &loop->reactor->options;
+	int r;
+
+	if (!options->loop_open)
+		return 0;
+	r = options->loop_open(loop, options->arg, &loop->data, err);
+	loop->data_open = r == 0;
+	return r;
+}
+
+static void report(struct loop *loop, int error)
+{
+	struct reactor *reactor = loop->reactor;
+
+	pthread_mutex_lock(&reactor->start_lock);
+	loop->start_error = error;
+	reactor->start_reported++;
+	pthread_cond_broadcast(&reactor->start_changed);
+	pthread_mutex_unlock(&reactor->start_lock);
+}
+
+static bool may_go(struct reactor *reactor)
+{
+	bool go;
+
+	pthread_mutex_lock(&reactor->start_lock);
+	while (reactor->start_decision == START_WAIT)
+		pthread_cond_wait(&reactor->start_changed, &reactor->start_lock);
+	go = reactor->start_decision == START_GO;
+	pthread_mutex_unlock(&reactor->start_lock);
+	return go;
+}
+
+static void live(struct loop *loop, bool go)
+{
+	if (go)
+		loop_run(loop);
+	if (loop->data_open && loop->reactor->options.loop_close)
+		loop->reactor->options.loop_close(loop, loop->data);
+	loop->data_open = false;
+	loop_enter(NULL);
+}
+
+static void *loop_main(void *arg)
+{
+	struct loop *loop = arg;
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "leat-loop-%u", loop->index);
+	pthread_setname_np(pthread_self(), name);
+	loop_enter(loop);
+	r = open_room(loop, &loop->start_text);
+	if (r == 0)
+		r = gates_open(loop, &loop->start_text);
+	report(loop, r);
+	live(loop, may_go(loop->reactor));
+	return NULL;
+}
+
+static unsigned start_threads(struct reactor *reactor, struct err *err)
+{
+	unsigned started = 1;
+
+	for (; started < reactor->loop_count; started++) {
+		struct loop *loop = &reactor->loops[started];
+		int error = pthread_create(&loop->thread, NULL, loop_main, loop);
+
+		if (error) {
+			err_set(err, -error, "can't start %u threads: %s; try --threads with less",
+				reactor->loop_count, strerror(error));
+			break;
+		}
+	}
+	return started;
+}
+
+/* The first loop that could not open says why. */
+static int decide(struct reactor *reactor, unsigned started, struct err *err)
+{
+	int r = started < reactor->loop_count ? -EAGAIN : 0;
+
+	pthread_mutex_lock(&reactor->start_lock);
+	while (reactor->start_reported < started)
+		pthread_cond_wait(&reactor->start_changed, &reactor->start_lock);
+	for (unsigned i = 0; i < started && r == 0; i++) {
+		r = reactor->loops[i].start_error;
+		if (r < 0)
+			err_set(err, r, "%s", reactor->loops[i].start_text.text);
+	}
+	reactor->start_decision = r == 0 ? START_GO : START_ABORT;
+	pthread_cond_broadcast(&reactor->start_changed);
+	pthread_mutex_unlock(&reactor->start_lock);
+	return r;
+}
+
+/* ---- run ---- */
+
+/* Slots for the largest connections any listener has. Loops are kept even while accepting, so none
+ * gets much more than its share; twice that is room for what the balance leaves, and costs only
+ * addresses. */
+static int reserve(struct reactor *reactor, struct err *err)
+{
+	size_t slot_size = conn_slot_size(0);
+	uint64_t share = reactor->connections_max * 2ull / reactor->loop_count + 64;
+
+	for (unsigned i = 0; i < reactor->listener_count; i++)
+		slot_size =
+		    max_u64(slot_size, conn_slot_size(reactor->listeners[i].ops->data_size));
+	for (unsigned i = 0; i < reactor->loop_count; i++)
+		if (loop_reserve(&reactor->loops[i], (uint32_t)share, slot_size) < 0)
+			return err_set(
+			    err, -ENOMEM,
+			    "can't reserve addresses for %u connections of %zu bytes: allow "
+			    "less of them, or raise ulimit -v",
+			    reactor->connections_max, slot_size);
+	return 0;
+}
+
+static int run_loops(struct reactor *reactor, struct err *err)
+{
+	struct loop *own = &reactor->loops[0];
+	unsigned started;
+	int r;
+
+	atomic_store(&reactor->loops_busy, reactor->loop_count);
+	atomic_store(&reactor->loops_listening, reactor->loop_count);
+	started = start_threads(reactor, err);
+	loop_enter(own);
+	r = open_room(own, &own->start_text);
+	if (r == 0)
+		r = gates_open(own, &own->start_text);
+	report(own, r);
+	r = decide(reactor, started, err);
+	live(own, r == 0);
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(reactor->loops[i].thread, NULL);
+	helpers_end(&reactor->helpers);
+	return r;
+}
+
+int reactor_run(struct reactor *reactor, struct err *err)
+{
+	sigset_t before;
+	int r = reserve(reactor, err);
+
+	if (r < 0)
+		return r;
+	r = signals_open(reactor, &before, err);
+	if (r < 0)
+		return r;
+	r = run_loops(reactor, err);
+	listeners_close(reactor);
+	signals_close(reactor, &before);
+	return r;
+}
+
+/* ---- statistics ---- */
+
+void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret)
+{
+	struct reactor_stats sum = {0};
+
+	for (unsigned i = 0; i < reactor->loop_count; i++) {
+		const struct loop_stats *s = &reactor->loops[i].stats;
+
+		sum.accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+		sum.closed += atomic_load_explicit(&s->closed, memory_order_relaxed);
+		sum.refused += atomic_load_explicit(&s->refused, memory_order_relaxed);
+		sum.turns += atomic_load_explicit(&s->turns, memory_order_relaxed);
+		sum.events += atomic_load_explicit(&s->events, memory_order_relaxed);
+		sum.helper_jobs += atomic_load_explicit(&s->helper_jobs, memory_order_relaxed);
+		sum.posts += atomic_load_explicit(&s->posts, memory_order_relaxed);
+		sum.open += atomic_load_explicit(&reactor->loops[i].load, memory_order_relaxed);
+	}
+	*ret = sum;
+}
