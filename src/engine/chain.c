@@ -139,6 +139,7 @@ void chain_drop_head(struct leat_chain *chain)
 	if (chain->mapping.address)
 		chain_unmap(
 		    chain); /* its descriptor may be closed now, and the number used again */
+	chain->load.fd = -1;
 	chain->ledger.transfers++;
 	chain->head = (chain->head + 1) & (chain->capacity - 1);
 	chain->count--;

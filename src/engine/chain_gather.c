@@ -22,6 +22,7 @@ struct gather {
 	struct iovec pieces[PIECES_MAX];
 	int count;
 	unsigned segments; /* that are in it whole */
+	bool stopped;      /* by a file that ended, or could not be read */
 	size_t bytes, max;
 	size_t scratch_used;
 };
@@ -64,20 +65,17 @@ static ssize_t read_range(struct leat_chain *chain, int fd, char *buf, size_t le
 	return (ssize_t)done;
 }
 
-/* 0, LEAT_WANT_LOAD or -errno. *ret_whole: all that was wanted is in. */
+/* 0, LEAT_WANT_LOAD or -errno. */
 static int add_file(struct leat_chain *chain, struct gather *gather, struct segment *segment,
-		    size_t len, bool *ret_whole)
+		    size_t len)
 {
 	char *scratch = engine_scratch(chain->engine);
 	uint64_t start = segment->offset + segment->taken;
 	bool may_wait = chain->sink.flags & LEAT_MAY_LOAD;
 	ssize_t n;
 
-	*ret_whole = false;
 	if (!scratch)
 		return -ENOMEM;
-	if (len > BOUNCE_BYTES - gather->scratch_used)
-		return 0;
 	scratch += gather->scratch_used;
 	n = read_range(chain, segment->fd, scratch, len, start, may_wait);
 	if (n == -EAGAIN) {
@@ -85,21 +83,19 @@ static int add_file(struct leat_chain *chain, struct gather *gather, struct segm
 			return LEAT_WANT_LOAD;
 		n = read_range(chain, segment->fd, scratch, len, start, true);
 	}
-	if (n < 0) /* what stands before is sent first: then it is the head, and the error ours */
+	gather->stopped = n < (ssize_t)len;
+	if (n < 0) /* what stands before is sent first; then it is the head, and meets this again */
 		return gather->bytes > 0 ? 0 : (int)n;
 	gather->scratch_used += (size_t)n;
 	if (n > 0)
 		add_piece(gather, scratch, (size_t)n);
-	*ret_whole = (size_t)n == len;
 	return 0;
 }
 
 /* 0, LEAT_WANT_LOAD or -errno. */
 static int collect(struct leat_chain *chain, struct gather *gather)
 {
-	bool whole = true;
-
-	while (whole && gather->segments < chain->count && gather->count < PIECES_MAX &&
+	while (!gather->stopped && gather->segments < chain->count && gather->count < PIECES_MAX &&
 	       gather->bytes < gather->max) {
 		struct segment *segment = chain_segment(chain, gather->segments);
 		uint64_t left = segment_left(segment);
@@ -110,17 +106,18 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 			return r;
 		if (!gather_fits(chain, segment))
 			break;
-		if (segment->kind == SOURCE_FILE && len > 0) {
-			r = add_file(chain, gather, segment, len, &whole);
+		if (segment->kind == SOURCE_MEMORY && len > 0) {
+			add_piece(gather, segment->memory + segment->taken, len);
+		} else if (len > 0) {
+			if (len > BOUNCE_BYTES - gather->scratch_used)
+				break;
+			r = add_file(chain, gather, segment, len);
 			if (r != 0)
 				return r;
-		} else if (len > 0) {
-			add_piece(gather, segment->memory + segment->taken, len);
 		}
-		if (len < left)
+		if (len < left || gather->stopped)
 			break;
-		if (whole)
-			gather->segments++;
+		gather->segments++;
 	}
 	return 0;
 }
@@ -139,7 +136,7 @@ static int is_in_hand(struct leat_chain *chain, unsigned index)
 	r = next->technique ? 0 : chain_choose(chain, next);
 	if (r < 0)
 		return r;
-	if (next->kind == SOURCE_MEMORY || gather_fits(chain, next))
+	if (next->kind == SOURCE_MEMORY)
 		return 1;
 	return chain_is_resident(chain, next, CHUNK_MAX) ? 1 : LEAT_WANT_LOAD;
 }
@@ -165,6 +162,7 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 
 	gather.count = 0;
 	gather.segments = 0;
+	gather.stopped = false;
 	gather.bytes = gather.scratch_used = 0;
 	gather.max = max;
 	r = collect(chain, &gather);
@@ -174,7 +172,7 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 		*ret = (struct moved){0, STOP_SOURCE_END};
 		return 0;
 	}
-	if (gather.bytes < budget && gather.segments < chain->count && sink_is_socket(chain)) {
+	if (gather.bytes < budget && !gather.stopped && sink_is_socket(chain)) {
 		r = is_in_hand(chain, gather.segments);
 		if (r < 0 || r == LEAT_WANT_LOAD)
 			return r;

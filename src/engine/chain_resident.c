@@ -20,12 +20,12 @@
 /* After so many loads that changed nothing, the step goes ahead and may wait: the page cache does
  * not keep this range (a hole, O_DIRECT, DAX) or throws it out at once. */
 #define LOADS_IN_VAIN_MAX 2u
-#define PAGE_BYTES        4096u
 
 /* 1, 0, or -errno when cachestat can't say. */
 static int cached_by_count(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
 {
-	uint64_t first = start / PAGE_BYTES, last = (end - 1) / PAGE_BYTES;
+	uint64_t page = chain->engine->page_bytes;
+	uint64_t first = start / page, last = (end - 1) / page;
 	int64_t cached;
 
 	if (chain->engine->no_cachestat)
@@ -39,21 +39,32 @@ static int cached_by_count(struct leat_chain *chain, int fd, uint64_t start, uin
 	return (uint64_t)cached >= last - first + 1;
 }
 
-static bool byte_is_cached(struct leat_chain *chain, int fd, uint64_t offset)
+/* Past the file's end nothing is cold: there is nothing. */
+static bool byte_is_cached(struct leat_chain *chain, int fd, uint64_t offset, bool *ret_past_end)
 {
 	char byte;
+	ssize_t n;
 
 	chain_syscall(chain);
-	return sys_pread_nowait(fd, &byte, 1, offset) != -EAGAIN;
+	n = sys_pread_nowait(fd, &byte, 1, offset);
+	*ret_past_end = n == 0;
+	return n != -EAGAIN;
 }
 
 static bool is_cached(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
 {
 	int r = cached_by_count(chain, fd, start, end);
+	bool past_end;
 
-	if (r >= 0)
-		return r == 1;
-	return byte_is_cached(chain, fd, start) && byte_is_cached(chain, fd, end - 1);
+	if (r == 1)
+		return true;
+	if (r == 0) {
+		/* Pages are missing: the disk has them, or the file has been cut short. */
+		(void)byte_is_cached(chain, fd, end - 1, &past_end);
+		return past_end;
+	}
+	return byte_is_cached(chain, fd, start, &past_end) &&
+	       byte_is_cached(chain, fd, end - 1, &past_end);
 }
 
 static void announce(struct leat_chain *chain, int fd, uint64_t start, uint64_t end)
@@ -100,6 +111,7 @@ bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64
 	} else if (chain_want_load(chain, segment, start, end)) {
 		return false;
 	}
+	chain->load.fd = -1; /* the tries are over, well or not */
 	segment->hot_until = end;
 	segment->hot_since_ns = now;
 	return true;

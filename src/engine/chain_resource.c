@@ -10,7 +10,6 @@
 /* A mapping is made this long at least (it costs nothing to map what is not touched), so that it
  * serves several chunks. */
 #define MAPPING_BYTES (8u * 1024u * 1024u)
-#define PAGE_BYTES    4096u
 
 int chain_take_pipe(struct leat_chain *chain)
 {
@@ -56,7 +55,7 @@ void chain_unmap(struct leat_chain *chain)
 int chain_map(struct leat_chain *chain, int fd, uint64_t offset, size_t length, const char **ret)
 {
 	struct mapping *mapping = &chain->mapping;
-	uint64_t start = offset & ~(uint64_t)(PAGE_BYTES - 1);
+	uint64_t start = offset & ~(uint64_t)(chain->engine->page_bytes - 1);
 	size_t wanted = (size_t)(offset - start) + length;
 	void *address;
 	int error = 0;

@@ -129,10 +129,25 @@ static int move_by_technique(struct leat_chain *chain, struct segment *segment, 
 	return segment->technique->move(chain, segment, max, more, ret);
 }
 
-/* 0, LEAT_WANT_LOAD, or -errno. `budget`: what this step may still move. */
-static int move_head(struct leat_chain *chain, struct segment *segment, size_t max, size_t budget,
+/* What one step may do. */
+struct turn {
+	size_t budget; /* as given */
+	size_t moved;  /* so far */
+};
+
+static size_t turn_left(const struct turn *turn)
+{
+	return turn->budget - turn->moved;
+}
+
+/* 0, LEAT_WANT_LOAD, or -errno. */
+static int move_head(struct leat_chain *chain, struct segment *segment, const struct turn *turn,
 		     struct moved *ret)
 {
+	/* By the whole budget, not by what is left of it: a header must not cost its body a
+	 * second step of a few bytes. */
+	size_t chunk = min_size(turn->budget, CHUNK_MAX);
+	size_t max = (size_t)min_u64(segment_left(segment), chunk);
 	uint64_t bytes_before = chain->ledger.bytes;
 	uint64_t taken_before = segment->taken;
 	int r = segment->technique ? 0 : chain_choose(chain, segment);
@@ -141,9 +156,9 @@ static int move_head(struct leat_chain *chain, struct segment *segment, size_t m
 		return r;
 	for (;;) {
 		if (chain_held(chain) == 0 && gather_fits(chain, segment))
-			r = chain_gather(chain, max, budget, ret);
+			r = chain_gather(chain, chunk, turn_left(turn), ret);
 		else
-			r = move_by_technique(chain, segment, max, budget, ret);
+			r = move_by_technique(chain, segment, max, turn_left(turn), ret);
 		if (r >= 0)
 			break;
 		if (chain->error == 0)
@@ -207,26 +222,23 @@ static int after_move(struct leat_chain *chain, struct segment *segment, const s
 
 static int run(struct leat_chain *chain, size_t budget)
 {
-	size_t moved_sum = 0;
+	struct turn turn = {budget, 0};
 
 	while (chain->count > 0) {
 		struct segment *segment = chain_segment(chain, 0);
-		uint64_t left = segment_left(segment);
 		struct moved moved = {0, STOP_NONE};
-		size_t max;
 		int r;
 
-		if (left == 0 && !chain->unsettled) {
+		if (segment_left(segment) == 0 && !chain->unsettled) {
 			chain_drop_head(chain);
 			continue;
 		}
-		if (moved_sum >= budget)
+		if (turn.moved >= turn.budget)
 			return LEAT_MORE;
-		max = (size_t)min_u64(left, min_size(budget, CHUNK_MAX));
-		r = move_head(chain, segment, max, budget - moved_sum, &moved);
+		r = move_head(chain, segment, &turn, &moved);
 		if (r != 0)
 			return r;
-		moved_sum += moved.bytes;
+		turn.moved += moved.bytes;
 		r = after_move(chain, segment, &moved);
 		if (r != LEAT_MORE)
 			return r;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/chain.h"
 
@@ -10,6 +11,7 @@ void engine_init(struct leat_engine *engine)
 {
 	memset(engine, 0, sizeof(*engine));
 	engine->limits = policy_default_limits;
+	engine->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 }
 
 void engine_fini(struct leat_engine *engine)

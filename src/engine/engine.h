@@ -30,6 +30,7 @@ struct leat_engine {
 	char *scratch; /* BOUNCE_BYTES; empty between two calls; NULL: not needed yet */
 	char *bounces[ENGINE_BOUNCES_SPARE];
 	unsigned bounce_count;
+	uint32_t page_bytes;
 	bool no_cachestat; /* this kernel does not have it */
 	struct sigpipe_guard sigpipe;
 	struct leat_ledger totals;

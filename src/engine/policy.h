@@ -37,6 +37,7 @@ struct policy_limits {
 				    before */
 	uint32_t zerocopy_above; /* MSG_ZEROCOPY is not worth its completion below this */
 };
+#define ZEROCOPY_NEVER UINT32_MAX
 
 struct policy_input {
 	enum source_kind source;

@@ -5,7 +5,8 @@
  *   - EAGAIN is ambiguous: from a socket to a pipe it is an empty socket or a full pipe, and a pipe
  *     counts pieces, not bytes: 16 segments of 100 bytes fill one of 64 KiB. So the chain's pipe
  *     is filled only when empty, when EAGAIN can only mean the socket; between two foreign ends
- *     FIONREAD of the source decides.
+ *     the one that is a pipe is asked (poll, FIONREAD). A full pipe says EAGAIN even when the
+ *     source has ended.
  *   - SPLICE_F_NONBLOCK is about the pipe only: a blocking socket blocks all the same.
  *   - SPLICE_F_MORE with nothing behind it holds the last packet back for 200 ms: it is set only
  *     when the next segment is in hand.
@@ -42,13 +43,18 @@ static ssize_t splice_from_source(struct leat_chain *chain, struct segment *segm
 	return n;
 }
 
-/* EAGAIN between two foreign ends: the source has bytes, or it has not. */
-static bool source_has_bytes(struct leat_chain *chain, const struct segment *segment)
+/* After EAGAIN between two foreign ends: which of them is to be waited for. Only the side that is a
+ * pipe is asked, since it alone is nobody's but ours at this end. */
+static enum stop who_is_not_ready(struct leat_chain *chain, const struct segment *segment)
 {
+	struct pollfd sink = {.fd = chain->sink.fd, .events = POLLOUT};
+
 	if (segment->kind == SOURCE_FILE || segment->kind == SOURCE_PSEUDO)
-		return true;
+		return STOP_SINK_FULL;
 	chain_syscall(chain);
-	return sys_readable_bytes(segment->fd) > 0;
+	if (chain->sink.kind == SINK_PIPE) /* a full one says EAGAIN even at the source's end */
+		return sys_poll(&sink, 1, 0) == 0 ? STOP_SINK_FULL : STOP_SOURCE_EMPTY;
+	return sys_readable_bytes(segment->fd) > 0 ? STOP_SINK_FULL : STOP_SOURCE_EMPTY;
 }
 
 static int splice_direct(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
@@ -58,12 +64,15 @@ static int splice_direct(struct leat_chain *chain, struct segment *segment, size
 	ssize_t n = splice_from_source(chain, segment, chain->sink.fd, max, flags);
 
 	if (n == -EAGAIN) {
-		if (!source_has_bytes(chain, segment))
-			return stop_at(chain, segment->fd, POLLIN, STOP_SOURCE_EMPTY, ret);
-		/* Once more: the bytes may have come between the two questions. */
+		enum stop stop = who_is_not_ready(chain, segment);
+
+		/* Once more: bytes, or room, may have come between the call and the question, and
+		 * an edge-triggered loop would never hear of them again. */
 		n = splice_from_source(chain, segment, chain->sink.fd, max, flags);
+		if (n == -EAGAIN && stop == STOP_SINK_FULL)
+			return stop_at(chain, chain->sink.fd, POLLOUT, stop, ret);
 		if (n == -EAGAIN)
-			return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
+			return stop_at(chain, segment->fd, POLLIN, stop, ret);
 	}
 	if (n < 0)
 		return (int)n;
