@@ -132,7 +132,7 @@ static struct conn *connect_all(int epoll, uint16_t port, size_t count)
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &conns[i]};
 
 		conns[i].fd = connect_loopback(port);
-		set_nonblocking(conns[i].fd);
+		set_nonblocking(conns[i].fd, true);
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, conns[i].fd, &event) < 0)
 			die("epoll_ctl");
 		ask(&conns[i]);

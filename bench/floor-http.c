@@ -247,6 +247,6 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* sendfile has no MSG_NOSIGNAL */
 	limit_descriptors_to_max();
 	listener = listen_loopback(&port);
-	set_nonblocking(listener);
+	set_nonblocking(listener, true);
 	loop(listener);
 }

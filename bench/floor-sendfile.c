@@ -38,13 +38,8 @@ static void send_poll(int socket, int file, size_t size)
 	}
 }
 
-int main(int argc, char **argv)
-{
-	static const struct sender_mode modes[] = {
-	    {.name = "blocking", .send_file = send_blocking},
-	    {.name = "poll", .nonblocking = true, .send_file = send_poll},
-	    {.name = NULL},
-	};
-
-	return sender_main(argc, argv, modes);
-}
+const struct sender_mode floor_modes[] = {
+    {.name = "blocking", .send_file = send_blocking},
+    {.name = "poll", .nonblocking = true, .send_file = send_poll},
+    {.name = NULL},
+};

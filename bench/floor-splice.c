@@ -26,7 +26,7 @@ static void drain_pipe(int pipe, int out, size_t left)
 	}
 }
 
-static void relay(int in, int out, uint64_t total)
+void floor_relay(int in, int out, uint64_t bytes)
 {
 	int pipe[2];
 	ssize_t n;
@@ -34,22 +34,18 @@ static void relay(int in, int out, uint64_t total)
 	if (pipe2(pipe, O_CLOEXEC) < 0)
 		die("pipe");
 	(void)fcntl(pipe[0], F_SETPIPE_SZ, PIPE_BYTES); /* smaller works too */
-	for (;;) {
-		n = splice(in, NULL, pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-		if (n > 0)
+	while (bytes > 0) {
+		n = splice(in, NULL, pipe[1], NULL, bytes < PIPE_BYTES ? (size_t)bytes : PIPE_BYTES,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n > 0) {
 			drain_pipe(pipe[0], out, (size_t)n);
-		else if (n == 0)
-			break;
-		else if (errno == EAGAIN)
+			bytes -= (uint64_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
 			wait_for(in, POLLIN);
-		else
+		} else {
 			die("splice in");
+		}
 	}
 	close(pipe[0]);
 	close(pipe[1]);
-}
-
-int main(int argc, char **argv)
-{
-	return relay_main(argc, argv, relay);
 }

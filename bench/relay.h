@@ -1,21 +1,21 @@
 /*
- * The frame that floor-splice and engine-splice share: source process -> relay -> discarding sink
- * process, two TCP connections over loopback; the relay between them is what is measured.
+ * The frame in which floor-splice.c and engine-splice.c run side by side: source process -> relay
+ * -> discarding sink process, two TCP connections over loopback, and turns taken in rotation by
+ * the relays on the same connections (sender.h says why). The relay is what is measured.
  *
- *     PROGRAM TOTAL_BYTES
+ *     pair-splice TURN_BYTES ROUNDS MODE...
  *
- * Prints {"bytes":..., "cpu_ns":..., "wall_ns":...}: CPU time of the relay alone, until it has seen
- * the end of the source and given away the last byte.
+ * Prints {"bytes": of one turn, "cpu_ns": {mode: [one a round]}}: CPU time of the relay alone.
  */
 #ifndef BENCH_RELAY_H
 #define BENCH_RELAY_H
 
 #include "support.h"
 
-/* Moves everything from `in` to `out`, both O_NONBLOCK, until `in` ends; `total` is how much that
- * will be. */
-typedef void (*relay_fn)(int in, int out, uint64_t total);
+/* Moves exactly `bytes` from `in` to `out`, both O_NONBLOCK. */
+typedef void (*relay_fn)(int in, int out, uint64_t bytes);
 
-int relay_main(int argc, char **argv, relay_fn relay);
+void floor_relay(int in, int out, uint64_t bytes);
+void engine_relay(int in, int out, uint64_t bytes);
 
 #endif

@@ -1,12 +1,14 @@
 /*
- * The frame that floor-sendfile and engine-sendfile share, so that they differ in nothing but the
- * call under measurement: one TCP connection over loopback, a discarding receiver, one file sent
- * again and again until `total` bytes are on their way.
+ * The frame in which floor-sendfile.c and engine-sendfile.c run side by side: one process, one TCP
+ * connection over loopback, a discarding receiver, and turns of a few ten milliseconds taken in
+ * rotation. Separate runs of the same loop differ by a tenth or more on a virtual machine; turns
+ * next to each other on one connection do not.
  *
- *     PROGRAM MODE FILE TOTAL_BYTES
+ *     pair-sendfile FILE TURN_BYTES ROUNDS MODE...
  *
- * Prints {"mode":..., "bytes":..., "cpu_ns":..., "wall_ns":...}: CPU time of the sender alone,
- * from the first byte until the last was accepted by the socket.
+ * In each round every mode sends FILE again and again until TURN_BYTES are with the socket. Prints
+ * {"bytes": of one turn, "cpu_ns": {mode: [one a round]}}: CPU time of the sender alone. Between
+ * turns it waits, off the clock, until the receiver has acknowledged everything.
  */
 #ifndef BENCH_SENDER_H
 #define BENCH_SENDER_H
@@ -16,13 +18,15 @@
 struct sender_mode {
 	const char *name;
 	bool nonblocking; /* the socket is O_NONBLOCK */
-	/* Once, before the clock starts; may be NULL. */
+	/* Before and after each turn, off the clock; may be NULL. */
 	void (*open)(int socket);
+	void (*close)(void);
 	/* The whole file, from its start. */
 	void (*send_file)(int socket, int file, size_t size);
 };
 
-/* `modes` ends with one without a name. */
-int sender_main(int argc, char **argv, const struct sender_mode *modes);
+/* Each ends with one without a name. */
+extern const struct sender_mode floor_modes[];
+extern const struct sender_mode engine_modes[];
 
 #endif

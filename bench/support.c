@@ -83,11 +83,19 @@ uint64_t parse_number(const char *text, uint64_t min, uint64_t max)
 	return number;
 }
 
-void set_nonblocking(int fd)
+void print_array(const uint64_t *values, size_t count)
+{
+	putchar('[');
+	for (size_t i = 0; i < count; i++)
+		printf("%s%llu", i ? ", " : "", (unsigned long long)values[i]);
+	putchar(']');
+}
+
+void set_nonblocking(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0)
 		die("O_NONBLOCK");
 }
 

@@ -25,6 +25,8 @@ noreturn void die(const char *what);
 /* The same without errno. */
 noreturn void die_text(const char *text);
 
+/* "[1, 2, 3]" to stdout. */
+void print_array(const uint64_t *values, size_t count);
 /* Quietly does nothing where that CPU isn't there. */
 void pin_to(int cpu);
 void limit_descriptors_to_max(void);
@@ -35,7 +37,7 @@ uint64_t wall_ns(void);
 /* A whole number in [min, max], or the end of the program. */
 uint64_t parse_number(const char *text, uint64_t min, uint64_t max);
 
-void set_nonblocking(int fd);
+void set_nonblocking(int fd, bool on);
 void set_nodelay(int fd);
 void wait_for(int fd, short poll_events);
 /* On 127.0.0.1; port 0: a free one, told in *port. */

@@ -13,6 +13,8 @@ def quartiles(values):
 
 def number(value):
     """Three significant digits, no exponent."""
+    if value < 0:
+        return "-" + number(-value)
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
