@@ -28,7 +28,7 @@ bool log_wants(enum log_level level)
 }
 
 /* Cuts a message that is too long; room for the count and the newline is kept free. */
-static void add_message(struct buf *line, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0) static void add_message(struct buf *line, const char *fmt, va_list args)
 {
 	size_t start = line->len;
 
@@ -42,6 +42,7 @@ static void add_message(struct buf *line, const char *fmt, va_list args)
 			line->ptr[i] = '?';
 }
 
+PRINTF_LIKE(3, 0)
 static void emit(enum log_level level, uint32_t dropped, const char *fmt, va_list args)
 {
 	char memory[LOG_LINE_MAX];

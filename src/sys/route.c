@@ -138,11 +138,11 @@ struct route_request {
 static void add_address(struct route_request *request, uint16_t type, const uint8_t *address,
 			size_t len)
 {
-	struct rtattr *attr = (struct rtattr *)((char *)request + request->header.nlmsg_len);
+	struct rtattr attr = {.rta_len = (uint16_t)RTA_LENGTH(len), .rta_type = type};
+	char *end = (char *)request + request->header.nlmsg_len;
 
-	attr->rta_type = type;
-	attr->rta_len = (uint16_t)RTA_LENGTH(len);
-	memcpy(RTA_DATA(attr), address, len);
+	memcpy(end, &attr, sizeof(attr));
+	memcpy(end + RTA_LENGTH(0), address, len);
 	request->header.nlmsg_len += RTA_SPACE(len);
 }
 
@@ -169,9 +169,28 @@ static int ask(struct route_cache *cache, const struct route_key *key)
 	return n < 0 ? (int)n : 0;
 }
 
+/* The device among a route's attributes; -ENOENT. Copied out: a char pointer promises no alignment.
+ */
+static int device_among(const char *attributes, size_t len, unsigned *ret_device)
+{
+	struct rtattr attr;
+
+	for (size_t at = 0; len - at >= sizeof(attr); at += RTA_ALIGN(attr.rta_len)) {
+		memcpy(&attr, attributes + at, sizeof(attr));
+		if (attr.rta_len < sizeof(attr) || RTA_ALIGN(attr.rta_len) > len - at)
+			return -ENOENT;
+		if (attr.rta_type != RTA_OIF || attr.rta_len != RTA_LENGTH(sizeof(*ret_device)))
+			continue;
+		memcpy(ret_device, attributes + at + RTA_LENGTH(0), sizeof(*ret_device));
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* The kernel has queued its answer before send() returns: not there means that none will come. */
 static int answer(struct route_cache *cache, unsigned *ret_device)
 {
+	const size_t start = NLMSG_LENGTH(sizeof(struct rtmsg));
 	union {
 		struct nlmsghdr header;
 		char room[4096];
@@ -183,19 +202,10 @@ static int answer(struct route_cache *cache, unsigned *ret_device)
 	while (n >= (ssize_t)sizeof(reply.header) && reply.header.nlmsg_seq != cache->sequence);
 	if (n < 0)
 		return (int)n;
-	if (!NLMSG_OK(&reply.header, (size_t)n) || reply.header.nlmsg_type != RTM_NEWROUTE ||
-	    reply.header.nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
+	if ((size_t)n < start || reply.header.nlmsg_type != RTM_NEWROUTE ||
+	    reply.header.nlmsg_len < start || reply.header.nlmsg_len > (size_t)n)
 		return -ENOENT;
-
-	size_t left = RTM_PAYLOAD(&reply.header);
-	for (struct rtattr *attr = RTM_RTA(NLMSG_DATA(&reply.header)); RTA_OK(attr, left);
-	     attr = RTA_NEXT(attr, left)) {
-		if (attr->rta_type != RTA_OIF)
-			continue;
-		memcpy(ret_device, RTA_DATA(attr), sizeof(*ret_device));
-		return 0;
-	}
-	return -ENOENT;
+	return device_among(reply.room + start, reply.header.nlmsg_len - start, ret_device);
 }
 
 /* 0 when there is no telling. */
