@@ -133,6 +133,14 @@ int sys_kernel_release(char ret_release[65]);
 int sys_uring_setup(unsigned entries, struct io_uring_params *params);
 int sys_uring_register(int ring, unsigned opcode, void *arg, unsigned count);
 
+/* ---- process.c ---- */
+
+/* sigaction(2); SIG_IGN and SIG_DFL stay, a handler is called once (SA_RESETHAND), and calls that
+ * it interrupts are not restarted by the kernel. */
+int sys_signal_handle(int signal, void (*handler)(int));
+/* dup3(2): `target` becomes another name of `fd`. Safe in a signal handler. */
+int sys_dup_onto(int fd, int target);
+
 /* ---- event.c ---- */
 
 int sys_epoll_create(void);
