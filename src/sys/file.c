@@ -29,10 +29,13 @@ int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64
 	struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve};
 	long fd;
 
-	/* EAGAIN: a rename or mount raced with a RESOLVE_BENEATH walk through ".." (openat2(2)). */
+	/* EAGAIN: a rename or mount raced with a RESOLVE_BENEATH walk through ".." (openat2(2)). Of
+	 * RESOLVE_CACHED it is the answer. */
 	for (int tries = 0; tries < 32; tries++) {
 		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
+			break;
+		if (errno == EAGAIN && (resolve & RESOLVE_CACHED))
 			break;
 	}
 	return fd < 0 ? -errno : (int)fd;
