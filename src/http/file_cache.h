@@ -1,0 +1,57 @@
+/*
+ * The file cache of one loop: entries by path, never stale.
+ *
+ * What is found here is what the file system has: an entry is dropped by the events of its
+ * directory (file_watch.h), which the loop handles before the requests that came after them. Where
+ * events don't tell all (file_entry.beyond_events, or a directory that can't be watched) it is
+ * compared by identity at each request, and every entry is compared once in HTTP_CACHE_FRESH_MS,
+ * since stores through a mapping send no event. Comparing is three system calls; a plain hit makes
+ * none.
+ *
+ * Bounded in entries, bytes and descriptors; eviction is second chance (an entry that was used
+ * since the hand came by is passed over once). Names that don't exist are not kept.
+ *
+ * One thread, no locks; references are counted without atomics. A reference keeps the entry's
+ * descriptor and bytes through eviction and change: an answer under way is one version.
+ */
+#ifndef HTTP_FILE_CACHE_H
+#define HTTP_FILE_CACHE_H
+
+#include "http/file_entry.h"
+
+struct file_cache;
+
+struct file_cache_limits {
+	unsigned entries;
+	unsigned fds;
+	size_t bytes;
+};
+
+struct file_cache_stats {
+	uint64_t hits, misses, dropped, evicted, compared;
+	uint64_t entries, fds, bytes, watches;
+};
+
+/* -ENOMEM. */
+int file_cache_new(const struct http_site *site, const struct file_cache_limits *limits,
+		   struct file_cache **ret);
+/* NULL is fine. Entries with references live on. */
+void file_cache_free(struct file_cache *cache);
+
+/* A descriptor to be polled for reading and handled by file_cache_sync() before anything else;
+ * -1: there is no inotify here, every entry is compared at each request. */
+int file_cache_fd(const struct file_cache *cache);
+/* Drops what has changed until now. */
+void file_cache_sync(struct file_cache *cache);
+
+/* With a reference. -EAGAIN: would wait for the disk; let a helper thread call
+ * file_entry_load(FILE_LOAD_WAIT) and ask again with `warm`; if it is -EAGAIN then too, use what
+ * the helper got. Other errors as from file_entry_load(). */
+int file_cache_get(struct file_cache *cache, struct slice path, uint64_t now_ms, bool warm,
+		   struct file_entry **ret);
+/* Descriptors have run out: closes those that only the cache holds. How many. */
+unsigned file_cache_shed(struct file_cache *cache);
+
+void file_cache_stats(const struct file_cache *cache, struct file_cache_stats *ret);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * One file as it is served: its identity, its validators, the header block of its 200 answer, and
+ * its body (small files) or a descriptor (large ones). Made by file_entry_load(), which is the only
+ * place that opens files for reading; never changed afterwards, only dropped and made anew.
+ *
+ * Names are resolved by openat2(2) under the root's descriptor: RESOLVE_BENEATH keeps every way
+ * out (.., absolute links, links through a parent) closed even while names are being exchanged, and
+ * RESOLVE_NO_MAGICLINKS keeps /proc's links out. A name is looked at with O_PATH first and only
+ * opened for reading when it is a regular file: opening a FIFO would wake its writer, opening a
+ * device may do anything.
+ *
+ * An entry belongs to one thread at a time: the loop, or the helper thread that is just making it.
+ * Oldest kernel: 5.6 (openat2); loading without waiting for the disk needs 5.12 (RESOLVE_CACHED).
+ */
+#ifndef HTTP_FILE_ENTRY_H
+#define HTTP_FILE_ENTRY_H
+
+#include <sys/queue.h>
+
+#include "base/slice.h"
+#include "http/core/mime.h"
+#include "http/core/response.h"
+
+/* What is served, the same for all threads, never changed after start. */
+struct http_site {
+	int root_fd; /* O_PATH of the directory */
+	const char *root_name;
+	struct http_mime *mime; /* NULL: the built-in table */
+	struct slice index;     /* the name tried in a directory; one path component */
+	bool autoindex;
+};
+
+/* Two looks at a name with equal ids saw the same version of the same file: ctime moves with every
+ * change of contents, mode or links, and user space can't set it. */
+struct file_id {
+	uint64_t dev, ino, size;
+	int64_t mtime_ns, ctime_ns;
+};
+
+struct watched_dir;
+
+struct file_entry {
+	/* file_cache.c's */
+	LIST_ENTRY(file_entry) in_bucket;
+	LIST_ENTRY(file_entry) in_dir;
+	TAILQ_ENTRY(file_entry) in_order;
+	struct watched_dir *dir; /* whose events tell of changes; NULL: asked at each request */
+	uint64_t hash;
+	uint64_t checked_ms; /* loop_now_ms() when it was last compared with the file system */
+	unsigned refs;
+	bool cached; /* in the table; else only its references keep it */
+	bool used;   /* since the eviction hand came by */
+
+	/* Events of its directory don't tell all: a symbolic link on the way, further hard links,
+	 * a file system that others change. */
+	bool beyond_events;
+	int fd; /* -1: the body is in memory */
+	struct file_id id;
+	struct slice type, etag; /* type is the site's, etag lies in the block */
+	int64_t mtime;           /* seconds */
+	struct http_head head;
+	const char *block; /* the 200 answer: header block, then the body if there is no fd */
+	size_t bytes;      /* of memory, for the cache's account */
+	struct slice path; /* terminated */
+};
+
+enum file_load {
+	/* On the loop: what would wait for the disk is -EAGAIN. */
+	FILE_LOAD_NOW,
+	/* On the loop after a FILE_LOAD_WAIT of the same name elsewhere: as above, but where the
+	 * kernel can't promise not to wait, it is tried all the same. */
+	FILE_LOAD_WARM,
+	/* On a helper thread. */
+	FILE_LOAD_WAIT,
+};
+
+/* With one reference. `path`: relative to the root, terminated, as from http_path_decode().
+ * -EAGAIN, or what is to be said of the name: -EISDIR, -ENXIO (neither file nor directory),
+ * -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ELOOP, -EXDEV (leads out of the root), -EACCES, -EMFILE,
+ * -ENFILE, -ENOMEM, -EIO... */
+int file_entry_load(const struct http_site *site, struct slice path, enum file_load how,
+		    struct file_entry **ret);
+void file_entry_free(struct file_entry *entry);
+
+/* What the name is now: 0, -EAGAIN (would wait), or why there is no such file. */
+int file_entry_identify(const struct http_site *site, const struct file_entry *entry,
+			struct file_id *ret);
+
+static inline bool file_id_equal(const struct file_id *a, const struct file_id *b)
+{
+	return a->ino == b->ino && a->ctime_ns == b->ctime_ns && a->mtime_ns == b->mtime_ns &&
+	       a->size == b->size && a->dev == b->dev;
+}
+
+static inline const char *file_entry_body(const struct file_entry *entry)
+{
+	return entry->fd < 0 ? entry->block + entry->head.length : NULL;
+}
+
+static inline struct file_entry *file_entry_ref(struct file_entry *entry)
+{
+	entry->refs++;
+	return entry;
+}
+
+static inline void file_entry_unref(struct file_entry *entry)
+{
+	CHECK(entry->refs > 0);
+	if (--entry->refs == 0)
+		file_entry_free(entry);
+}
+
+/* openat2(2) as everything here is opened: under the root, close-on-exec, never a controlling
+ * terminal. `resolve` adds to RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. */
+int file_open_beneath(const struct http_site *site, const char *path, uint64_t flags,
+		      uint64_t resolve, enum file_load how);
+
+#endif

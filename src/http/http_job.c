@@ -1,0 +1,106 @@
+#include "http/http_job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct http_job *http_job_new(struct http_loop *loop, struct conn *conn, enum http_job_kind kind)
+{
+	struct http_job *job = spare_take(&loop->jobs);
+
+	if (!job)
+		return NULL;
+	/* Not the path: it is a page long. */
+	memset(job, 0, offsetof(struct http_job, path));
+	job->loop = loop;
+	job->conn = conn_ref(conn);
+	job->kind = kind;
+	list_init(&job->waiting);
+	return job;
+}
+
+bool http_job_set_path(struct http_job *job, struct slice path)
+{
+	if (path.len >= sizeof(job->path))
+		return false;
+	memcpy(job->path, path.ptr, path.len);
+	job->path[path.len] = '\0';
+	return true;
+}
+
+void http_job_free(struct http_job *job)
+{
+	if (job->entry)
+		file_entry_unref(job->entry);
+	free(job->text);
+	spare_give(&job->loop->jobs, job);
+}
+
+/* On a helper thread. */
+static void run(struct job *base)
+{
+	struct http_job *job = container_of(base, struct http_job, job);
+	const struct http_site *site = http_server_site(job->loop->server);
+
+	switch (job->kind) {
+	case HTTP_JOB_FILE:
+		job->error =
+		    file_entry_load(site, slice_of(job->path), FILE_LOAD_WAIT, &job->entry);
+		break;
+	case HTTP_JOB_LISTING:
+		job->listing.path = slice_of(job->path);
+		job->error = dir_list(site, &job->listing, &job->text, &job->text_len);
+		break;
+	case HTTP_JOB_LOAD:
+		job->error = leat_load_run(&job->load);
+		break;
+	}
+}
+
+static void start_waiting(struct http_loop *loop)
+{
+	while (!list_empty(&loop->jobs_waiting)) {
+		struct http_job *job =
+		    container_of(loop->jobs_waiting.next, struct http_job, waiting);
+
+		if (!conn_deref(job->conn)) {
+			list_remove(&job->waiting);
+			http_job_free(job);
+			continue;
+		}
+		if (helpers_submit(loop->loop, &job->job) < 0)
+			return;
+		list_remove(&job->waiting);
+		loop->jobs_running++;
+	}
+}
+
+static void done(struct job *base)
+{
+	struct http_job *job = container_of(base, struct http_job, job);
+	struct http_loop *loop = job->loop;
+	struct conn *conn = conn_deref(job->conn);
+
+	loop->jobs_running--;
+	start_waiting(loop);
+	if (conn)
+		http_conn_job_done(conn, job);
+	http_job_free(job);
+}
+
+int http_job_submit(struct http_job *job)
+{
+	struct http_loop *loop = job->loop;
+
+	job->job.run = run;
+	job->job.done = done;
+	if (list_empty(&loop->jobs_waiting) && helpers_submit(loop->loop, &job->job) == 0) {
+		loop->jobs_running++;
+		return 0;
+	}
+	if (loop->jobs_running == 0) {
+		http_job_free(job);
+		return -EAGAIN;
+	}
+	list_push_back(&loop->jobs_waiting, &job->waiting);
+	return 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * What an HTTP connection has done by a helper thread because it would block the loop: loading a
+ * file whose name or bytes are not in memory, listing a directory, reading a cold range.
+ *
+ *     free --http_job_submit()--> queued --> running --> done --http_conn_job_done()--> free
+ *
+ * Between submit and done the job is the helpers'. The connection may end meanwhile: then nobody
+ * takes the result and it is freed. Results are taken by setting the field to NULL.
+ */
+#ifndef HTTP_HTTP_JOB_H
+#define HTTP_HTTP_JOB_H
+
+#include <limits.h>
+
+#include "http/dir_list.h"
+#include "http/http_loop.h"
+
+enum http_job_kind { HTTP_JOB_FILE, HTTP_JOB_LISTING, HTTP_JOB_LOAD };
+
+struct http_job {
+	struct job job;
+	struct http_loop *loop;
+	struct conn_ref conn;
+	struct list waiting; /* in http_loop.jobs_waiting */
+	enum http_job_kind kind;
+	int error; /* 0 or -errno: the result */
+
+	/* HTTP_JOB_FILE: the result. HTTP_JOB_LOAD: keeps the descriptor open. */
+	struct file_entry *entry;
+	struct leat_load load;
+	struct dir_list_options listing;
+	char *text; /* HTTP_JOB_LISTING: the result */
+	size_t text_len;
+	char path[PATH_MAX];
+};
+
+/* NULL: no memory. The caller fills in what its kind needs. */
+struct http_job *http_job_new(struct http_loop *loop, struct conn *conn, enum http_job_kind kind);
+/* `path` is copied; false: too long for any file. */
+bool http_job_set_path(struct http_job *job, struct slice path);
+/* -EAGAIN: the helpers have too much to do, and nothing of this loop's is under way that would make
+ * room; the job is freed. */
+int http_job_submit(struct http_job *job);
+void http_job_free(struct http_job *job);
+
+/* http_conn.c: on the connection's loop. */
+void http_conn_job_done(struct conn *conn, struct http_job *job);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * The limits of the HTTP server, in one place, each with its reason. What the parser limits (line,
+ * header block, number of headers) stands with the parser in http/core.
+ */
+#ifndef HTTP_HTTP_LIMITS_H
+#define HTTP_HTTP_LIMITS_H
+
+/* ---- deadlines, milliseconds ---- */
+
+/* A request that has begun must be complete: a person's slow line takes seconds, a slow-header
+ * attack takes for ever. Not moved by further bytes. */
+#define HTTP_HEADER_MS 30000u
+/* Between requests: browsers keep connections for 60 to 115 s and ask again within seconds; nginx
+ * has 75 s, and an idle connection costs little here. */
+#define HTTP_IDLE_MS 75000u
+/* Without one byte taken by the peer: TCP's own retransmissions have backed off to tens of seconds
+ * by then. Moved by each progress. */
+#define HTTP_WRITE_MS 60000u
+/* A request body that is thrown away. */
+#define HTTP_BODY_MS 30000u
+/* After an error: how long the peer may go on sending before the answer counts as read. */
+#define HTTP_LINGER_MS 5000u
+
+/* ---- a connection ---- */
+
+/* Received in one call, and the longest request with what was pipelined behind it: a request line
+ * of 8 KiB and a header block of 32 KiB fit with room for a burst of pipelined requests. One such
+ * buffer a loop. */
+#define HTTP_RECV_BYTES (64u * 1024u)
+/* What a connection keeps of a request that is not complete: one packet mostly, at times more. */
+#define HTTP_KEEP_SMALL 2048u
+#define HTTP_KEEP_LARGE HTTP_RECV_BYTES
+/* Answers that leave together in one send; also the largest body that is copied beside its header
+ * instead of being sent from the cache. A full socket buffer is 16 KiB at first and grows. */
+#define HTTP_OUT_BYTES (32u * 1024u)
+/* The header block of an answer: Content-Type is bounded by this, the rest is short. */
+#define HTTP_HEADER_BYTES (4u * 1024u)
+/* A redirect's Location: a path of 4 KiB with every byte escaped, and a query. */
+#define HTTP_LOCATION_BYTES (24u * 1024u)
+/* Bytes for one connection before the others have their turn. */
+#define HTTP_TURN_BYTES (1024u * 1024u)
+/* A request body that nobody wants is read and dropped up to this, so that the connection can go
+ * on; beyond it closing is cheaper. */
+#define HTTP_BODY_DROP_MAX (64u * 1024u)
+/* While lingering: a peer that goes on sending is cut off after this many bytes. */
+#define HTTP_LINGER_BYTES (256u * 1024u)
+/* Buffers kept for the next use, each kind, a loop: more than this many answers are in flight only
+ * in front of slow peers, and then their memory should go back. */
+#define HTTP_SPARE_MAX 64u
+
+/* ---- the file cache, each loop its own ---- */
+
+/* Bodies up to this size live in memory, header and body side by side. */
+#define HTTP_BODY_CACHE_MAX (64u * 1024u)
+/* Entries, bytes of bodies, and open descriptors (files above HTTP_BODY_CACHE_MAX; also bounded by
+ * an eighth of the descriptor limit). A site of 50,000 small files stays cached; the memory is
+ * taken only as entries come. */
+#define HTTP_CACHE_ENTRIES 65536u
+#define HTTP_CACHE_BYTES   (128u * 1024u * 1024u)
+#define HTTP_CACHE_FDS     4096u
+/* Directories watched; the kernel gives a user 8192 watches at least, for all his processes. */
+#define HTTP_CACHE_WATCHES 16384u
+/* An entry older than this is compared with the file system before it is used: stores through a
+ * shared mapping, mounts, and edits through a hard link made later send no event. */
+#define HTTP_CACHE_FRESH_MS 1000u
+
+/* A directory listing: names beyond this are left out, and the log says so. */
+#define HTTP_LISTING_MAX 200000u
+
+#endif

@@ -1,0 +1,105 @@
+#include "http/http_loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "http/http_conn.h"
+#include "sys/sys.h"
+
+const char *http_loop_date(struct http_loop *loop)
+{
+	int64_t now = loop_wall(loop->loop);
+
+	if (unlikely(now != loop->date_second)) {
+		http_date_format(now, loop->date);
+		loop->date_second = now;
+	}
+	return loop->date;
+}
+
+static void files_changed(struct watch *watch, uint32_t events)
+{
+	struct http_loop *loop = watch->arg;
+
+	file_cache_sync(loop->cache);
+}
+
+/* Without inotify (fs.inotify.max_user_instances, 128 a user) every file is looked at again for
+ * each request: slower, and as right. */
+static void watch_files(struct http_loop *loop)
+{
+	loop->cache_watch = (struct watch){
+	    .fd = file_cache_fd(loop->cache),
+	    .first = true,
+	    .ready = files_changed,
+	    .arg = loop,
+	};
+	if (loop->cache_watch.fd >= 0 && loop_watch(loop->loop, &loop->cache_watch, EPOLLIN) == 0)
+		return;
+	loop->cache_watch.fd = -1;
+	log_warning("no inotify for this thread: files are compared at each request");
+}
+
+static struct file_cache_limits cache_limits(void)
+{
+	uint64_t fds = sys_fd_limit() / 8;
+
+	return (struct file_cache_limits){
+	    .entries = HTTP_CACHE_ENTRIES,
+	    .fds = (unsigned)min_u64(HTTP_CACHE_FDS, max_u64(fds, 1)),
+	    .bytes = HTTP_CACHE_BYTES,
+	};
+}
+
+int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, struct err *err)
+{
+	struct http_loop *loop = calloc(1, sizeof(*loop));
+	const struct file_cache_limits limits = cache_limits();
+	int r;
+
+	if (!loop)
+		return err_set(err, -ENOMEM, "out of memory");
+	loop->server = server;
+	loop->loop = reactor_loop;
+	loop->date_second = INT64_MIN;
+	list_init(&loop->jobs_waiting);
+	spare_init(&loop->flights, sizeof(struct http_flight), HTTP_SPARE_MAX);
+	spare_init(&loop->kept_small, HTTP_KEEP_SMALL, HTTP_SPARE_MAX);
+	spare_init(&loop->kept_large, HTTP_KEEP_LARGE, HTTP_SPARE_MAX);
+	spare_init(&loop->jobs, sizeof(struct http_job), HTTP_SPARE_MAX);
+	r = leat_engine_new(&loop->engine);
+	if (r == 0)
+		r = file_cache_new(http_server_site(server), &limits, &loop->cache);
+	if (r < 0) {
+		leat_engine_free(loop->engine);
+		free(loop);
+		return err_set(err, r, "a thread can't start: %s", strerror(-r));
+	}
+	watch_files(loop);
+	*ret_data = loop;
+	return 0;
+}
+
+void http_loop_close(struct loop *reactor_loop, void *data)
+{
+	struct http_loop *loop = data;
+
+	/* Those that no helper has seen; the others are done by now. */
+	while (!list_empty(&loop->jobs_waiting)) {
+		struct list *node = list_pop_front(&loop->jobs_waiting);
+
+		http_job_free(container_of(node, struct http_job, waiting));
+	}
+	http_server_sum(loop->server, loop);
+	if (loop->cache_watch.fd >= 0)
+		loop_unwatch(reactor_loop, &loop->cache_watch);
+	file_cache_free(loop->cache);
+	leat_engine_free(loop->engine);
+	spare_fini(&loop->flights);
+	spare_fini(&loop->kept_small);
+	spare_fini(&loop->kept_large);
+	spare_fini(&loop->jobs);
+	free(loop);
+}

@@ -1,0 +1,64 @@
+/*
+ * What the HTTP connections of one loop share: the file cache, the engine, buffers, the date,
+ * counters. Everything but the counters belongs to the loop's thread.
+ */
+#ifndef HTTP_HTTP_LOOP_H
+#define HTTP_HTTP_LOOP_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "http/core/request.h"
+#include "http/file_cache.h"
+#include "http/http_server.h"
+#include "http/http_limits.h"
+#include "http/spare.h"
+#include "leat/leat.h"
+#include "reactor/reactor.h"
+
+#define HTTP_STATUS_MAX 600
+
+/* Written by the loop's thread, read by any. */
+struct http_counters {
+	_Atomic uint64_t requests;
+	_Atomic uint64_t status[HTTP_STATUS_MAX];
+	_Atomic uint64_t direct_bytes; /* sent from memory without a chain: copied */
+	_Atomic uint64_t direct_sends;
+	_Atomic uint64_t truncated; /* files that shrank while they went out */
+};
+
+/* For counters with one writer: no locked instruction. */
+static inline void http_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+struct http_loop {
+	const struct http_server *server;
+	struct loop *loop;
+	struct leat_engine *engine;
+	struct file_cache *cache;
+	struct watch cache_watch; /* fd -1: none */
+
+	struct spare flights, kept_small, kept_large, jobs;
+	unsigned jobs_running;
+	struct list jobs_waiting; /* the helpers' queue was full */
+
+	int64_t date_second; /* what `date` says */
+	char date[HTTP_DATE_LEN];
+	struct http_counters counters;
+
+	size_t turn_left;                   /* bytes for the connection whose turn it is */
+	struct http_request request;        /* the one that is being answered */
+	char location[HTTP_LOCATION_BYTES]; /* of a redirect */
+	char received[HTTP_RECV_BYTES];
+};
+
+int http_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
+void http_loop_close(struct loop *loop, void *data);
+
+/* The Date of answers made now. */
+const char *http_loop_date(struct http_loop *loop);
+
+#endif

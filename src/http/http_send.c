@@ -1,0 +1,200 @@
+#include "http/http_send.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "sys/sys.h"
+
+void http_flight_free(struct http_conn *c)
+{
+	struct http_flight *flight = c->flight;
+
+	if (flight->chained)
+		chain_fini(&flight->chain);
+	if (flight->entry)
+		file_entry_unref(flight->entry);
+	free(flight->text);
+	spare_give(&c->loop->flights, flight);
+	c->flight = NULL;
+}
+
+static int begin_chain(struct http_conn *c)
+{
+	struct http_flight *flight = c->flight;
+	struct chain_sink sink = {
+	    .fd = conn_fd(c->conn),
+	    .kind = c->unix_socket ? SINK_UNIX : SINK_TCP,
+	    .technique = LEAT_AUTO,
+	};
+
+	CHECK(!flight->chained && flight->sent == 0);
+	chain_init(&flight->chain, c->loop->engine, &sink);
+	/* The device on the way to this peer: asked once a connection, not once an answer. */
+	flight->chain.reference_column = c->reference_column;
+	flight->chained = true;
+	return leat_chain_add_memory(&flight->chain, flight->out, flight->len, NULL, NULL);
+}
+
+int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
+			 uint64_t length)
+{
+	int r = begin_chain(c);
+
+	c->flight->entry = entry;
+	c->flight->file_end = offset + length;
+	if (r < 0)
+		return r;
+	return chain_add_known_file(&c->flight->chain, entry->fd, offset, length, NULL, NULL);
+}
+
+int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
+			 size_t length)
+{
+	int r = begin_chain(c);
+
+	c->flight->entry = entry;
+	if (r < 0)
+		return r;
+	return leat_chain_add_memory(&c->flight->chain, file_entry_body(entry) + offset, length,
+				     NULL, NULL);
+}
+
+int http_flight_add_text(struct http_conn *c, char *text, size_t length)
+{
+	int r = begin_chain(c);
+
+	c->flight->text = text;
+	if (r < 0)
+		return r;
+	return leat_chain_add_memory(&c->flight->chain, text, length, NULL, NULL);
+}
+
+/* The socket takes no more. Each byte it took moves the deadline. */
+static enum http_sent wait_writable(struct http_conn *c, bool moved)
+{
+	if (moved || !c->flight->waiting)
+		conn_deadline(c->conn, HTTP_WRITE_MS);
+	c->flight->waiting = true;
+	return HTTP_SENT_SOME;
+}
+
+static void use_turn(struct http_conn *c, uint64_t bytes)
+{
+	c->loop->turn_left -= min_u64(bytes, c->loop->turn_left);
+}
+
+/* One send for all answers in the buffer. Until -EAGAIN, so that the event that says "more room" is
+ * certain to come. */
+static enum http_sent send_buffer(struct http_conn *c)
+{
+	struct http_flight *flight = c->flight;
+	size_t before = flight->sent;
+
+	while (flight->sent < flight->len) {
+		ssize_t n = sys_send(conn_fd(c->conn), flight->out + flight->sent,
+				     flight->len - flight->sent, 0);
+
+		http_count(&c->loop->counters.direct_sends, 1);
+		if (n == -EAGAIN)
+			return wait_writable(c, flight->sent > before);
+		if (n < 0)
+			return HTTP_SENT_FAILED;
+		flight->sent += (size_t)n;
+		http_count(&c->loop->counters.direct_bytes, (uint64_t)n);
+		use_turn(c, (uint64_t)n);
+	}
+	return HTTP_SENT_ALL;
+}
+
+/* A helper reads the cold range; the connection goes on when it has. */
+static enum http_sent load(struct http_conn *c)
+{
+	struct http_flight *flight = c->flight;
+	struct http_job *job = http_job_new(c->loop, c->conn, HTTP_JOB_LOAD);
+
+	if (!job)
+		return HTTP_SENT_FAILED;
+	job->load = leat_chain_load(&flight->chain);
+	job->entry = file_entry_ref(flight->entry);
+	if (http_job_submit(job) < 0) {
+		/* The helpers are busy for others: again when the loop has had its turn. */
+		conn_again(c->conn);
+		return HTTP_SENT_SOME;
+	}
+	c->job = job;
+	conn_deadline(c->conn, 0);
+	return HTTP_SENT_SOME;
+}
+
+static enum http_sent chain_failed(struct http_conn *c, int error)
+{
+	struct http_flight *flight = c->flight;
+	struct stat st = {0};
+
+	if (error == -EPIPE || error == -ECONNRESET)
+		return HTTP_SENT_FAILED;
+	if (error == -ENODATA && flight->entry) {
+		http_count(&c->loop->counters.truncated, 1);
+		sys_fstat(flight->entry->fd, &st);
+		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+			    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
+			    "connection closed",
+			    flight->entry->path.ptr, (unsigned long long)flight->entry->id.size,
+			    (unsigned long long)st.st_size);
+	} else {
+		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+			    "%s: %s: connection closed",
+			    flight->entry ? flight->entry->path.ptr : "listing",
+			    flight->chain.error_text);
+	}
+	return HTTP_SENT_FAILED;
+}
+
+static enum http_sent send_chain(struct http_conn *c)
+{
+	struct http_flight *flight = c->flight;
+	uint64_t before = leat_chain_pending(&flight->chain), moved;
+	int step;
+
+	if (c->loop->turn_left == 0) {
+		conn_again(c->conn);
+		return HTTP_SENT_SOME;
+	}
+	step = leat_chain_step(&flight->chain, c->loop->turn_left);
+	if (step < 0)
+		return chain_failed(c, step);
+	moved = before - leat_chain_pending(&flight->chain);
+	use_turn(c, moved);
+	switch ((enum leat_step)step) {
+	case LEAT_DONE:
+		return HTTP_SENT_ALL;
+	case LEAT_WANT_LOAD:
+		return load(c);
+	case LEAT_MORE:
+		conn_again(c->conn);
+		break;
+	case LEAT_WANT_READ:
+	case LEAT_WANT_WRITE:
+	case LEAT_WANT_COMPLETION:
+		break;
+	}
+	return wait_writable(c, moved > 0);
+}
+
+enum http_sent http_send(struct http_conn *c)
+{
+	enum http_sent sent;
+
+	if (c->job && c->job->kind == HTTP_JOB_LOAD)
+		return HTTP_SENT_SOME;
+	if (c->flight->chained) {
+		sent = send_chain(c);
+		c->reference_column = (int8_t)c->flight->chain.reference_column;
+	} else {
+		sent = send_buffer(c);
+	}
+	if (sent == HTTP_SENT_ALL)
+		http_flight_free(c);
+	return sent;
+}

@@ -1,0 +1,27 @@
+/*
+ * Sending a connection's flight: memory by one send, memory and file ranges by a chain.
+ */
+#ifndef HTTP_HTTP_SEND_H
+#define HTTP_HTTP_SEND_H
+
+#include "http/http_conn.h"
+
+enum http_sent {
+	HTTP_SENT_ALL,    /* the flight is gone */
+	HTTP_SENT_SOME,   /* the socket is full, a helper loads, or the turn is over */
+	HTTP_SENT_FAILED, /* close the connection */
+};
+
+enum http_sent http_send(struct http_conn *c);
+/* Ends the flight, sent or not. */
+void http_flight_free(struct http_conn *c);
+
+/* What is in the flight's buffer, and then this, goes by a chain. 0 or -errno. The flight owns
+ * `entry`'s reference and `text` from now on, also on failure. */
+int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
+			 uint64_t length);
+int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
+			 size_t length);
+int http_flight_add_text(struct http_conn *c, char *text, size_t length);
+
+#endif
