@@ -21,6 +21,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
     {"copy", cmd_copy, "move bytes between files, pipes and sockets, and say how it went"},
+    {"http", cmd_http, "serve a directory over HTTP"},
 };
 
 int usage_error(const char *command, const char *fmt, ...)

@@ -1,0 +1,171 @@
+/*
+ * leat http: the command line of the HTTP server.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "http/http_server.h"
+
+#define LISTEN_MAX 64
+
+static const char help[] =
+    "Serve a directory over HTTP.\n"
+    "\n"
+    "Usage: leat http [OPTIONS] [DIR]\n"
+    "\n"
+    "DIR is the directory to serve, by default the one you are in. Files go out straight from the\n"
+    "page cache; what changes on disk is served changed at the next request. Publish by rename: a\n"
+    "file edited in place can change under a download that is on its way.\n"
+    "\n"
+    "  -l, --listen WHERE       address and port, may be given more than once [127.0.0.1:8080];\n"
+    "                           also [::1]:8080, *:8080, 8080, unix:/path, and fd:3 for a socket\n"
+    "                           handed over by systemd\n"
+    "  -t, --threads N          threads [one a CPU]\n"
+    "      --index NAME         file served for a directory [index.html]\n"
+    "      --autoindex on|off   list directories that have no index [on]\n"
+    "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
+    "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
+    "  -h, --help               this text\n"
+    "\n"
+    "SIGTERM, SIGINT and SIGQUIT end it: what is being sent is finished first.\n"
+    "\n"
+    "Examples:\n"
+    "  leat http                                   the current directory, for this machine only\n"
+    "  leat http --listen '*:80' /srv/www          for everyone\n"
+    "  leat http -l 127.0.0.1:8080 -l '[::1]:8080' --autoindex off site\n"
+    "  leat http -l unix:/run/leat.sock /srv/www   behind a proxy\n";
+
+enum { OPTION_INDEX = 256, OPTION_AUTOINDEX, OPTION_MIME_TYPES, OPTION_MAX_CONNECTIONS };
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, 'l'},
+    {"threads", required_argument, NULL, 't'},
+    {"index", required_argument, NULL, OPTION_INDEX},
+    {"autoindex", required_argument, NULL, OPTION_AUTOINDEX},
+    {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
+    {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	struct http_options options;
+	const char *listen[LISTEN_MAX];
+	bool help;
+};
+
+/* From 1 to `max`. */
+static bool parse_number(const char *text, unsigned max, unsigned *ret)
+{
+	unsigned long value;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || value == 0 || value > max)
+		return false;
+	*ret = (unsigned)value;
+	return true;
+}
+
+static int parse_on_off(const char *text, bool *ret)
+{
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		return usage_error("http", "--autoindex is on or off, not '%s'", text);
+	*ret = strcmp(text, "on") == 0;
+	return EXIT_OK;
+}
+
+static int parse_index(const char *text, const char **ret)
+{
+	if (text[0] == '\0' || strchr(text, '/') || strlen(text) > NAME_MAX ||
+	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return usage_error("http", "--index is a file name, not '%s'", text);
+	*ret = text;
+	return EXIT_OK;
+}
+
+static int parse_option(struct arguments *arguments, int option, char *const *argv)
+{
+	struct http_options *o = &arguments->options;
+
+	switch (option) {
+	case 'l':
+		if (o->listen_count == LISTEN_MAX)
+			return usage_error("http", "--listen at most %d times", LISTEN_MAX);
+		arguments->listen[o->listen_count++] = optarg;
+		return EXIT_OK;
+	case 't':
+		if (!parse_number(optarg, 1024, &o->threads))
+			return usage_error("http", "--threads is a number from 1 to 1024, not '%s'",
+					   optarg);
+		return EXIT_OK;
+	case OPTION_INDEX:
+		return parse_index(optarg, &o->index);
+	case OPTION_AUTOINDEX:
+		return parse_on_off(optarg, &o->autoindex);
+	case OPTION_MIME_TYPES:
+		o->mime_types = optarg;
+		return EXIT_OK;
+	case OPTION_MAX_CONNECTIONS:
+		if (!parse_number(optarg, INT_MAX, &o->connections_max))
+			return usage_error("http",
+					   "--max-connections is a number above 0, not '%s'",
+					   optarg);
+		return EXIT_OK;
+	case 'h':
+		arguments->help = true;
+		return EXIT_OK;
+	default:
+		return usage_error_option("http", argv, option);
+	}
+}
+
+static int parse(struct arguments *arguments, int argc, char **argv)
+{
+	int option, code = EXIT_OK;
+
+	opterr = 0;
+	optind = 1;
+	while (code == EXIT_OK && !arguments->help &&
+	       (option = getopt_long(argc, argv, ":l:t:h", long_options, NULL)) != -1)
+		code = parse_option(arguments, option, argv);
+	if (code != EXIT_OK || arguments->help)
+		return code;
+	if (optind + 1 < argc)
+		return usage_error("http", "one directory, not also '%s'", argv[optind + 1]);
+	if (optind < argc)
+		arguments->options.dir = argv[optind];
+	return EXIT_OK;
+}
+
+int cmd_http(int argc, char **argv)
+{
+	struct arguments arguments = {
+	    .options = {.dir = ".", .index = "index.html", .autoindex = true},
+	};
+	struct err err = {0};
+	int code, r;
+
+	arguments.options.listen = arguments.listen;
+	code = parse(&arguments, argc, argv);
+	if (code != EXIT_OK)
+		return code;
+	if (arguments.help) {
+		fputs(help, stdout);
+		return EXIT_OK;
+	}
+	r = http_serve(&arguments.options, &err);
+	if (r == 0)
+		return EXIT_OK;
+	fprintf(stderr, "leat http: %s\n", err.text);
+	/* An address or a file of types that can't be read as such. */
+	return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
