@@ -5,6 +5,8 @@
 #ifndef TESTS_HTTP_TEST_H
 #define TESTS_HTTP_TEST_H
 
+#include <stdio.h>
+
 #include "unit/unit.h"
 
 #include "http/core/request.h"

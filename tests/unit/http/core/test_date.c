@@ -1,6 +1,5 @@
 #include "unit/http/core/http_test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 

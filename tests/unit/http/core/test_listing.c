@@ -1,0 +1,247 @@
+#include "unit/http/core/http_test.h"
+
+#include <stdlib.h>
+
+#include "http/core/listing.h"
+
+static struct http_entry entry(const char *name, enum http_entry_kind kind, uint64_t size,
+			       int64_t mtime)
+{
+	return (struct http_entry){name, (uint32_t)strlen(name), kind, size, mtime};
+}
+
+static struct http_entry file(const char *name)
+{
+	return entry(name, HTTP_ENTRY_FILE, 0, 0);
+}
+
+/* Renders with buffers of `size` bytes; terminated, to be freed. */
+static char *render(const struct http_listing_options *options, const struct http_entry *entries,
+		    size_t count, size_t size, unsigned *ret_pieces)
+{
+	struct http_listing listing;
+	char *buf = malloc(size), *all = NULL;
+	size_t len = 0, piece;
+
+	http_listing_init(&listing, options, entries, count);
+	*ret_pieces = 0;
+	do {
+		piece = http_listing_step(&listing, buf, size);
+		all = realloc(all, len + piece + 1);
+		memcpy(all + len, buf, piece);
+		len += piece;
+		*ret_pieces += piece > 0;
+	} while (piece > 0);
+	all[len] = '\0';
+	free(buf);
+	return all;
+}
+
+static char *render_whole(const struct http_listing_options *options,
+			  const struct http_entry *entries, size_t count)
+{
+	unsigned pieces;
+
+	return render(options, entries, count, 1 << 20, &pieces);
+}
+
+static void assert_order(struct http_entry *entries, size_t count, struct http_order order,
+			 const char *const *names)
+{
+	http_listing_sort(entries, count, order);
+	for (size_t i = 0; i < count; i++)
+		assert_string_equal(entries[i].name, names[i]);
+}
+
+static void names_are_in_natural_order(void **state)
+{
+	static const char *const names[] = {"1",    "2",     "10",     "a",       "A1",   "a01",
+					    "a2",   "a10",   "a10b",   "B",       "b1.2", "b1.10",
+					    "file", "file2", "file10", "file010x"};
+	struct http_entry entries[ARRAY_SIZE(names)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		entries[i] = file(names[ARRAY_SIZE(names) - 1 - i]);
+	assert_order(entries, ARRAY_SIZE(names), (struct http_order){HTTP_SORT_NAME, false}, names);
+}
+
+static void directories_come_first_and_keys_turn_around(void **state)
+{
+	struct http_entry entries[] = {
+	    entry("b", HTTP_ENTRY_FILE, 10, 300),      entry("a", HTTP_ENTRY_FILE, 30, 100),
+	    entry("d2", HTTP_ENTRY_DIRECTORY, 9, 200), entry("d1", HTTP_ENTRY_DIRECTORY, 8, 400),
+	    entry("c", HTTP_ENTRY_FILE, 20, 200),
+	};
+	static const struct {
+		struct http_order order;
+		const char *const names[5];
+	} rows[] = {
+	    {{HTTP_SORT_NAME, false}, {"d1", "d2", "a", "b", "c"}},
+	    {{HTTP_SORT_NAME, true}, {"d2", "d1", "c", "b", "a"}},
+	    {{HTTP_SORT_SIZE, false}, {"d1", "d2", "b", "c", "a"}},
+	    {{HTTP_SORT_SIZE, true}, {"d2", "d1", "a", "c", "b"}},
+	    {{HTTP_SORT_TIME, false}, {"d2", "d1", "a", "c", "b"}},
+	    {{HTTP_SORT_TIME, true}, {"d1", "d2", "b", "c", "a"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_order(entries, 5, rows[i].order, rows[i].names);
+}
+
+static void sorting_is_total_whatever_the_first_order(void **state)
+{
+	enum { COUNT = 2000 };
+	static char names[COUNT][8];
+	static struct http_entry once[COUNT], again[COUNT];
+	uint64_t random = 13;
+
+	for (int i = 0; i < COUNT; i++) {
+		for (int c = 0; c < 4; c++)
+			names[i][c] = "aA0129.z"[random_below(&random, 8)];
+		sprintf(names[i] + 4, "%03d", i % 1000);
+		once[i] = entry(names[i], random_below(&random, 2), random_below(&random, 3),
+				(int64_t)random_below(&random, 3));
+	}
+	for (int by = 0; by < 3; by++) {
+		struct http_order order = {(enum http_sort)by, by == 1};
+
+		memcpy(again, once, sizeof(once));
+		for (size_t i = COUNT - 1; i > 0; i--) {
+			size_t other = random_below(&random, i + 1);
+			struct http_entry swap = again[i];
+			again[i] = again[other];
+			again[other] = swap;
+		}
+		http_listing_sort(once, COUNT, order);
+		http_listing_sort(again, COUNT, order);
+		for (size_t i = 0; i < COUNT; i++)
+			assert_string_equal(once[i].name, again[i].name);
+	}
+}
+
+static void queries_choose_the_order(void **state)
+{
+	static const struct {
+		const char *query;
+		struct http_order order;
+	} rows[] = {
+	    {"", {HTTP_SORT_NAME, false}},          {"C=M&O=D", {HTTP_SORT_TIME, true}},
+	    {"C=S;O=A", {HTTP_SORT_SIZE, false}},   {"O=D", {HTTP_SORT_NAME, true}},
+	    {"C=N", {HTTP_SORT_NAME, false}},       {"C=X&O=Y", {HTTP_SORT_NAME, false}},
+	    {"XC=M&YO=D", {HTTP_SORT_NAME, false}}, {"C=", {HTTP_SORT_NAME, false}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct http_order order = http_order_parse(slice_of(rows[i].query));
+
+		assert_int_equal(order.by, rows[i].order.by);
+		assert_int_equal(order.descending, rows[i].order.descending);
+	}
+}
+
+static void names_are_harmless_in_html(void **state)
+{
+	struct http_entry entries[] = {
+	    entry("<script>alert('1')</script>\"&", HTTP_ENTRY_FILE, 1536, 784111777),
+	    entry("javascript:x", HTTP_ENTRY_FILE, 0, 0),
+	    entry("d %2f#?", HTTP_ENTRY_DIRECTORY, 0, 0),
+	    entry("fifo", HTTP_ENTRY_OTHER, 0, 0),
+	};
+	struct http_listing_options options = {.path = slice_of("/a<b>/")};
+	char *html = render_whole(&options, entries, 4);
+
+	assert_null(strstr(html, "<script>"));
+	assert_null(strstr(html, "<b>"));
+	assert_null(strstr(html, "\"javascript:"));
+	assert_non_null(strstr(html, "<title>Index of /a&lt;b&gt;/</title>"));
+	assert_non_null(strstr(html,
+			       "<a href=\"%3Cscript%3Ealert%28%271%27%29%3C%2Fscript%3E%22%26\">"
+			       "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;</a>"
+			       "</td><td>1.5 KiB</td><td>1994-11-06 08:49</td>"));
+	assert_non_null(strstr(html, "<a href=\"javascript%3Ax\">"));
+	assert_non_null(strstr(html, "<a href=\"d%20%252f%23%3F/\">d %2f#?/</a></td><td></td>"));
+	assert_non_null(strstr(html, "<tr><td>fifo</td>"));
+	assert_non_null(strstr(html, "href=\"../\""));
+	free(html);
+}
+
+static void the_root_has_no_parent_and_may_be_empty(void **state)
+{
+	struct http_listing_options options = {.path = slice_of("/"),
+					       .order = {HTTP_SORT_SIZE, false}};
+	char *html = render_whole(&options, NULL, 0);
+
+	assert_null(strstr(html, "../"));
+	assert_non_null(strstr(html, "<td>Empty</td>"));
+	assert_non_null(strstr(html, "aria-sort=\"ascending\"><a href=\"?C=S&amp;O=D\">"));
+	assert_non_null(strstr(html, "<a href=\"?C=N&amp;O=A\">"));
+	free(html);
+}
+
+static void json_is_as_nginx_has_it(void **state)
+{
+	struct http_entry entries[] = {
+	    entry("d", HTTP_ENTRY_DIRECTORY, 4096, 784111777),
+	    entry("a\"\\\n\xc3\xa4\xff\xed\xa0\x80\xf0\x9f\x98\x80", HTTP_ENTRY_FILE, 5, 0),
+	    entry("s", HTTP_ENTRY_OTHER, 0, 0),
+	};
+	struct http_listing_options options = {.path = slice_of("/"), .json = true};
+	char *json = render_whole(&options, entries, 3);
+
+	assert_string_equal(
+	    json,
+	    "[\n{ \"name\":\"d\", \"type\":\"directory\", "
+	    "\"mtime\":\"Sun, 06 Nov 1994 08:49:37 GMT\" },\n"
+	    "{ \"name\":\"a\\\"\\\\\\u000a\xc3\xa4\\ufffd\\ufffd\\ufffd\\ufffd\xf0\x9f\x98\x80\", "
+	    "\"type\":\"file\", \"mtime\":\"Thu, 01 Jan 1970 00:00:00 GMT\", \"size\":5 },\n"
+	    "{ \"name\":\"s\", \"type\":\"other\", \"mtime\":\"Thu, 01 Jan 1970 00:00:00 GMT\" }"
+	    "\n]\n");
+	free(json);
+	json = render_whole(&options, NULL, 0);
+	assert_string_equal(json, "[\n]\n");
+	free(json);
+}
+
+static void pieces_together_are_the_whole(void **state)
+{
+	enum { COUNT = 3000 };
+	static char names[COUNT][256];
+	static struct http_entry entries[COUNT];
+	char path[6000];
+	unsigned pieces, one;
+
+	for (int i = 0; i < COUNT; i++) {
+		memset(names[i], i % 7 ? '"' : 'a', 255);
+		entries[i] = entry(names[i], HTTP_ENTRY_FILE, UINT64_MAX, INT64_MAX);
+	}
+	memset(path, '<', sizeof(path));
+	path[sizeof(path) - 1] = '/';
+	for (int json = 0; json < 2; json++) {
+		struct http_listing_options options = {.path = slice_make(path, sizeof(path)),
+						       .json = json};
+		char *small = render(&options, entries, COUNT, HTTP_LISTING_BUFFER_MIN, &pieces);
+		char *large = render(&options, entries, COUNT, 16 << 20, &one);
+
+		assert_string_equal(small, large);
+		assert_int_equal(one, 1);
+		assert_in_range(pieces, 100, COUNT);
+		free(small);
+		free(large);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(names_are_in_natural_order),
+	    cmocka_unit_test(directories_come_first_and_keys_turn_around),
+	    cmocka_unit_test(sorting_is_total_whatever_the_first_order),
+	    cmocka_unit_test(queries_choose_the_order),
+	    cmocka_unit_test(names_are_harmless_in_html),
+	    cmocka_unit_test(the_root_has_no_parent_and_may_be_empty),
+	    cmocka_unit_test(json_is_as_nginx_has_it),
+	    cmocka_unit_test(pieces_together_are_the_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+#include "unit/http/core/http_test.h"
+
+#include <errno.h>
+
+#include "http/core/mime.h"
+
+static const char *const extensions[] = {
+#define TYPE(extension, type) extension,
+#define TEXT(extension, type) extension,
+#include "http/core/mime_table.h"
+#undef TYPE
+#undef TEXT
+};
+
+static void check(const struct http_mime *mime, const char *path, const char *type)
+{
+	assert_slice(http_mime_type(mime, slice_of(path)), type);
+}
+
+static void the_builtin_table_is_sorted_and_finds_every_row(void **state)
+{
+	char path[64];
+
+	assert_in_range(ARRAY_SIZE(extensions), 80, 200);
+	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
+		if (i > 0)
+			assert_true(strcmp(extensions[i - 1], extensions[i]) < 0);
+		snprintf(path, sizeof(path), "dir.x/name.%s", extensions[i]);
+		assert_false(slice_eq(http_mime_type(NULL, slice_of(path)), HTTP_MIME_DEFAULT));
+	}
+}
+
+static void the_extension_is_after_the_last_dot_of_the_name(void **state)
+{
+	check(NULL, "a/b.html", "text/html; charset=utf-8");
+	check(NULL, "a.HTML", "text/html; charset=utf-8");
+	check(NULL, "a.tar.gz", "application/gzip");
+	check(NULL, "x.json", "application/json");
+	check(NULL, "x.js", "text/javascript; charset=utf-8");
+	check(NULL, "x.svg", "image/svg+xml");
+	check(NULL, "", "application/octet-stream");
+	check(NULL, "README", "application/octet-stream");
+	check(NULL, "a.html/b", "application/octet-stream");
+	check(NULL, ".html", "application/octet-stream");
+	check(NULL, "a/.html", "application/octet-stream");
+	check(NULL, "a.", "application/octet-stream");
+	check(NULL, "a.htmlx", "application/octet-stream");
+	check(NULL, "a.ht", "application/octet-stream");
+	check(NULL, "a.0123456789012345678901234567890123456789", "application/octet-stream");
+}
+
+static struct http_mime *make(const char *text)
+{
+	struct http_mime *mime = NULL;
+	struct err err = {""};
+
+	if (http_mime_new(slice_of(text), "mime.types", &mime, &err) < 0)
+		fail_msg("%s", err.text);
+	return mime;
+}
+
+static void debian_syntax_is_read(void **state)
+{
+	struct http_mime *mime = make("# a comment\n\n"
+				      "application/x-nothing\n"
+				      "text/x-thing\t\t\tthing THANG # more\r\n"
+				      "  image/png png\n"
+				      "text/html html\n"
+				      "x-world/x-vrml vrm\n"
+				      "application/x-own js");
+
+	check(mime, "a.thing", "text/x-thing; charset=utf-8");
+	check(mime, "a.thang", "text/x-thing; charset=utf-8");
+	check(mime, "a.png", "image/png");
+	check(mime, "a.vrm", "x-world/x-vrml");
+	check(mime, "a.js", "application/x-own");
+	check(mime, "a.css", "text/css; charset=utf-8"); /* built in */
+	check(mime, "a.more", "application/octet-stream");
+	http_mime_free(mime);
+}
+
+static void nginx_syntax_is_read(void **state)
+{
+	struct http_mime *mime = make("# nginx\ntypes {\n"
+				      "    text/html                 html htm\n"
+				      "                              shtml;\n"
+				      "    \"text/plain; charset=latin1\" txt;  # quoted\n"
+				      "    'application/x-y' y;application/x-z z;\n"
+				      "    application/x-none;\n"
+				      "}\ntypes { image/x-q q; }\n");
+
+	check(mime, "a.shtml", "text/html; charset=utf-8");
+	check(mime, "a.txt", "text/plain; charset=latin1");
+	check(mime, "a.y", "application/x-y");
+	check(mime, "a.z", "application/x-z");
+	check(mime, "a.q", "image/x-q");
+	http_mime_free(mime);
+}
+
+static void later_lines_win(void **state)
+{
+	struct http_mime *mime = make("a/b x\nc/d x\n");
+
+	check(mime, "n.x", "c/d");
+	http_mime_free(mime);
+}
+
+static void mistakes_are_named_with_their_line(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *where;
+	} rows[] = {
+	    {"text/html html\nnonsense x\n", "mime.types:2:"},
+	    {"text/ html\n", "mime.types:1:"},
+	    {"/html html\n", "mime.types:1:"},
+	    {"text/html\x01 html\n", "mime.types:1:"},
+	    {"types {\n text/html html;\n", "mime.types:3:"},
+	    {"types {\n text/html html }\n", "mime.types:2:"},
+	    {"types text/html html;", "mime.types:1:"},
+	    {"types { } x", "mime.types:1:"},
+	    {"types { \"text/html html; }", "mime.types:1:"},
+	    {"types { 'text/html\r\nX: y' html; }", "mime.types:1:"},
+	    {"types { ; }", "mime.types:1:"},
+	    {"types { } }", "mime.types:1:"},
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct http_mime *mime = NULL;
+
+		assert_int_equal(http_mime_new(slice_of(rows[i].text), "mime.types", &mime, &err),
+				 -EINVAL);
+		if (strncmp(err.text, rows[i].where, strlen(rows[i].where)) != 0)
+			fail_msg("%s: %s", rows[i].text, err.text);
+		assert_null(mime);
+	}
+}
+
+static void a_thousand_types_are_all_found(void **state)
+{
+	static char text[40000];
+	size_t len = 0;
+	char path[32], type[32];
+
+	for (int i = 0; i < 1000; i++)
+		len += (size_t)sprintf(text + len, "x/t%d e%d f%d\n", i, i, i);
+	struct http_mime *mime = make(text);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(path, sizeof(path), "a.%c%d", i % 2 ? 'E' : 'f', i);
+		snprintf(type, sizeof(type), "x/t%d", i);
+		check(mime, path, type);
+	}
+	http_mime_free(mime);
+}
+
+static void empty_files_are_fine(void **state)
+{
+	static const char *const texts[] = {"", "\n", "#", "# x", "types {}", "a/b"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct http_mime *mime = make(texts[i]);
+
+		check(mime, "a.png", "image/png");
+		http_mime_free(mime);
+	}
+	http_mime_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_builtin_table_is_sorted_and_finds_every_row),
+	    cmocka_unit_test(the_extension_is_after_the_last_dot_of_the_name),
+	    cmocka_unit_test(debian_syntax_is_read),
+	    cmocka_unit_test(nginx_syntax_is_read),
+	    cmocka_unit_test(later_lines_win),
+	    cmocka_unit_test(mistakes_are_named_with_their_line),
+	    cmocka_unit_test(a_thousand_types_are_all_found),
+	    cmocka_unit_test(empty_files_are_fine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
