@@ -27,10 +27,10 @@ struct ring_cell {
 };
 
 struct ring {
+	_Alignas(64) _Atomic uint64_t head; /* writers: the next to claim */
 	struct ring_cell *cells;
 	uint64_t mask;
-	_Alignas(64) _Atomic uint64_t head; /* writers: the next to claim */
-	_Alignas(64) uint64_t tail;         /* the reader's alone */
+	_Alignas(64) uint64_t tail; /* the reader's alone */
 };
 
 /* `cells`: zeroed, the caller's; `count` a power of two. */

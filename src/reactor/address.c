@@ -35,7 +35,7 @@ static int parse_unix(const char *where, const char *path, struct address *ret, 
 		return err_set(err, -EINVAL, "%s: a socket's path has at most %zu bytes", where,
 			       sizeof(un->sun_path) - 1);
 	un->sun_family = AF_UNIX;
-	strcpy(un->sun_path, path);
+	memcpy(un->sun_path, path, strlen(path) + 1);
 	ret->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
 	return 0;
 }

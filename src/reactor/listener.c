@@ -244,10 +244,7 @@ int reactor_listener_name(const struct reactor *reactor, unsigned index, char *b
 {
 	if (index >= reactor->listener_count)
 		return -ENOENT;
-	if (strlen(reactor->listeners[index].name) >= len)
-		return -ENOSPC;
-	strcpy(buf, reactor->listeners[index].name);
-	return 0;
+	return (size_t)snprintf(buf, len, "%s", reactor->listeners[index].name) < len ? 0 : -ENOSPC;
 }
 
 void listeners_close(struct reactor *reactor)

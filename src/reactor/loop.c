@@ -28,8 +28,22 @@
 
 #include "sys/sys.h"
 
-/* In an event's pointer: a watch, not a connection. */
-#define WATCH_TAG ((uintptr_t)1)
+/* Events name a connection by its address and a watch by its address plus this: both are aligned.
+ */
+#define WATCH_TAG 1
+
+static void *tag_watch(struct watch *watch)
+{
+	return (char *)watch + WATCH_TAG;
+}
+
+/* NULL: a connection's event, or one that was taken back. */
+static struct watch *event_watch(const struct epoll_event *event)
+{
+	void *tagged = event->data.ptr;
+
+	return (uintptr_t)tagged & WATCH_TAG ? (void *)((char *)tagged - WATCH_TAG) : NULL;
+}
 
 static _Thread_local struct loop *current;
 
@@ -110,8 +124,8 @@ void loop_job_finished(struct loop *loop, struct job *job)
 
 int loop_watch(struct loop *loop, struct watch *watch, uint32_t epoll_events)
 {
-	void *tagged = (void *)((uintptr_t)watch | WATCH_TAG);
-	int r = sys_epoll_ctl(loop->epoll, EPOLL_CTL_ADD, watch->fd, epoll_events, tagged);
+	int r =
+	    sys_epoll_ctl(loop->epoll, EPOLL_CTL_ADD, watch->fd, epoll_events, tag_watch(watch));
 
 	if (r == 0 && watch->first)
 		loop->first_watches++;
@@ -120,14 +134,12 @@ int loop_watch(struct loop *loop, struct watch *watch, uint32_t epoll_events)
 
 void loop_unwatch(struct loop *loop, struct watch *watch)
 {
-	void *tagged = (void *)((uintptr_t)watch | WATCH_TAG);
-
 	sys_epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, 0, NULL);
 	if (watch->first)
 		loop->first_watches--;
 	/* Its memory may go now: what was reported already must not reach it. */
 	for (int i = 0; i < loop->batch_count; i++)
-		if (loop->events[i].data.ptr == tagged)
+		if (loop->events[i].data.ptr == tag_watch(watch))
 			loop->events[i].data.ptr = NULL;
 }
 
@@ -189,13 +201,6 @@ static void read_clock(struct loop *loop)
 		return;
 	loop->now_ms = now_ms;
 	loop->wall = sys_wall_time();
-}
-
-static struct watch *event_watch(const struct epoll_event *event)
-{
-	uintptr_t ptr = (uintptr_t)event->data.ptr;
-
-	return ptr & WATCH_TAG ? (struct watch *)(ptr & ~WATCH_TAG) : NULL;
 }
 
 static void run_first_watches(struct loop *loop)
