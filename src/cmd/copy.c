@@ -356,9 +356,8 @@ static void explain(struct copy *copy, int error)
 			source, bytes, plural(bytes), report->error);
 		return;
 	case EOPNOTSUPP:
-		err_set(&copy->err, error, "%s to %s: technique %s can't do this: %s", source, sink,
-			leat_technique_name(copy->technique),
-			report->error[0] ? report->error : "try another, or auto");
+		err_set(&copy->err, error, "%s to %s: %s: try another technique, or auto", source,
+			sink, report->error[0] ? report->error : strerrordesc_np(-error));
 		return;
 	case EPIPE:
 	case ENOSPC:

@@ -20,7 +20,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def leat():
     """Path of the program under test."""
-    path = Path(os.environ.get("LEAT", ROOT / "build" / "leat"))
+    path = Path(os.environ.get("LEAT", ROOT / "build" / "leat")).resolve()
     if not path.exists():
         pytest.skip(f"{path} is not built")
     return path
