@@ -96,6 +96,7 @@ static int fall_back(struct leat_chain *chain, struct segment *segment, int erro
 	r = chain_choose(chain, segment);
 	if (r < 0)
 		return r;
+	CHECK(segment->technique);
 	snprintf(chain->fallback_text, sizeof(chain->fallback_text),
 		 "%s refused (%s): went on by %s", name, error_name(error),
 		 leat_technique_name(segment->technique->id));

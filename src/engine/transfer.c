@@ -53,8 +53,9 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 	    (offset > 0 && length != LEAT_TO_END && length > INT64_MAX - (uint64_t)offset))
 		return -EINVAL;
 	r = sys_fstat(in, &st);
-	if (r == 0)
-		r = source_kind_of_stat(&st, &kind);
+	if (r < 0)
+		return r;
+	r = source_kind_of_stat(&st, &kind);
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)
