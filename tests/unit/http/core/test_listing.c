@@ -99,8 +99,8 @@ static void sorting_is_total_whatever_the_first_order(void **state)
 		for (int c = 0; c < 4; c++)
 			names[i][c] = "aA0129.z"[random_below(&random, 8)];
 		sprintf(names[i] + 4, "%03d", i % 1000);
-		once[i] = entry(names[i], random_below(&random, 2), random_below(&random, 3),
-				(int64_t)random_below(&random, 3));
+		once[i] = entry(names[i], (enum http_entry_kind)random_below(&random, 2),
+				random_below(&random, 3), (int64_t)random_below(&random, 3));
 	}
 	for (int by = 0; by < 3; by++) {
 		struct http_order order = {(enum http_sort)by, by == 1};
