@@ -60,9 +60,25 @@ static int lower(char c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : (unsigned char)c;
 }
 
+/* Bytes that both begin with, but for digits at their end: the number may go on. */
+static size_t common_length(struct slice a, struct slice b)
+{
+	size_t len = min_size(a.len, b.len), at = 0;
+
+	while (at < len && a.ptr[at] == b.ptr[at])
+		at++;
+	while (at > 0 && http_is(a.ptr[at - 1], HTTP_DIGIT))
+		at--;
+	return at;
+}
+
 /* Runs of digits by their value, letters without case. */
 static int compare_natural(struct slice a, struct slice b)
 {
+	size_t common = common_length(a, b);
+
+	a = slice_make(a.ptr + common, a.len - common);
+	b = slice_make(b.ptr + common, b.len - common);
 	while (a.len && b.len) {
 		if (http_is(*a.ptr, HTTP_DIGIT) && http_is(*b.ptr, HTTP_DIGIT)) {
 			struct slice x = take_digits(&a), y = take_digits(&b);
@@ -118,8 +134,7 @@ static void sift_down(struct http_entry *entries, size_t root, size_t count,
 	entries[root] = moved;
 }
 
-/* Heapsort: no allocation, and no order of names that somebody could choose makes it slow. */
-void http_listing_sort(struct http_entry *entries, size_t count, struct http_order order)
+static void heap_sort(struct http_entry *entries, size_t count, struct http_order order)
 {
 	for (size_t i = count / 2; i > 0; i--)
 		sift_down(entries, i - 1, count, order);
@@ -130,6 +145,86 @@ void http_listing_sort(struct http_entry *entries, size_t count, struct http_ord
 		entries[0] = last;
 		sift_down(entries, 0, end - 1, order);
 	}
+}
+
+static void insertion_sort(struct http_entry *entries, size_t count, struct http_order order)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct http_entry moved = entries[i];
+		size_t at = i;
+
+		for (; at > 0 && compare(&moved, &entries[at - 1], order) < 0; at--)
+			entries[at] = entries[at - 1];
+		entries[at] = moved;
+	}
+}
+
+static struct http_entry median(const struct http_entry *a, const struct http_entry *b,
+				const struct http_entry *c, struct http_order order)
+{
+	if (compare(b, a, order) < 0) {
+		const struct http_entry *swap = a;
+		a = b;
+		b = swap;
+	}
+	if (compare(c, a, order) < 0)
+		return *a;
+	return compare(c, b, order) < 0 ? *c : *b;
+}
+
+/* Hoare's partition: afterwards nothing in [0, result) is above anything in [result, count), and
+ * neither is empty. */
+static size_t partition(struct http_entry *entries, size_t count, struct http_order order)
+{
+	struct http_entry pivot =
+	    median(&entries[0], &entries[count / 2], &entries[count - 1], order);
+	size_t low = 0, high = count - 1;
+
+	for (;; low++, high--) {
+		while (compare(&entries[low], &pivot, order) < 0)
+			low++;
+		while (compare(&pivot, &entries[high], order) < 0)
+			high--;
+		if (low >= high)
+			return low > high ? low : low + (low == 0);
+		struct http_entry swap = entries[low];
+		entries[low] = entries[high];
+		entries[high] = swap;
+	}
+}
+
+#define INSERTION_MAX 16
+
+/* Quicksort, and heapsort once `depth` says that somebody chose the names to make it slow. The
+ * smaller side is sorted by recursion, so the stack stays below log2(count) frames. */
+static void sort(struct http_entry *entries, size_t count, struct http_order order, unsigned depth)
+{
+	while (count > INSERTION_MAX) {
+		if (depth-- == 0) {
+			heap_sort(entries, count, order);
+			return;
+		}
+		size_t left = partition(entries, count, order);
+
+		if (left < count - left) {
+			sort(entries, left, order, depth);
+			entries += left;
+			count -= left;
+		} else {
+			sort(entries + left, count - left, order, depth);
+			count = left;
+		}
+	}
+	insertion_sort(entries, count, order);
+}
+
+void http_listing_sort(struct http_entry *entries, size_t count, struct http_order order)
+{
+	unsigned depth = 4;
+
+	for (size_t n = count; n > 1; n /= 2)
+		depth += 2;
+	sort(entries, count, order, depth);
 }
 
 /* ---- HTML ---- */
