@@ -44,6 +44,7 @@ enum {
 	BACKLOG_DEFAULT = 4096,  /* the kernel cuts it to net.core.somaxconn */
 	ACCEPT_PAUSE_MS = 100,   /* how soon a listener that could not accept tries again */
 	DRAIN_MS_DEFAULT = 10000,
+	CONNECTIONS_DEFAULT_MAX = 1 << 20, /* some containers have a limit of 2^30 descriptors */
 	/* The clock of a turn is the coarse one: behind by a tick of the kernel, at most 10 ms, on
 	 * Debian's kernels 4. Sleeping that much longer makes one wake-up for a deadline, not two.
 	 */
@@ -190,6 +191,7 @@ struct loop {
 int loop_init(struct loop *loop, struct reactor *reactor, unsigned index, struct err *err);
 /* Memory for so many connections. */
 int loop_reserve(struct loop *loop, uint32_t conns, size_t slot_size);
+void loop_unreserve(struct loop *loop);
 void loop_fini(struct loop *loop);
 /* On the loop's thread: from the first turn to END. */
 void loop_run(struct loop *loop);

@@ -84,24 +84,16 @@ void *loop_data(const struct loop *loop)
 
 /* ---- waking ---- */
 
-static void wake(struct loop *loop)
-{
-	uint64_t one = 1;
-
-	/* Can't fail but by overflow after 2^64 wake-ups: then the loop is awake already. */
-	sys_write(loop->wake_fd, &one, sizeof(one));
-}
-
 static void wake_if_asleep(struct loop *loop)
 {
 	if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false))
-		wake(loop);
+		sys_eventfd_signal(loop->wake_fd);
 }
 
 void loop_command(struct loop *loop, unsigned commands)
 {
 	atomic_fetch_or(&loop->commands, commands);
-	wake(loop);
+	sys_eventfd_signal(loop->wake_fd);
 }
 
 int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
@@ -325,21 +317,30 @@ static void say_when_quiet(struct loop *loop)
 		reactor_command_all(loop->reactor, COMMAND_END);
 }
 
+static void turn(struct loop *loop)
+{
+	wait_for_events(loop);
+	read_clock(loop);
+	run_first_watches(loop);
+	run_messages(loop);
+	run_events(loop);
+	run_deadlines(loop);
+	conns_run_again(loop);
+	conns_bury(loop);
+	say_when_quiet(loop);
+}
+
 void loop_run(struct loop *loop)
 {
-	while (!loop->ended || loop->jobs) {
-		wait_for_events(loop);
-		read_clock(loop);
-		run_first_watches(loop);
-		run_messages(loop);
-		run_events(loop);
-		run_deadlines(loop);
-		conns_run_again(loop);
-		conns_bury(loop);
-		say_when_quiet(loop);
-	}
-	loop_timer_cancel(loop, &loop->drain_timer);
+	while (!loop->ended || loop->jobs)
+		turn(loop);
+	/* What was sent before every loop was quiet, and what came of it. */
 	run_messages(loop);
+	conns_close_all(loop);
+	conns_bury(loop);
+	while (loop->jobs)
+		turn(loop);
+	loop_timer_cancel(loop, &loop->drain_timer);
 }
 
 /* ---- memory ---- */
@@ -355,6 +356,8 @@ static void *map_zeroed(size_t size)
 
 int loop_init(struct loop *loop, struct reactor *reactor, unsigned index, struct err *err)
 {
+	int r;
+
 	loop->reactor = reactor;
 	loop->index = index;
 	loop->epoll = -1;
@@ -378,7 +381,8 @@ int loop_init(struct loop *loop, struct reactor *reactor, unsigned index, struct
 	/* Edge-triggered: each write to an eventfd wakes anew, whatever its count (eventfd_write
 	 * calls the waiters each time), so that it never has to be read. */
 	loop->wake = (struct watch){.fd = loop->wake_fd, .ready = run_commands, .arg = loop};
-	return loop_watch(loop, &loop->wake, EPOLLIN | EPOLLET);
+	r = loop_watch(loop, &loop->wake, EPOLLIN | EPOLLET);
+	return r < 0 ? err_set(err, r, "epoll: eventfd: %s", strerror(-r)) : 0;
 }
 
 int loop_reserve(struct loop *loop, uint32_t conns, size_t slot_size)
@@ -397,9 +401,15 @@ static void unmap(void *memory, size_t size)
 		sys_munmap(memory, size);
 }
 
-void loop_fini(struct loop *loop)
+void loop_unreserve(struct loop *loop)
 {
 	unmap(loop->conns_memory, loop->conns_memory_size);
+	loop->conns_memory = NULL;
+}
+
+void loop_fini(struct loop *loop)
+{
+	loop_unreserve(loop);
 	unmap(loop->ring_cells, RING_MESSAGES * sizeof(struct ring_cell));
 	if (loop->wake_fd >= 0)
 		sys_close(loop->wake_fd);

@@ -29,7 +29,7 @@ static unsigned connections_limit(unsigned wanted)
 
 	if (wanted)
 		return (unsigned)min_u64(wanted, INT32_MAX);
-	return (unsigned)min_u64(max_u64(limit / 2, 1), 1u << 20);
+	return (unsigned)min_u64(max_u64(limit / 2, 1), CONNECTIONS_DEFAULT_MAX);
 }
 
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err)
@@ -265,24 +265,41 @@ static int decide(struct reactor *reactor, unsigned started, struct err *err)
 
 /* ---- run ---- */
 
-/* Slots for the largest connections any listener has. Loops are kept even while accepting, so none
- * gets much more than its share; twice that is room for what the balance leaves, and costs only
- * addresses. */
+/* Loops are kept even while accepting, so none gets much more than its share; twice that is room
+ * for what the balance leaves, and costs only addresses. */
+static int reserve_in_each(struct reactor *reactor, size_t slot_size)
+{
+	uint64_t share = reactor->connections_max * 2ull / reactor->loop_count + 64;
+	int r = 0;
+
+	for (unsigned i = 0; i < reactor->loop_count && r == 0; i++)
+		r = loop_reserve(&reactor->loops[i], (uint32_t)share, slot_size);
+	for (unsigned i = 0; i < reactor->loop_count && r < 0; i++)
+		loop_unreserve(&reactor->loops[i]);
+	return r;
+}
+
+/* Slots for the largest connections any listener has. */
 static int reserve(struct reactor *reactor, struct err *err)
 {
 	size_t slot_size = conn_slot_size(0);
-	uint64_t share = reactor->connections_max * 2ull / reactor->loop_count + 64;
+	int r;
 
 	for (unsigned i = 0; i < reactor->listener_count; i++)
 		slot_size =
 		    max_u64(slot_size, conn_slot_size(reactor->listeners[i].ops->data_size));
-	for (unsigned i = 0; i < reactor->loop_count; i++)
-		if (loop_reserve(&reactor->loops[i], (uint32_t)share, slot_size) < 0)
-			return err_set(
-			    err, -ENOMEM,
-			    "can't reserve addresses for %u connections of %zu bytes: allow "
-			    "less of them, or raise ulimit -v",
-			    reactor->connections_max, slot_size);
+	r = reserve_in_each(reactor, slot_size);
+	/* Addresses count as memory under ulimit -v and vm.overcommit_memory=2. Nobody asked for so
+	 * many connections: then for less. */
+	while (r < 0 && !reactor->options.connections_max && reactor->connections_max > 64) {
+		reactor->connections_max /= 2;
+		r = reserve_in_each(reactor, slot_size);
+	}
+	if (r < 0)
+		return err_set(err, r,
+			       "can't reserve addresses for %u connections of %zu bytes: allow "
+			       "less of them, or raise ulimit -v",
+			       reactor->connections_max, slot_size);
 	return 0;
 }
 
@@ -311,8 +328,10 @@ static int run_loops(struct reactor *reactor, struct err *err)
 int reactor_run(struct reactor *reactor, struct err *err)
 {
 	sigset_t before;
-	int r = reserve(reactor, err);
+	int r;
 
+	CHECK(reactor->start_decision == START_WAIT);
+	r = reserve(reactor, err);
 	if (r < 0)
 		return r;
 	r = signals_open(reactor, &before, err);

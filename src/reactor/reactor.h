@@ -75,9 +75,9 @@ void conn_deadline(struct conn *conn, uint32_t ms);
 /* Calls ops->ready with CONN_AGAIN in the loop's next turn, after the others: for connections that
  * have used up their budget. */
 void conn_again(struct conn *conn);
-/* Brings a connected stream socket of one's own (non-blocking) into the calling thread's loop. Its
- * ops need no more data than those of some listener. Takes the descriptor even when it fails:
- * -ENOBUFS without a free slot, or what ops->open said. */
+/* Brings a connected or connecting stream socket of one's own (non-blocking) into the calling
+ * thread's loop. Its ops need no more data than those of some listener. Takes the descriptor even
+ * when it fails: -ENOBUFS without a free slot, or what ops->open said. */
 int conn_adopt(struct loop *loop, int fd, const struct conn_ops *ops, void *arg, struct conn **ret);
 /* Ends it: ops->closed is called before this returns, the slot is reused only after the current
  * batch of events. The caller must not touch its data afterwards. */

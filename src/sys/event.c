@@ -46,6 +46,11 @@ int sys_eventfd(void)
 	return fd < 0 ? -errno : fd;
 }
 
+void sys_eventfd_signal(int fd)
+{
+	eventfd_write(fd, 1);
+}
+
 int sys_signalfd(const sigset_t *signals)
 {
 	int fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -150,6 +150,8 @@ int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_m
 /* 0 on a signal too. */
 int sys_poll(struct pollfd *fds, unsigned count, int timeout_ms);
 int sys_eventfd(void);
+/* Adds one: wakes who waits for it. Can't fail before 2^64 - 2 of them. */
+void sys_eventfd_signal(int fd);
 /* O_CLOEXEC | O_NONBLOCK; the caller has blocked the signals. */
 int sys_signalfd(const sigset_t *signals);
 void sys_signal_ignore(int signo);

@@ -475,6 +475,34 @@ static void a_server_for_a_million_connections_starts_small(void **state)
 	child_expect_exit(&child);
 }
 
+static void little_address_space(void)
+{
+	struct rlimit limit = {256u << 20, 256u << 20};
+
+	setrlimit(RLIMIT_AS, &limit);
+}
+
+static void with_few_addresses_it_serves_fewer_connections(void **state)
+{
+	static const struct conn_ops ops = {.data_size = 16384, .ready = echo_ready};
+	struct child_options options = two_loops_of(&ops);
+	struct child child;
+	char c = 'x';
+	int fd;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	unit_skip("sanitizers need addresses of their own");
+#endif
+	options.prepare = little_address_space;
+	child_start(&child, &options);
+	fd = client_connect(child.where);
+	client_send(fd, &c, 1);
+	client_read(fd, &c, 1);
+	close(fd);
+	kill(child.pid, SIGTERM);
+	child_expect_exit(&child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +516,7 @@ int main(void)
 	    cmocka_unit_test(beyond_the_limit_connections_wait_in_the_backlog),
 	    cmocka_unit_test(a_socket_of_systemd_is_served_and_survives),
 	    cmocka_unit_test(a_server_for_a_million_connections_starts_small),
+	    cmocka_unit_test(with_few_addresses_it_serves_fewer_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
