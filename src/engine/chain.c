@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/chain_internal.h"
+#include "engine/completion.h"
 
 /* Not a memset: the struct is 2 KiB, most of it texts and segments that are written before they
  * are read, and a connection makes one. */
@@ -20,6 +21,8 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->mapping = (struct mapping){.fd = -1};
 	chain->mirrors = NULL;
 	chain->mirror_count = 0;
+	chain->teed = 0;
+	chain->sink_copies = false;
 	chain->zerocopy = NULL;
 	chain->uring = NULL;
 	chain->head = chain->count = 0;
@@ -133,6 +136,7 @@ void chain_drop_head(struct leat_chain *chain)
 	struct segment *segment = chain_segment(chain, 0);
 	leat_release release = segment->release;
 	void *arg = segment->release_arg;
+	bool held;
 
 	if (segment->moves_position)
 		sys_lseek(segment->fd, (int64_t)(segment->offset + segment->taken), SEEK_SET);
@@ -141,9 +145,10 @@ void chain_drop_head(struct leat_chain *chain)
 		    chain); /* its descriptor may be closed now, and the number used again */
 	chain->load.fd = -1;
 	chain->ledger.transfers++;
+	held = completion_hold(chain, segment);
 	chain->head = (chain->head + 1) & (chain->capacity - 1);
 	chain->count--;
-	if (release)
+	if (release && !held)
 		release(arg);
 }
 

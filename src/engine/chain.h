@@ -51,6 +51,7 @@ struct segment {
 	uint32_t refused;    /* bit (1u << technique): the kernel refused it for this segment */
 	bool may_end_early;  /* the source's end before `length` is no error */
 	bool moves_position; /* the descriptor's position follows what was taken */
+	bool no_clone;       /* range_copy.c: sharing blocks was refused, or is over */
 	const struct technique *technique; /* NULL until the policy was asked */
 	const char *reason;
 	leat_release release;
@@ -86,7 +87,8 @@ struct mirror {
 	enum sink_kind kind;
 	struct pipe_pair pipe;
 	size_t piped;
-	bool copies; /* refuses splice (O_APPEND and the like): read + write */
+	bool copies;          /* refuses splice (O_APPEND and the like): read + write */
+	struct bounce bounce; /* of one that copies: beyond the pipe */
 };
 
 struct leat_chain {
@@ -116,6 +118,8 @@ struct leat_chain {
 	struct mapping mapping;
 	struct mirror *mirrors;
 	unsigned mirror_count;
+	size_t teed;      /* tee.c: the bytes in the pipe that every mirror got */
+	bool sink_copies; /* tee.c: the main sink refuses splice */
 	struct zerocopy *zerocopy;
 	struct uring *uring;
 

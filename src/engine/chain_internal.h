@@ -35,6 +35,12 @@ static inline uint64_t chain_held(const struct leat_chain *chain)
 	return chain->piped + (chain->bounce.end - chain->bounce.start);
 }
 
+/* Bytes that the mirror has yet to get of what was taken. */
+static inline size_t mirror_behind(const struct mirror *mirror)
+{
+	return mirror->piped + (mirror->bounce.end - mirror->bounce.start);
+}
+
 static inline bool sink_is_socket(const struct leat_chain *chain)
 {
 	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX;
@@ -50,6 +56,9 @@ void chain_drop_head(struct leat_chain *chain);
 int chain_choose(struct leat_chain *chain, struct segment *segment);
 /* Notes the error (and its text, when there is none yet) and returns it. */
 int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* The same, and the text says which mirror. */
+int mirror_failed(struct leat_chain *chain, const struct mirror *mirror, int error);
 
 /* chain_gather.c: whether the segment may leave together with its neighbours, and the sending of
  * them, as technique->move(). `budget`: what this step may still move. 0, LEAT_WANT_LOAD or -errno.
@@ -68,6 +77,9 @@ bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t
 void chain_give_pipe(struct leat_chain *chain);
 void chain_give_bounce(struct leat_chain *chain);
 void chain_unmap(struct leat_chain *chain);
+
+/* splice.c: what the chain's pipe holds, to the sink. */
+int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret);
 
 /* kinds.c */
 int source_kind_of_stat(const struct stat *st, enum source_kind *ret);

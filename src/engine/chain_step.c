@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/chain_internal.h"
+#include "engine/completion.h"
 
 #define BUDGET_DEFAULT (1024u * 1024u)
 
@@ -18,6 +19,13 @@ int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...)
 		va_end(args);
 	}
 	return error;
+}
+
+int mirror_failed(struct leat_chain *chain, const struct mirror *mirror, int error)
+{
+	return chain_fail(chain, error, "mirror %u (descriptor %d): %s",
+			  (unsigned)(mirror - chain->mirrors) + 1, mirror->fd,
+			  strerrordesc_np(-error));
 }
 
 static const char *error_name(int error)
@@ -123,7 +131,9 @@ static int move_by_technique(struct leat_chain *chain, struct segment *segment, 
 {
 	bool more = max < budget && max == segment_left(segment) && next_is_in_hand(chain);
 
-	if (max > 0 && !chain_is_resident(chain, segment, max))
+	/* io_uring reads on a thread of the kernel: nobody here would wait. */
+	if (max > 0 && segment->technique->id != LEAT_URING &&
+	    !chain_is_resident(chain, segment, max))
 		return LEAT_WANT_LOAD;
 	if (segment->technique->id != LEAT_COPY || chain->mirror_count > 0)
 		sink_guard(chain);
@@ -179,7 +189,7 @@ static int move_head(struct leat_chain *chain, struct segment *segment, const st
 static bool mirrors_behind(const struct leat_chain *chain)
 {
 	for (unsigned i = 0; i < chain->mirror_count; i++)
-		if (chain->mirrors[i].piped > 0)
+		if (mirror_behind(&chain->mirrors[i]) > 0)
 			return true;
 	return false;
 }
@@ -245,6 +255,8 @@ static int run(struct leat_chain *chain, size_t budget)
 		if (r != LEAT_MORE)
 			return r;
 	}
+	if (completion_outstanding(chain))
+		return chain->error < 0 ? chain->error : LEAT_WANT_COMPLETION;
 	return LEAT_DONE;
 }
 

@@ -126,49 +126,59 @@ static int copy_stream(struct leat_chain *chain, struct segment *segment, size_t
 /* ---- Mirrors ------------------------------------------------------------------------------------
  */
 
+/* Until it has everything, or is full. */
 static int write_mirror(struct leat_chain *chain, struct mirror *mirror, struct moved *ret)
 {
-	ssize_t n;
+	while (mirror->piped > 0) {
+		ssize_t n;
 
-	if (mirror->piped == 0)
-		return 0;
-	chain_syscall(chain);
-	n = sys_write(mirror->fd, chain->bounce.data + chain->bounce.end - mirror->piped,
-		      mirror->piped);
-	if (n == -EAGAIN)
-		return stop_at(chain, mirror->fd, POLLOUT, STOP_SINK_FULL, ret);
-	if (n < 0)
-		return (int)n;
-	mirror->piped -= (size_t)n;
+		chain_syscall(chain);
+		n = sys_write(mirror->fd, chain->bounce.data + chain->bounce.end - mirror->piped,
+			      mirror->piped);
+		if (n == -EAGAIN)
+			return stop_at(chain, mirror->fd, POLLOUT, STOP_SINK_FULL, ret);
+		if (n < 0)
+			return mirror_failed(chain, mirror, (int)n);
+		mirror->piped -= (size_t)n;
+	}
 	return 0;
+}
+
+/* What the buffer holds, to every sink as far as each takes. */
+static int write_all(struct leat_chain *chain, struct segment *segment, struct moved *ret)
+{
+	for (unsigned i = 0; i < chain->mirror_count; i++) {
+		int r = write_mirror(chain, &chain->mirrors[i], ret);
+
+		if (r < 0)
+			return r;
+	}
+	if (chain->bounce.start == chain->bounce.end)
+		return 0;
+	return empty_bounce(chain, segment, false, ret);
+}
+
+static bool all_written(const struct leat_chain *chain)
+{
+	for (unsigned i = 0; i < chain->mirror_count; i++)
+		if (chain->mirrors[i].piped > 0)
+			return false;
+	return chain->bounce.start == chain->bounce.end;
 }
 
 static int copy_mirrored(struct leat_chain *chain, struct segment *segment, size_t max,
 			 struct moved *ret)
 {
-	struct bounce *bounce = &chain->bounce;
-	size_t behind = bounce->end - bounce->start;
-	int r;
+	int r = write_all(chain, segment, ret);
 
+	if (r < 0 || ret->stop != STOP_NONE || ret->bytes > 0 || !all_written(chain) || max == 0)
+		return r;
+	r = fill_bounce(chain, segment, max, ret);
+	if (r <= 0)
+		return r;
 	for (unsigned i = 0; i < chain->mirror_count; i++)
-		behind += chain->mirrors[i].piped;
-	if (behind == 0) {
-		if (max == 0)
-			return 0;
-		r = fill_bounce(chain, segment, max, ret);
-		if (r <= 0)
-			return r;
-		for (unsigned i = 0; i < chain->mirror_count; i++)
-			chain->mirrors[i].piped = bounce->end;
-	}
-	for (unsigned i = 0; i < chain->mirror_count; i++) {
-		r = write_mirror(chain, &chain->mirrors[i], ret);
-		if (r < 0)
-			return r;
-	}
-	if (bounce->start == bounce->end)
-		return 0;
-	return empty_bounce(chain, segment, false, ret);
+		chain->mirrors[i].piped = chain->bounce.end;
+	return write_all(chain, segment, ret);
 }
 
 static int copy_move(struct leat_chain *chain, struct segment *segment, size_t max, bool more,

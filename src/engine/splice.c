@@ -105,7 +105,7 @@ static void read_back(struct leat_chain *chain)
 	}
 }
 
-static int drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret)
+int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret)
 {
 	ssize_t n;
 
@@ -149,7 +149,7 @@ static int splice_through_pipe(struct leat_chain *chain, struct segment *segment
 		}
 		chain->piped = (size_t)n;
 	}
-	return drain(chain, segment, more && chain->piped == max, ret);
+	return splice_drain(chain, segment, more && chain->piped == max, ret);
 }
 
 static int splice_move(struct leat_chain *chain, struct segment *segment, size_t max, bool more,

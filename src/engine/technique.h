@@ -17,7 +17,8 @@
  * has failed.
  *
  * A segment that is all sent is still not over while the last stop was STOP_COMPLETION or a mirror
- * is behind (mirror.piped > 0): move() is then called with max == 0 until neither is so.
+ * is behind: move() is then called with max == 0 until neither is so. Sends whose memory the kernel
+ * still reads do not hold up the next segment (completion.h); only their segment's release waits.
  *
  * Bytes that were taken from the source but are not yet with the sink live in the chain's pipe
  * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else.
@@ -52,7 +53,8 @@ struct moved {
 
 struct technique {
 	enum leat_technique id;
-	/* `max` <= CHUNK_MAX, and no more than what the sink has yet to get of the segment; 0 only
+	/* `max` <= CHUNK_MAX, and no more than what the sink has yet to get of the segment (a
+	 * technique that shares blocks instead of moving bytes may go beyond `max`); 0 only
 	 * to settle what is all sent. `more`: another segment follows at once, so that the last
 	 * packet may wait for it (MSG_MORE), if this call takes the segment to its end. */
 	int (*move)(struct leat_chain *chain, struct segment *segment, size_t max, bool more,

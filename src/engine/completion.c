@@ -1,0 +1,58 @@
+#include "engine/completion.h"
+
+#include "config.h"
+
+#include "engine/chain_internal.h"
+#include "engine/inflight.h"
+
+#define AWAIT_NS     1000000000u
+#define AWAIT_NAP_MS 1
+
+bool completion_hold(struct leat_chain *chain, const struct segment *segment)
+{
+	if (chain->zerocopy && zerocopy_hold(chain, segment))
+		return true;
+	return HAVE_URING && chain->uring && uring_hold(chain, segment);
+}
+
+bool completion_outstanding(struct leat_chain *chain)
+{
+	if (chain->zerocopy && zerocopy_reap(chain) > 0) {
+		/* POLLERR needs no asking. */
+		chain->wait = (struct leat_wait){chain->sink.fd, 0};
+		return true;
+	}
+	if (HAVE_URING && chain->uring && uring_reap(chain) > 0) {
+		chain->wait = (struct leat_wait){uring_wait_fd(chain), POLLIN};
+		return true;
+	}
+	return false;
+}
+
+/* A socket with an error or a hang-up polls ready for ever, whether completions come or not: hence
+ * the nap when poll was quick and nothing had come. */
+void completion_await_all(struct leat_chain *chain)
+{
+	uint64_t end = sys_now_ns() + AWAIT_NS;
+
+	while (completion_outstanding(chain) && sys_now_ns() < end) {
+		struct pollfd fd = {.fd = chain->wait.fd, .events = chain->wait.events};
+
+		chain_syscall(chain);
+		if (sys_poll(&fd, 1, 100) > 0 && completion_outstanding(chain))
+			sys_poll(NULL, 0, AWAIT_NAP_MS);
+	}
+}
+
+void completion_note(struct leat_chain *chain, struct inflight_send *send, bool copied)
+{
+	if (!send || send->completed)
+		return;
+	send->completed = true;
+	if (!copied || send->column == COLUMN_COPIED_LATER)
+		return;
+	ledger_move(&chain->ledger, send->column, COLUMN_COPIED_LATER, send->bytes);
+	*(send->payload ? &chain->payload_columns : &chain->memory_columns) |=
+	    1u << COLUMN_COPIED_LATER;
+	send->column = COLUMN_COPIED_LATER;
+}
