@@ -7,7 +7,7 @@ import os
 import socket
 import statistics
 
-from lib import servers
+from lib import drivers, servers
 from lib.proc import BenchError, Running, free_port, run_load
 from lib.tables import Table, best_ratio_of, median_of, paired_ratios, ratio_of, spread_of
 
@@ -211,4 +211,6 @@ def run(options, scratch):
         samples = _rounds(options, topic, site, contenders, notes)
         tables.append(_table(topic, contenders, samples, options.rounds, notes))
         options.show(tables[-1])
+    if not options.quick:
+        tables.append(drivers.table(options, "parse", "HTTP: what the pure core costs a request"))
     return tables

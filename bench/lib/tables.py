@@ -47,6 +47,8 @@ def best_ratio_of(values, floor):
 
 @dataclasses.dataclass
 class Table:
+    """With one column it is text from elsewhere, shown as it came."""
+
     title: str
     columns: list
     rows: list = dataclasses.field(default_factory=list)
@@ -58,6 +60,8 @@ class Table:
 
     def markdown(self):
         lines = [f"### {self.title}", ""]
+        if len(self.columns) == 1:
+            return "\n".join([*lines, "```", *(row[0] for row in self.rows), *self.notes, "```"])
         lines.append("| " + " | ".join(self.columns) + " |")
         lines.append("|---" + "|---:" * (len(self.columns) - 1) + "|")
         lines += ["| " + " | ".join(row) + " |" for row in self.rows]
@@ -73,7 +77,9 @@ class Table:
             rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:]))
             return "  ".join([first, *rest]).rstrip()
 
-        lines = [self.title, line(self.columns), "  ".join("-" * width for width in widths)]
+        lines = [self.title]
+        if len(self.columns) > 1:
+            lines += [line(self.columns), "  ".join("-" * width for width in widths)]
         lines += [line(row) for row in self.rows]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
