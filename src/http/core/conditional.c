@@ -79,17 +79,12 @@ static bool field_matches(const struct http_request *request, enum http_field fi
 	return false;
 }
 
-static bool only_one(const struct http_request *request, enum http_field field, struct slice *ret)
-{
-	return http_request_field(request, field, ret) && !(request->repeated & (1u << field));
-}
-
 static bool field_date(const struct http_request *request, enum http_field field, int64_t now,
 		       int64_t *ret)
 {
 	struct slice value;
 
-	return only_one(request, field, &value) && http_date_parse(value, now, ret) == 0;
+	return http_request_single(request, field, &value) && http_date_parse(value, now, ret) == 0;
 }
 
 /* RFC 9110 13.1.5. A date is a strong validator only once its second has passed (8.8.2.2): until
@@ -101,7 +96,7 @@ static bool if_range_matches(const struct http_request *request,
 	struct tag theirs, ours;
 	int64_t date;
 
-	if (!only_one(request, HTTP_FIELD_IF_RANGE, &value))
+	if (!http_request_single(request, HTTP_FIELD_IF_RANGE, &value))
 		return false;
 	if (tag_of(value, &theirs))
 		return tag_of(validators->etag, &ours) && same_tag(&theirs, &ours, true);

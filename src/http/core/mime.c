@@ -49,7 +49,7 @@ struct entry {
 
 struct http_mime {
 	struct entry *entries; /* open addressing, at most half full */
-	size_t mask;
+	size_t mask, count;
 	char *text; /* all strings */
 	size_t used;
 };
@@ -91,10 +91,19 @@ struct reader {
 	struct slice word;
 };
 
-static bool is_mark(const struct reader *r, char c)
+#define BLANKS " \t\r"
+#define MARKS  ";{}"
+#define QUOTES "\"'"
+
+static bool is_one_of(char c, const char *set)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '#' ||
-	       (r->braces && (c == ';' || c == '{' || c == '}'));
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
+/* Ends a word. */
+static bool is_end(const struct reader *r, char c)
+{
+	return is_one_of(c, BLANKS "\n#") || (r->braces && is_one_of(c, MARKS));
 }
 
 static enum word_kind take(struct reader *r, enum word_kind kind, size_t word_len, size_t eaten)
@@ -121,7 +130,7 @@ static enum word_kind read_quoted(struct reader *r)
 /* Past blanks and a comment. */
 static void skip_blanks(struct reader *r)
 {
-	while (r->rest.len && strchr(" \t\r", *r->rest.ptr) && *r->rest.ptr)
+	while (r->rest.len && is_one_of(*r->rest.ptr, BLANKS))
 		take(r, WORD, 0, 1);
 	if (r->rest.len && *r->rest.ptr == '#') {
 		const char *end = memchr(r->rest.ptr, '\n', r->rest.len);
@@ -141,11 +150,11 @@ static enum word_kind read_word(struct reader *r)
 		r->line++;
 		return take(r, WORD_LINE_END, 0, 1);
 	}
-	if (r->braces && (c == '"' || c == '\''))
+	if (r->braces && is_one_of(c, QUOTES))
 		return read_quoted(r);
-	if (is_mark(r, c))
+	if (is_end(r, c))
 		return take(r, c == ';' ? WORD_SEMICOLON : c == '{' ? WORD_OPEN : WORD_CLOSE, 0, 1);
-	while (len < r->rest.len && !is_mark(r, r->rest.ptr[len]))
+	while (len < r->rest.len && !is_end(r, r->rest.ptr[len]))
 		len++;
 	return take(r, WORD, len, len);
 }
@@ -200,6 +209,8 @@ static void store_extension(struct http_mime *mime, struct slice extension, stru
 	if (!entry->extension.ptr) {
 		entry->extension = slice_make(out, extension.len);
 		mime->used += extension.len;
+		mime->count++;
+		CHECK(mime->count <= mime->mask / 2 + 1); /* else find() may not end */
 	}
 	entry->type = type;
 }
@@ -265,18 +276,32 @@ static bool read_all(struct reader *r, struct http_mime *mime)
 	return read_past_lines(r) == WORD && read_nginx(r, mime);
 }
 
-/* Room for every word of the text: each is stored once, types with a charset more. */
+/* At least as many as the reader finds in either syntax: what is no blank, after a blank, a mark or
+ * a quote. */
+static size_t count_words(struct slice text)
+{
+	size_t words = 0;
+	char before = '\n';
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		words += !is_one_of(c, BLANKS) && is_one_of(before, BLANKS "\n" MARKS QUOTES);
+		before = c;
+	}
+	return words;
+}
+
+/* Room for every word of the text: each is stored at most once, types with a charset more. */
 static int allocate(struct http_mime *mime, struct slice text)
 {
-	size_t words = 1, capacity = 16;
+	size_t words = count_words(text), capacity = 16;
 
-	for (size_t i = 0; i < text.len; i++)
-		words += strchr(" \t\r\n;{}\"'", text.ptr[i]) != NULL;
-	while (capacity < 2 * words)
+	while (capacity < 2 * (words + 1))
 		capacity *= 2;
 	mime->mask = capacity - 1;
 	mime->entries = calloc(capacity, sizeof(mime->entries[0]));
-	mime->text = malloc(text.len + words * sizeof(CHARSET));
+	mime->text = malloc(text.len + (words + 1) * sizeof(CHARSET));
 	return mime->entries && mime->text ? 0 : -ENOMEM;
 }
 

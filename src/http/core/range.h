@@ -30,7 +30,8 @@ enum http_range_result {
 	HTTP_RANGE_UNSATISFIABLE, /* 416 */
 };
 
-/* `size`: of the representation. *ret is written only for HTTP_RANGE_PARTIAL. */
+/* `value`: of Range, by http_request_single(): a repeated one is no range.
+ * `size`: of the representation. *ret is written only for HTTP_RANGE_PARTIAL. */
 enum http_range_result http_range_parse(struct slice value, uint64_t size, struct http_ranges *ret);
 
 /* Value of Content-Range: "bytes 0-499/1234", or "bytes * /1234" (without the space) for 416.

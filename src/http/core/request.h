@@ -144,6 +144,13 @@ static inline bool http_request_field(const struct http_request *request, enum h
 	return true;
 }
 
+/* The same for a field that is no list, and means nothing if it is there twice: then false. */
+static inline bool http_request_single(const struct http_request *request, enum http_field field,
+				       struct slice *ret)
+{
+	return !(request->repeated & (1u << field)) && http_request_field(request, field, ret);
+}
+
 static inline bool http_request_has(const struct http_request *request, enum http_field field)
 {
 	return request->field_at[field] != 0;

@@ -97,6 +97,30 @@ static void nginx_syntax_is_read(void **state)
 	http_mime_free(mime);
 }
 
+/* What is installed on this machine, if it is. */
+static void real_files_are_read(void **state)
+{
+	static const char *const names[] = {"/etc/mime.types", "/etc/nginx/mime.types"};
+	static char text[1 << 20];
+	unsigned found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		FILE *f = fopen(names[i], "r");
+
+		if (!f)
+			continue;
+		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+		fclose(f);
+		struct http_mime *mime = make(text);
+		check(mime, "a.html", "text/html; charset=utf-8");
+		check(mime, "a.PNG", "image/png");
+		http_mime_free(mime);
+		found++;
+	}
+	if (!found)
+		skip();
+}
+
 static void later_lines_win(void **state)
 {
 	struct http_mime *mime = make("a/b x\nc/d x\n");
@@ -154,6 +178,27 @@ static void a_thousand_types_are_all_found(void **state)
 	http_mime_free(mime);
 }
 
+/* The table has room for every word, also for those made of what ends words elsewhere. */
+static void odd_words_have_room_too(void **state)
+{
+	char text[4000];
+	size_t len = 0;
+
+	len += (size_t)sprintf(text, "x/y");
+	for (size_t n = 1; n <= 30; n++) {
+		for (size_t kind = 0; kind < 4; kind++) {
+			text[len++] = ' ';
+			memset(text + len, ";{\"\0"[kind], n);
+			len += n;
+		}
+	}
+	struct http_mime *mime = NULL;
+	assert_int_equal(http_mime_new(slice_make(text, len), "t", &mime, NULL), 0);
+	check(mime, "a.;;;", "x/y");
+	check(mime, "a.\"\"", "x/y");
+	http_mime_free(mime);
+}
+
 static void empty_files_are_fine(void **state)
 {
 	static const char *const texts[] = {"", "\n", "#", "# x", "types {}", "a/b"};
@@ -174,9 +219,11 @@ int main(void)
 	    cmocka_unit_test(the_extension_is_after_the_last_dot_of_the_name),
 	    cmocka_unit_test(debian_syntax_is_read),
 	    cmocka_unit_test(nginx_syntax_is_read),
+	    cmocka_unit_test(real_files_are_read),
 	    cmocka_unit_test(later_lines_win),
 	    cmocka_unit_test(mistakes_are_named_with_their_line),
 	    cmocka_unit_test(a_thousand_types_are_all_found),
+	    cmocka_unit_test(odd_words_have_room_too),
 	    cmocka_unit_test(empty_files_are_fine),
 	};
 

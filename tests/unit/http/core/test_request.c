@@ -367,6 +367,13 @@ static void repeated_fields_are_found_one_after_the_other(void **state)
 	assert_int_equal(http_request_next(&r, HTTP_FIELD_RANGE, 0), 3);
 	assert_int_equal(http_request_next(&r, HTTP_FIELD_RANGE, 4), 5);
 	assert_int_equal(http_request_next(&r, HTTP_FIELD_REFERER, 0), 5);
+
+	struct slice value = {0};
+	assert_true(http_request_field(&r, HTTP_FIELD_ACCEPT, &value));
+	assert_slice(value, "1");
+	assert_false(http_request_single(&r, HTTP_FIELD_ACCEPT, &value));
+	assert_true(http_request_single(&r, HTTP_FIELD_RANGE, &value));
+	assert_slice(value, "x");
 }
 
 /* "GET /aaa... HTTP/1.1" of `line` bytes with its line end, then header lines up to `total`. */
