@@ -123,11 +123,21 @@ static bool may_wait(int fd)
 	return flags >= 0 && (flags & O_NONBLOCK);
 }
 
+/* eventfd, signalfd, inotify and their like have no disk and no peer. */
+static bool is_anonymous(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
 static unsigned ways_of(const int *errors, unsigned error_count, size_t length, int fd_a, int fd_b,
 			long *ways)
 {
 	unsigned n = 0;
 
+	if (is_anonymous(fd_a) || is_anonymous(fd_b))
+		return 0;
 	for (unsigned i = 0; i < error_count; i++)
 		ways[n++] = -errors[i];
 	if (may_wait(fd_a) || may_wait(fd_b))
@@ -506,7 +516,7 @@ static fault_complaint run_once(const struct fault_scenario *scenario, const str
 /* ---- every run ---- */
 
 struct tally {
-	unsigned runs, complaints;
+	unsigned runs, hits, complaints;
 };
 
 static void try_one(const struct fault_scenario *scenario, const struct aim *aim,
@@ -516,6 +526,8 @@ static void try_one(const struct fault_scenario *scenario, const struct aim *aim
 	tally->runs++;
 	if (run_once(scenario, aim, false))
 		tally->complaints++;
+	if (fault.hit)
+		tally->hits++;
 }
 
 static bool first_of_its_function(unsigned index)
@@ -562,8 +574,8 @@ unsigned fault_complaints(const struct fault_scenario *scenario)
 		if (first_of_its_function(i) && !scenario->once_only)
 			try_always(scenario, i, &tally);
 	}
-	print_message("# fault: %s: %u calls, %u runs\n", scenario->name, fault.site_count,
-		      tally.runs);
+	print_message("# fault: %s: %u calls, %u runs, %u of them hit\n", scenario->name,
+		      fault.site_count, tally.runs, tally.hits);
 	free(fault.sites);
 	fault.sites = NULL;
 	fault.site_count = fault.site_capacity = 0;

@@ -1,0 +1,382 @@
+/*
+ * The HTTP server with each of its system calls failing in turn: start, listening, opening files,
+ * answers by one send, by sendfile, directory listings, keep-alive, the end.
+ *
+ * What must hold after every run:
+ *   - the server ends when told to, or did not start and says why;
+ *   - what a client got is a sequence of answers, the last of which may be cut short;
+ *   - an answer of 200 or 206 has the file's bytes and no others: a failure may cost an answer,
+ * never its truth;
+ *   - unharmed, every answer is there and has the status that it should;
+ *   - no descriptor and no memory is lost (fault.c looks).
+ *
+ * The server runs in the calling thread, the client in one of its own. They end by SIGTERM, like a
+ * real one: it is blocked here, so that it can only be read from the server's signalfd.
+ */
+#include "unit/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "fault/fault.h"
+#include "http/http_server.h"
+
+#define SMALL_BYTES 1000u
+#define BIG_BYTES   300000u
+#define GOT_MAX     (4u * BIG_BYTES)
+#define ASKS_MAX    4u
+
+/* One request, and what its answer should be. `from`, `len`: the part of big.bin or small.txt that
+ * a 200 or 206 must have; len 0 where the body is the server's own. */
+struct ask {
+	const char *request;
+	unsigned status;
+	const char *file;
+	size_t from, len;
+	bool no_body;
+};
+
+/* The requests of one connection, all sent at once. The last one closes. */
+struct talk {
+	struct ask asks[ASKS_MAX];
+	unsigned count;
+};
+
+struct visit {
+	const struct talk *talk;
+	char folder[32];
+	pthread_t client;
+	bool client_runs;
+	_Atomic bool ended;
+	_Atomic unsigned port; /* 0: not known yet */
+	char *got;
+	size_t got_len;
+	char complaint[160];
+};
+
+static char small[SMALL_BYTES], big[BIG_BYTES];
+
+static const char *file_bytes(const char *name)
+{
+	return strcmp(name, "big.bin") == 0 ? big : small;
+}
+
+/* ---- the client ---- */
+
+static int client_connect(unsigned port)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)port),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval patience = {.tv_sec = 5};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void client_talk(struct visit *visit, int fd)
+{
+	for (unsigned i = 0; i < visit->talk->count; i++) {
+		const char *request = visit->talk->asks[i].request;
+
+		if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+			return;
+	}
+	while (visit->got_len < GOT_MAX) {
+		ssize_t n = recv(fd, visit->got + visit->got_len, GOT_MAX - visit->got_len, 0);
+
+		if (n <= 0)
+			return;
+		visit->got_len += (size_t)n;
+	}
+}
+
+static void *client_main(void *arg)
+{
+	struct visit *visit = arg;
+	int fd = -1;
+
+	while (!visit->ended && visit->port == 0)
+		usleep(200);
+	if (!visit->ended)
+		fd = client_connect(visit->port);
+	if (fd >= 0) {
+		client_talk(visit, fd);
+		close(fd);
+	}
+	if (!visit->ended)
+		kill(getpid(), SIGTERM);
+	return NULL;
+}
+
+/* ---- the scenario ---- */
+
+static void put_file(const struct visit *visit, const char *name, const char *data, size_t len)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", visit->folder, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	CHECK(fd >= 0 && write(fd, data, len) == (ssize_t)len);
+	close(fd);
+}
+
+/* "serving DIR at http://127.0.0.1:PORT" */
+static void hear(void *arg, enum log_level level, const char *line, size_t len)
+{
+	static const char at[] = " at http://127.0.0.1:";
+	const char *found = memmem(line, len, at, sizeof(at) - 1);
+	struct visit *visit = arg;
+
+	if (found)
+		visit->port = (unsigned)atoi(found + sizeof(at) - 1);
+}
+
+static void *prepare(void *arg)
+{
+	struct visit *visit = calloc(1, sizeof(*visit));
+	char path[64];
+
+	visit->talk = arg;
+	visit->got = malloc(GOT_MAX);
+	strcpy(visit->folder, "/tmp/leat-fault-XXXXXX");
+	CHECK(mkdtemp(visit->folder));
+	put_file(visit, "small.txt", small, sizeof(small));
+	put_file(visit, "big.bin", big, sizeof(big));
+	snprintf(path, sizeof(path), "%s/folder", visit->folder);
+	CHECK(mkdir(path, 0755) == 0);
+	log_set_sink(hear, visit, LOG_LEVEL_INFO);
+	return visit;
+}
+
+static int run(void *state)
+{
+	struct visit *visit = state;
+	const char *const listen[] = {"127.0.0.1:0"};
+	const struct http_options options = {.dir = visit->folder,
+					     .listen = listen,
+					     .listen_count = 1,
+					     .threads = 1,
+					     .connections_max = 16,
+					     .index = "index.html",
+					     .autoindex = true};
+	struct err err = {""};
+	int r;
+
+	visit->client_runs = pthread_create(&visit->client, NULL, client_main, visit) == 0;
+	r = http_serve(&options, &err);
+	visit->ended = true;
+	if (r < 0 && err.text[0] == '\0')
+		snprintf(visit->complaint, sizeof(visit->complaint), "it did not say why");
+	return r;
+}
+
+/* ---- the oracle ---- */
+
+struct answer {
+	unsigned status;
+	const char *body;
+	size_t len;   /* as announced */
+	size_t have;  /* of the body */
+	size_t whole; /* header and announced body */
+};
+
+/* False: the header is not complete. */
+static bool answer_parse(const char *at, size_t len, bool no_body, struct answer *ret)
+{
+	const char *end = memmem(at, len, "\r\n\r\n", 4), *field;
+
+	if (!end)
+		return false;
+	CHECK(strncmp(at, "HTTP/1.1 ", 9) == 0);
+	ret->status = (unsigned)atoi(at + 9);
+	ret->body = end + 4;
+	field = memmem(at, (size_t)(end - at), "\r\nContent-Length: ", 18);
+	ret->len = field && !no_body ? strtoul(field + 18, NULL, 10) : 0;
+	ret->have = min_size(ret->len, len - (size_t)(ret->body - at));
+	ret->whole = (size_t)(ret->body - at) + ret->len;
+	return true;
+}
+
+static bool answer_is_true(const struct ask *ask, const struct answer *answer)
+{
+	if (answer->status != ask->status)
+		return answer->status >= 400;
+	if (!ask->file || ask->no_body)
+		return true;
+	return answer->len == ask->len &&
+	       memcmp(answer->body, file_bytes(ask->file) + ask->from, answer->have) == 0;
+}
+
+static fault_complaint complain(struct visit *visit, unsigned i, const char *what)
+{
+	snprintf(visit->complaint, sizeof(visit->complaint), "answer %u %s", i + 1, what);
+	return visit->complaint;
+}
+
+static fault_complaint check_answers(struct visit *visit, bool all_expected)
+{
+	const char *at = visit->got;
+	size_t left = visit->got_len;
+
+	for (unsigned i = 0; i < visit->talk->count; i++) {
+		const struct ask *ask = &visit->talk->asks[i];
+		struct answer answer;
+
+		if (left >= 9 && strncmp(at, "HTTP/1.1 ", 9) != 0)
+			return complain(visit, i, "does not begin where the one before ended");
+		if (!answer_parse(at, left, ask->no_body, &answer))
+			return all_expected ? complain(visit, i, "is missing") : NULL;
+		if (!answer_is_true(ask, &answer))
+			return complain(visit, i, "has the wrong bytes or status");
+		if (all_expected && (answer.status != ask->status || answer.have != answer.len))
+			return complain(visit, i, "is not what it should be");
+		if (left < answer.whole)
+			return NULL;
+		at += answer.whole;
+		left -= answer.whole;
+	}
+	return left > 0 ? "bytes behind the last answer" : NULL;
+}
+
+static fault_complaint check(void *state, int result, bool hit)
+{
+	struct visit *visit = state;
+
+	if (visit->client_runs)
+		pthread_join(visit->client, NULL);
+	if (visit->complaint[0])
+		return visit->complaint;
+	return check_answers(visit, !hit);
+}
+
+static void clean(void *state)
+{
+	struct visit *visit = state;
+	static const char *const names[] = {"small.txt", "big.bin"};
+	const struct timespec now = {0};
+	sigset_t term;
+	char path[64];
+
+	/* It may have come too late for the server. */
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	while (sigtimedwait(&term, NULL, &now) > 0)
+		;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", visit->folder, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/folder", visit->folder);
+	rmdir(path);
+	rmdir(visit->folder);
+	free(visit->got);
+	free(visit);
+}
+
+/* ---- the tests ---- */
+
+static void try_talk(const char *name, const struct talk *talk)
+{
+	fault_each(&(struct fault_scenario){.name = name,
+					    .prepare = prepare,
+					    .run = run,
+					    .check = check,
+					    .clean = clean,
+					    .arg = (void *)talk,
+					    /* It drains for 10 s where a client does not go. */
+					    .seconds_max = 60,
+					    /* A listener that never accepts leaves the client
+					     * waiting, and that is right. */
+					    .once_only = true});
+}
+
+#define HOST       "Host: a\r\n"
+#define LAST       HOST "Connection: close\r\n\r\n"
+#define GET(path)  "GET " path " HTTP/1.1\r\n"
+#define HEAD(path) "HEAD " path " HTTP/1.1\r\n"
+
+static void small_files_pipelined(void **state)
+{
+	static const struct talk talk = {
+	    .asks = {{.request = GET("/small.txt") HOST "\r\n",
+		      .status = 200,
+		      .file = "small.txt",
+		      .len = SMALL_BYTES},
+		     {.request = HEAD("/small.txt") HOST "\r\n", .status = 200, .no_body = true},
+		     {.request = GET("/missing") HOST "\r\n", .status = 404},
+		     {.request = GET("/small.txt") "Range: bytes=10-19\r\n" LAST,
+		      .status = 206,
+		      .file = "small.txt",
+		      .from = 10,
+		      .len = 10}},
+	    .count = 4,
+	};
+
+	try_talk("small_files_pipelined", &talk);
+}
+
+static void a_big_file_and_a_range_of_it(void **state)
+{
+	static const struct talk talk = {
+	    .asks = {{.request = GET("/big.bin") HOST "\r\n",
+		      .status = 200,
+		      .file = "big.bin",
+		      .len = BIG_BYTES},
+		     {.request = GET("/big.bin") "Range: bytes=100000-299999\r\n" LAST,
+		      .status = 206,
+		      .file = "big.bin",
+		      .from = 100000,
+		      .len = 200000}},
+	    .count = 2,
+	};
+
+	try_talk("a_big_file_and_a_range_of_it", &talk);
+}
+
+static void a_listing(void **state)
+{
+	static const struct talk talk = {
+	    .asks = {{.request = GET("/folder") HOST "\r\n", .status = 301},
+		     {.request = GET("/") LAST, .status = 200}},
+	    .count = 2,
+	};
+
+	try_talk("a_listing", &talk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(small_files_pipelined),
+	    cmocka_unit_test(a_big_file_and_a_range_of_it),
+	    cmocka_unit_test(a_listing),
+	};
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	for (size_t i = 0; i < BIG_BYTES; i++)
+		big[i] = (char)(i * 7 ^ i >> 9);
+	for (size_t i = 0; i < SMALL_BYTES; i++)
+		small[i] = (char)('a' + i % 26);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
