@@ -309,8 +309,11 @@ static void stop_on_signals(const struct copy *copy)
 	for (unsigned i = 0; i < copy->sink_count; i++)
 		stop.sink_fds[i] = if_it_can_wait(copy->sink_fds[i]);
 	stop.sink_count = copy->sink_count;
-	sys_signal_handle(SIGINT, break_off);
-	sys_signal_handle(SIGTERM, break_off);
+	/* A shell ignores SIGINT for jobs in the background: they stay deaf. */
+	if (!sys_signal_ignored(SIGINT))
+		sys_signal_handle(SIGINT, break_off);
+	if (!sys_signal_ignored(SIGTERM))
+		sys_signal_handle(SIGTERM, break_off);
 }
 
 /* ---- the transfer ---- */
@@ -336,9 +339,24 @@ static uint64_t expected(const struct copy *copy)
 	return from < 0 || from > st.st_size ? 0 : (uint64_t)(st.st_size - from);
 }
 
-static const char *plural(uint64_t bytes)
+/* Whose other side is gone, for errors that don't say of which descriptor they are; NULL if none
+ * can be found out. Sockets and pipes only: a full disk can't be polled for. */
+static const struct endpoint *broken_end(const struct copy *copy, enum endpoint_role *ret_role)
 {
-	return bytes == 1 ? "" : "s";
+	struct pollfd ends[SINKS_MAX + 1];
+
+	for (unsigned i = 0; i < copy->sink_count; i++)
+		ends[i] = (struct pollfd){.fd = copy->sink_fds[i]};
+	ends[copy->sink_count] = (struct pollfd){.fd = copy->source_fd};
+	if (sys_poll(ends, copy->sink_count + 1, 0) <= 0)
+		return NULL;
+	for (unsigned i = 0; i <= copy->sink_count; i++) {
+		if (!(ends[i].revents & (POLLERR | POLLHUP)))
+			continue;
+		*ret_role = i < copy->sink_count ? ENDPOINT_SINK : ENDPOINT_SOURCE;
+		return i < copy->sink_count ? &copy->sinks[i] : &copy->source;
+	}
+	return NULL;
 }
 
 /* The one line that says what went wrong. The engine's text has offsets and sizes, but knows no
@@ -348,29 +366,35 @@ static void explain(struct copy *copy, int error)
 	const struct leat_report *report = &copy->report;
 	const char *source = endpoint_name(&copy->source, ENDPOINT_SOURCE);
 	const char *sink = endpoint_name(&copy->sinks[0], ENDPOINT_SINK);
+	const char *engine = report->error[0] ? report->error : strerrordesc_np(-error);
 	unsigned long long bytes = report->ledger.bytes;
+	enum endpoint_role role = ENDPOINT_SINK;
+	const struct endpoint *end = copy->sink_count == 1 ? &copy->sinks[0] : NULL;
 
 	switch (-error) {
 	case ENODATA:
-		err_set(&copy->err, error, "%s: ended after %llu byte%s, before --length: %s",
-			source, bytes, plural(bytes), report->error);
+		err_set(&copy->err, error, "%s: ended before --length: %s", source, engine);
 		return;
 	case EOPNOTSUPP:
 		err_set(&copy->err, error, "%s to %s: %s: try another technique, or auto", source,
-			sink, report->error[0] ? report->error : strerrordesc_np(-error));
+			sink, engine);
 		return;
 	case EPIPE:
+	case ECONNRESET:
+		end = broken_end(copy, &role);
+		break;
 	case ENOSPC:
 	case EDQUOT:
-	case EFBIG:
-		err_set(&copy->err, error, "%s: %s; %llu byte%s went there", sink,
-			endpoint_advice(&copy->sinks[0], ENDPOINT_SINK, error), bytes,
-			plural(bytes));
-		return;
+		break;
 	default:
-		err_set(&copy->err, error, "%s to %s: %s", source, sink,
-			report->error[0] ? report->error : strerrordesc_np(-error));
+		end = NULL;
 	}
+	if (end)
+		err_set(&copy->err, error, "%s: %s, after %llu bytes", endpoint_name(end, role),
+			endpoint_advice(end, role, error), bytes);
+	else
+		err_set(&copy->err, error, "%s to %s%s: %s", source, sink,
+			copy->sink_count > 1 ? " and --tee" : "", engine);
 }
 
 static int transfer(struct copy *copy)

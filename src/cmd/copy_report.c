@@ -56,14 +56,15 @@ void copy_report_text(FILE *out, const struct leat_report *report)
 void copy_report_json(FILE *out, const struct leat_report *report, const char *error)
 {
 	const struct leat_ledger *ledger = &report->ledger;
+	const uint64_t copied = ledger->bytes_copied + ledger->bytes_copied_later;
 	json_t *object = json_pack(
 	    "{s:I, s:f, s:f, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", /* in the documented order */
 	    "bytes", (json_int_t)ledger->bytes, "seconds", seconds(report->wall_ns), "cpu_seconds",
 	    seconds(report->cpu_ns), "technique", leat_technique_name(report->technique), "reason",
 	    report->reason, "verdict", leat_verdict_name(report->verdict), "evidence",
 	    report->evidence, "bytes_by_reference", (json_int_t)ledger->bytes_by_reference,
-	    "bytes_copied", (json_int_t)(ledger->bytes_copied + ledger->bytes_copied_later),
-	    "fallbacks", (json_int_t)ledger->fallbacks, "syscalls", (json_int_t)ledger->syscalls);
+	    "bytes_copied", (json_int_t)copied, "fallbacks", (json_int_t)ledger->fallbacks,
+	    "syscalls", (json_int_t)ledger->syscalls);
 
 	CHECK(object);
 	/* A file name may be no UTF-8, which JSON can't carry. */

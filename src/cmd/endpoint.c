@@ -129,12 +129,12 @@ const char *endpoint_advice(const struct endpoint *endpoint, enum endpoint_role 
 	case ENXIO:
 		return "no such device, or a socket: write unix:PATH for a socket";
 	case ENOSPC:
-		return "no space left on its file system: free some and run it again";
+		return "no space left on its file system: make room and run it again";
 	case EDQUOT:
-		return "the disk quota is used up: free some and run it again";
+		return "the disk quota is used up: make room and run it again";
 	case EPIPE:
 	case ECONNRESET:
-		return role == ENDPOINT_SINK ? "the reader closed it before everything was written"
+		return role == ENDPOINT_SINK ? "the reader closed it before it had everything"
 					     : "the other side broke the connection";
 	case ETXTBSY:
 		return "is a program that is running: write to a new file and rename it";

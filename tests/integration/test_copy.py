@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -468,7 +469,7 @@ def test_a_closed_peer_is_an_error_that_names_it(leat, sparse, technique):
             assert connection.recv(1000)
             connection.close()
             assert process.wait(TIMEOUT) == 1
-            assert name.encode() in process.stderr.readline()
+            assert process.stderr.readline().startswith(f"leat copy: {name}: the reader closed it".encode())
 
 
 def test_a_closed_tee_is_an_error_that_names_it(leat, sparse):
@@ -480,6 +481,28 @@ def test_a_closed_tee_is_an_error_that_names_it(leat, sparse):
             assert connection.recv(1000)
             connection.close()
             assert process.wait(TIMEOUT) == 1
+            assert process.stderr.readline().startswith(f"leat copy: {name}: the reader closed it".encode())
+
+
+def test_a_full_tee_is_not_blamed_on_the_destination(copy, tmp_path):
+    (tmp_path / "in").write_bytes(content(100000))
+    ran = copy("--tee", "/dev/full", "in", "out")
+    assert ran.returncode == 1
+    assert "out and --tee" in ran.stderr
+
+
+def test_a_source_that_breaks_is_named(leat, tmp_path):
+    """A reset, not an end: what came before is kept, and the transfer has failed."""
+    command = [leat, "copy", "--technique", "copy", "tcp-listen:127.0.0.1:0", "out"]
+    with started(command, cwd=tmp_path) as process:
+        connection = socket.create_connection(("127.0.0.1", listening_port(process)), TIMEOUT)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(b"hello")
+        while not (tmp_path / "out").exists() or (tmp_path / "out").stat().st_size < 5:
+            assert process.poll() is None
+        connection.close()
+        assert process.wait(TIMEOUT) == 1
+        assert b"tcp-listen:127.0.0.1:0: the other side broke the connection" in process.stderr.read()
 
 
 # ---- Ctrl-C ----
@@ -517,7 +540,23 @@ def test_ctrl_c_while_the_sink_takes_nothing_counts_what_it_took(leat, sparse, t
             assert report_of(process.stdout.read())["bytes"] == size
 
 
-def test_ctrl_c_between_files_stops(leat, tmp_path, sparse):
+def test_ctrl_c_that_the_shell_turned_off_stays_off(leat, tmp_path):
+    """Background jobs of scripts: they must not be stopped by what is meant for the foreground."""
+    with started([leat, "copy", "-", "out"], cwd=tmp_path, stdin=subprocess.PIPE,
+                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) as process:
+        process.stdin.write(b"a")
+        process.stdin.flush()
+        while not (tmp_path / "out").exists() or (tmp_path / "out").stat().st_size == 0:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stdin.write(b"b")
+        process.stdin.close()
+        process.stdin = None
+        assert process.wait(TIMEOUT) == 0
+    assert (tmp_path / "out").read_bytes() == b"ab"
+
+
+def test_ctrl_c_between_files_stops(leat, tmp_path):
     with started([leat, "copy", "--json", "--technique", "copy", "/dev/zero", "out"], cwd=tmp_path) as process:
         while not (tmp_path / "out").exists() or (tmp_path / "out").stat().st_size == 0:
             assert process.poll() is None
