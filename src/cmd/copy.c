@@ -268,14 +268,17 @@ static struct {
 	unsigned sink_count;
 } stop = {.source_fd = -1};
 
-/* Only dup3(2), which is async-signal-safe. */
+/* Only shutdown(2) and dup3(2), which are async-signal-safe. */
 static void break_off(int signal)
 {
 	int saved = errno;
 
 	stop.signal = signal;
-	if (stop.source_fd >= 0)
+	if (stop.source_fd >= 0) {
+		/* io_uring holds the socket itself, whatever its number means now. */
+		sys_shutdown(stop.source_fd, SHUT_RD);
 		sys_dup_onto(stop.ended_source, stop.source_fd);
+	}
 	for (unsigned i = 0; i < stop.sink_count; i++)
 		if (stop.sink_fds[i] >= 0)
 			sys_dup_onto(stop.closed_sink, stop.sink_fds[i]);

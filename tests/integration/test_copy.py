@@ -144,7 +144,7 @@ def test_a_file_arrives_as_it_is(copy, receiver, tmp_path, kind, technique, size
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("technique", ["auto", "copy", "splice"])
+@pytest.mark.parametrize("technique", ["auto", "copy", "splice", "uring"])
 @pytest.mark.parametrize("kind", SINKS)
 def test_a_pipe_arrives_as_it_is(copy, receiver, tmp_path, kind, technique, size):
     data = content(size)
@@ -250,12 +250,13 @@ def test_standard_input_is_taken_from_where_it_stands(leat, tmp_path):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("source", ["file", "pipe"])
-def test_tee_gives_every_sink_all_bytes(copy, receiver, tmp_path, source, size):
+@pytest.mark.parametrize("technique", ["auto", "copy", "tee"])
+def test_tee_gives_every_sink_all_bytes(copy, receiver, tmp_path, technique, source, size):
     data = content(size)
     (tmp_path / "in").write_bytes(data)
     tcp = receiver()
     arguments = ["--tee", "copy1", "--tee", f"tcp:127.0.0.1:{tcp.port}", "in" if source == "file" else "-", "-"]
-    ran = copy("--json", *arguments, **({"input": data} if source == "pipe" else {}))
+    ran = copy("--json", "--technique", technique, *arguments, **({"input": data} if source == "pipe" else {}))
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == data
     assert (tmp_path / "copy1").read_bytes() == data
@@ -449,7 +450,7 @@ def test_a_full_disk_is_an_error_of_the_sink(copy, tmp_path):
     assert "/dev/full: no space left" in ran.stderr
 
 
-@pytest.mark.parametrize("technique", ["auto", "copy", "sendfile", "splice"])
+@pytest.mark.parametrize("technique", TECHNIQUES["stdout"])
 def test_a_closed_reader_is_an_error_and_no_death_by_signal(leat, sparse, technique):
     with started([leat, "copy", "--technique", technique, sparse, "-"]) as process:
         assert len(process.stdout.read(1000)) == 1000
@@ -459,7 +460,7 @@ def test_a_closed_reader_is_an_error_and_no_death_by_signal(leat, sparse, techni
         assert b"standard output: the reader closed it" in process.stderr.read()
 
 
-@pytest.mark.parametrize("technique", ["auto", "copy", "sendfile", "splice"])
+@pytest.mark.parametrize("technique", TECHNIQUES["tcp"])
 def test_a_closed_peer_is_an_error_that_names_it(leat, sparse, technique):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         name = f"tcp:127.0.0.1:{listener.getsockname()[1]}"
@@ -508,7 +509,7 @@ def test_a_source_that_breaks_is_named(leat, tmp_path):
 # ---- Ctrl-C ----
 
 
-@pytest.mark.parametrize("technique", ["auto", "copy", "splice"])
+@pytest.mark.parametrize("technique", ["auto", "copy", "splice", "tee", "uring"])
 def test_ctrl_c_while_the_source_is_silent_reports_what_came(leat, tmp_path, technique):
     command = [leat, "copy", "--json", "--technique", technique, "tcp-listen:127.0.0.1:0", "out"]
     with started(command, cwd=tmp_path) as process:
@@ -524,7 +525,7 @@ def test_ctrl_c_while_the_source_is_silent_reports_what_came(leat, tmp_path, tec
     assert (tmp_path / "out").read_bytes() == b"hello"
 
 
-@pytest.mark.parametrize("technique", ["auto", "copy", "sendfile", "splice"])
+@pytest.mark.parametrize("technique", TECHNIQUES["tcp"])
 def test_ctrl_c_while_the_sink_takes_nothing_counts_what_it_took(leat, sparse, technique):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         name = f"tcp:127.0.0.1:{listener.getsockname()[1]}"
