@@ -73,6 +73,20 @@ static int add_byte(struct builder *b, char c, size_t size)
 	return 0;
 }
 
+/* Copies the run of bytes at path[*at] that stand for themselves: most of every path. */
+static int add_plain(struct builder *b, struct slice path, size_t *at, size_t size)
+{
+	const char *from = path.ptr + *at;
+	size_t len = (size_t)(http_run(from, path.ptr + path.len, HTTP_UNRESERVED) - from);
+
+	if (len >= size - b->at)
+		return -ENAMETOOLONG;
+	memcpy(b->out + b->at, from, len);
+	b->at += len;
+	*at += len;
+	return 0;
+}
+
 int http_path_decode(struct slice path, char *buf, size_t size, struct http_path *ret)
 {
 	struct builder b = {.out = buf, .is_normalized = true};
@@ -84,6 +98,10 @@ int http_path_decode(struct slice path, char *buf, size_t size, struct http_path
 	if (size < 2)
 		return -ENAMETOOLONG;
 	for (size_t at = 1; at < path.len;) {
+		if ((r = add_plain(&b, path, &at, size)) < 0)
+			return r;
+		if (at == path.len)
+			break;
 		if ((r = next_byte(path, &at, &c)) < 0 || (r = add_byte(&b, c, size)) < 0)
 			return r;
 	}
