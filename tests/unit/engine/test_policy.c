@@ -9,7 +9,7 @@
 
 #define BIT(n) (1u << (n))
 
-static const uint64_t lengths[] = {0, 1, 1000, 32 * 1024 - 1, 32 * 1024, 1 << 20, LEAT_TO_END};
+static const uint64_t lengths[] = {0, 1, 1000, 8 * 1024 - 1, 8 * 1024, 1 << 20, LEAT_TO_END};
 
 /* Calls `check` for every input without refusals. */
 static void for_every_input(enum leat_technique asked,
