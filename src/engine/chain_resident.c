@@ -8,15 +8,16 @@
  * fast). A cold range is announced to the kernel (WILLNEED returns at once) and to the caller
  * (LEAT_WANT_LOAD), who has it read by another thread.
  *
- * One question serves WINDOW_BYTES, for as long as FRESH_NS: what was in memory a moment ago still
- * is, and a slow client's many small steps must not ask each time.
+ * One question serves WINDOW_BYTES, for as long as RESIDENT_FRESH_NS, and every chain of the
+ * engine: what was in memory a moment ago still is, and neither a slow client's many small steps
+ * nor the hundredth client of a popular file must ask again.
  */
 #include <errno.h>
 
 #include "engine/chain_internal.h"
 
-#define WINDOW_BYTES (4u * 1024u * 1024u)
-#define FRESH_NS     100000000u
+#define WINDOW_BYTES      (4u * 1024u * 1024u)
+#define RESIDENT_FRESH_NS 100000000u
 /* After so many loads that changed nothing, the step goes ahead and may wait: the page cache does
  * not keep this range (a hole, O_DIRECT, DAX) or throws it out at once. */
 #define LOADS_IN_VAIN_MAX 2u
@@ -91,18 +92,36 @@ bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t
 	return true;
 }
 
+static struct resident *memory_of(struct leat_chain *chain, int fd, uint64_t offset)
+{
+	uint64_t place = (uint64_t)fd + offset / CHUNK_MAX;
+
+	return &chain->engine->residents[place % ENGINE_RESIDENTS];
+}
+
+static bool is_remembered(const struct resident *resident, int fd, uint64_t start, uint64_t end,
+			  uint64_t now_ns)
+{
+	return resident->fd == fd && start >= resident->start && end <= resident->end &&
+	       now_ns - resident->since_ns < RESIDENT_FRESH_NS;
+}
+
 bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max)
 {
 	uint64_t start = segment->offset + segment->taken;
 	uint64_t range_end = segment->offset + segment->length;
 	uint64_t end = min_u64(start + max, range_end);
 	uint64_t window = min_u64(start + WINDOW_BYTES, range_end);
-	uint64_t now;
+	struct resident *resident;
+	uint64_t now_ns;
 
 	if (segment->kind != SOURCE_FILE || (chain->sink.flags & LEAT_MAY_LOAD) || end <= start)
 		return true;
-	now = sys_now_coarse_ns();
-	if (end <= segment->hot_until && now - segment->hot_since_ns < FRESH_NS)
+	now_ns = sys_now_coarse_ns();
+	if (end <= segment->hot_until && now_ns - segment->hot_since_ns < RESIDENT_FRESH_NS)
+		return true;
+	resident = memory_of(chain, segment->fd, start);
+	if (is_remembered(resident, segment->fd, start, end, now_ns))
 		return true;
 	if (is_cached(chain, segment->fd, start, window)) {
 		end = window;
@@ -113,6 +132,7 @@ bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64
 	}
 	chain->load.fd = -1; /* the tries are over, well or not */
 	segment->hot_until = end;
-	segment->hot_since_ns = now;
+	segment->hot_since_ns = now_ns;
+	*resident = (struct resident){segment->fd, start, end, now_ns};
 	return true;
 }

@@ -11,13 +11,16 @@ void engine_init(struct leat_engine *engine)
 {
 	memset(engine, 0, sizeof(*engine));
 	engine->limits = policy_default_limits;
+	for (size_t i = 0; i < ENGINE_RESIDENTS; i++)
+		engine->residents[i].fd = -1;
 	engine->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 }
 
 void engine_fini(struct leat_engine *engine)
 {
-	if (engine->pipes)
-		pipe_pool_free(engine->pipes);
+	CHECK(engine->large_taken == 0);
+	pipe_pool_free(engine->large_pipes);
+	pipe_pool_free(engine->small_pipes);
 	if (engine->routes)
 		route_cache_free(engine->routes);
 	free(engine->scratch);
@@ -63,20 +66,43 @@ char *engine_scratch(struct leat_engine *engine)
 	return engine->scratch;
 }
 
+static int make_pools(struct leat_engine *engine)
+{
+	int r = 0;
+
+	if (!engine->large_pipes)
+		r = pipe_pool_new(ENGINE_LARGE_PIPE_BYTES, ENGINE_LARGE_PIPES,
+				  &engine->large_pipes);
+	if (r == 0 && !engine->small_pipes)
+		r = pipe_pool_new(ENGINE_SMALL_PIPE_BYTES, ENGINE_SMALL_PIPES_SPARE,
+				  &engine->small_pipes);
+	return r;
+}
+
+/* By its true size: a large pipe that the kernel did not let grow is a small one. */
+static bool is_large(const struct pipe_pair *pipe)
+{
+	return pipe->capacity > ENGINE_SMALL_PIPE_BYTES;
+}
+
 int engine_take_pipe(struct leat_engine *engine, struct pipe_pair *ret)
 {
-	if (!engine->pipes) {
-		int r = pipe_pool_new(ENGINE_PIPE_BYTES, ENGINE_PIPES_SPARE, &engine->pipes);
+	bool large = engine->large_taken < ENGINE_LARGE_PIPES;
+	int r = make_pools(engine);
 
-		if (r < 0)
-			return r;
-	}
-	return pipe_pool_take(engine->pipes, ret);
+	if (r == 0)
+		r = pipe_pool_take(large ? engine->large_pipes : engine->small_pipes, ret);
+	if (r == 0)
+		engine->large_taken += is_large(ret);
+	return r;
 }
 
 void engine_give_pipe(struct leat_engine *engine, struct pipe_pair *pipe, bool empty)
 {
-	pipe_pool_give(engine->pipes, pipe, empty);
+	bool large = is_large(pipe);
+
+	engine->large_taken -= large;
+	pipe_pool_give(large ? engine->large_pipes : engine->small_pipes, pipe, empty);
 }
 
 char *engine_take_bounce(struct leat_engine *engine)

@@ -15,23 +15,40 @@
 #include "sys/pipe_pool.h"
 #include "sys/route.h"
 
-/* 256 KiB: four times the kernel's default, so that a splice moves as much as a socket usually
- * holds, while 256 such pipes still fit an unprivileged user's soft limit of 64 MiB. */
-#define ENGINE_PIPE_BYTES  (256u * 1024u)
-#define ENGINE_PIPES_SPARE 32u
+/* Pipes. A chain holds one only while bytes are in it, so few serve many connections: these are
+ * large (bench/pair-splice: a relay through 1 MiB costs 0.7 of one through 256 KiB). What more is
+ * needed, because many sinks are slow at once, is of the kernel's default size: an unprivileged
+ * user may have 64 MiB of pipes, and beyond that gets two pages each. */
+#define ENGINE_LARGE_PIPE_BYTES  (1024u * 1024u)
+#define ENGINE_LARGE_PIPES       8u
+#define ENGINE_SMALL_PIPE_BYTES  (64u * 1024u)
+#define ENGINE_SMALL_PIPES_SPARE 24u
 /* Spare bounce buffers kept; those above are freed at once. */
 #define ENGINE_BOUNCES_SPARE 8u
 
+/* A range that was seen in the page cache (chain_resident.c). A number of a closed descriptor may
+ * be used again: then a range is taken for resident that is not, for at most RESIDENT_FRESH_NS, and
+ * the price is a wait. */
+struct resident {
+	int fd;
+	uint64_t start, end;
+	uint64_t since_ns;
+};
+#define ENGINE_RESIDENTS 64u
+
 struct leat_engine {
 	struct policy_limits limits;
-	const struct caps *caps;    /* NULL: not asked yet */
-	struct pipe_pool *pipes;    /* NULL: none was needed yet */
+	const struct caps *caps;       /* NULL: not asked yet */
+	struct pipe_pool *large_pipes; /* NULL: none was needed yet */
+	struct pipe_pool *small_pipes;
+	unsigned large_taken;
 	struct route_cache *routes; /* the same */
 	char *scratch; /* BOUNCE_BYTES; empty between two calls; NULL: not needed yet */
 	char *bounces[ENGINE_BOUNCES_SPARE];
 	unsigned bounce_count;
 	uint32_t page_bytes;
-	bool no_cachestat; /* this kernel does not have it */
+	struct resident residents[ENGINE_RESIDENTS]; /* by descriptor and place, newest wins */
+	bool no_cachestat;                           /* this kernel does not have it */
 	struct sigpipe_guard sigpipe;
 	struct leat_ledger totals;
 };

@@ -165,7 +165,7 @@ int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 		      const struct leat_options *options, struct leat_report *report)
 {
 	static const struct leat_options defaults = LEAT_OPTIONS_INIT;
-	uint64_t wall_ns = sys_now_ns(), cpu_ns = sys_thread_cpu_ns();
+	uint64_t wall_ns = report ? sys_now_ns() : 0, cpu_ns = report ? sys_thread_cpu_ns() : 0;
 	struct transfer transfer = {.options = options ? options : &defaults};
 	struct chain_sink sink = {.fd = out,
 				  .flags = LEAT_MAY_BLOCK | LEAT_MAY_LOAD,
@@ -177,6 +177,8 @@ int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 		r = -EINVAL;
 	engine_init(&transfer.engine);
 	chain_init(&transfer.chain, &transfer.engine, &sink);
+	if (!report) /* nobody will read the ledger: the route needn't be asked */
+		transfer.chain.reference_column = COLUMN_UNKNOWN;
 	if (r == 0)
 		r = add_mirrors(&transfer);
 	if (r == 0)

@@ -413,9 +413,9 @@ static void a_pipe_with_bytes_in_it_never_comes_back_to_the_pool(void **state)
 		assert_true(write(source[0], buf, sizeof(buf)) > 0);
 	assert_int_equal(chain->step, LEAT_WANT_WRITE);
 	assert_true(chain->piped > 0);
-	spare = pipe_pool_spare(engine->pipes);
+	spare = pipe_pool_spare(engine->large_pipes);
 	leat_chain_free(chain);
-	assert_int_equal(pipe_pool_spare(engine->pipes), spare);
+	assert_int_equal(pipe_pool_spare(engine->large_pipes), spare);
 	close_pair(source);
 	close_pair(ends);
 }
@@ -815,6 +815,8 @@ static void expect_load(size_t size, bool no_cachestat)
 	if (file < 0)
 		skip();
 	engine->no_cachestat = no_cachestat; /* as on a kernel before 6.5 */
+	for (size_t i = 0; i < ENGINE_RESIDENTS; i++)
+		engine->residents[i].fd = -1; /* the last file had the same number */
 	seen = load_and_send(file, size);
 	if (size > policy_default_limits.copy_below && !no_cachestat)
 		assert_true(seen); /* cachestat starts nothing */
@@ -827,6 +829,31 @@ static void a_cold_file_is_asked_to_be_loaded_and_then_goes(void **state)
 	expect_load(1000, false);
 	expect_load(100000, false);
 	expect_load(100000, true);
+}
+
+static void a_popular_file_is_asked_about_once(void **state)
+{
+	const size_t size = 100000;
+	int file = pattern_file(size);
+	char *buf = malloc(size);
+	uint64_t syscalls[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct leat_chain *chain;
+		int ends[2];
+
+		tcp_pair(ends);
+		chain = chain_to(ends[0]);
+		leat_chain_add_file(chain, file, 0, size, NULL, NULL);
+		assert_int_equal(run(chain), LEAT_DONE);
+		syscalls[i] = chain->ledger.syscalls;
+		read_whole(ends[1], buf, size);
+		leat_chain_free(chain);
+		close_pair(ends);
+	}
+	assert_true(syscalls[1] < syscalls[0]);
+	close(file);
+	free(buf);
 }
 
 static void a_cold_file_may_be_waited_for_by_who_says_so(void **state)
@@ -910,6 +937,7 @@ int main(void)
 	    TEST(blocking_descriptors_need_leave_to_block),
 	    TEST(a_storm_of_signals_changes_nothing),
 	    TEST(a_cold_file_is_asked_to_be_loaded_and_then_goes),
+	    TEST(a_popular_file_is_asked_about_once),
 	    TEST(a_cold_file_may_be_waited_for_by_who_says_so),
 	    TEST(loads_in_vain_end),
 	    TEST(loading_what_is_not_there_is_no_error),

@@ -224,7 +224,7 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	}
 	assert_int_equal(step, LEAT_WANT_WRITE);
 	assert_int_equal(leat_chain_wait(&chain).fd, fds[0]);
-	assert_true(chain.ledger.bytes <= ENGINE_PIPE_BYTES);
+	assert_true(chain.ledger.bytes <= ENGINE_LARGE_PIPE_BYTES);
 	reader_start(&mirror_reader, fds[1], 0);
 	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
 	assert_int_equal(mirror.piped, 0);
