@@ -144,7 +144,6 @@ struct loop_stats {
 	_Atomic uint64_t accepted, closed, refused, turns, events, helper_jobs, posts;
 };
 
-/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what others write keeps its distance */
 struct loop {
 	struct reactor *reactor;
 	unsigned index;
