@@ -381,6 +381,66 @@ def test_a_terminal_gets_a_progress_bar(leat):
     assert shown.startswith(b"\r")
 
 
+@pytest.fixture
+def two_hosts(tmp_path):
+    """Two network namespaces joined by a veth pair; the device of the first is called `out`."""
+    here, there = f"leat-{os.getpid()}-a", f"leat-{os.getpid()}-b"
+    commands = [
+        f"netns add {here}", f"netns add {there}",
+        f"link add out netns {here} type veth peer name in netns {there}",
+        f"-n {here} addr add 10.99.7.1/24 dev out", f"-n {there} addr add 10.99.7.2/24 dev in",
+        f"-n {here} link set out up", f"-n {there} link set in up",
+    ]
+    try:
+        for command in commands:
+            if not shutil.which("ip") or run(["ip", *command.split()]).returncode != 0:
+                pytest.skip("no network namespaces or veth devices here")
+        yield here, there
+    finally:
+        for name in (here, there):
+            if shutil.which("ip"):
+                run(["ip", "netns", "del", name])
+
+
+@pytest.mark.parametrize("technique", ["sendfile", "splice"])
+@pytest.mark.parametrize("feature, verdict", [(None, "by-reference"), ("sg", "copied"), ("tx", "copied")])
+def test_the_verdict_knows_the_device(leat, tmp_path, two_hosts, technique, feature, verdict):
+    """Without scatter-gather or checksums the kernel copies what sendfile hands over, and tells
+    nobody: the device was asked. The proof is the peer's: it reads after the file has changed.
+
+    The bytes fit the first congestion window (10 segments): without checksums the kernel copies when
+    it transmits (skb_checksum_help), so what still waits in the socket follows the file."""
+    here, there = two_hosts
+    size = 8192
+    (tmp_path / "in").write_bytes(b"A" * size)
+    if feature and run(["ip", "netns", "exec", here, "ethtool", "-K", "out", feature, "off"]).returncode != 0:
+        pytest.skip("the device's features can't be changed here")
+    peer = """if True:
+        import socket, sys
+        with socket.create_server(("10.99.7.2", 0)) as listener:
+            print(listener.getsockname()[1], flush=True)
+            connection, _ = listener.accept()
+        sys.stdin.read(1)
+        data = b""
+        while piece := connection.recv(1 << 20):
+            data += piece
+        print("".join(sorted(set(data.decode()))), len(data))
+    """
+    command = ["ip", "netns", "exec", there, "/usr/bin/python3", "-c", peer]
+    with started(command, stdin=subprocess.PIPE) as process:
+        port = int(process.stdout.readline())
+        ran = run(["ip", "netns", "exec", here, leat, "copy", "--json", "--technique", technique, tmp_path / "in",
+                   f"tcp:10.99.7.2:{port}"])
+        assert ran.returncode == 0, ran.stderr
+        with open(tmp_path / "in", "r+b") as file:
+            file.write(b"B" * size)
+        letters, count = process.communicate(b"\n", TIMEOUT)[0].split()
+    report = report_of(ran.stdout)
+    assert int(count) == report["bytes"] == size
+    assert report["verdict"] == verdict, report["evidence"]
+    assert letters == (b"B" if verdict == "by-reference" else b"A")
+
+
 # ---- errors ----
 
 
