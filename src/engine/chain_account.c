@@ -182,10 +182,11 @@ static const char *evidence_of(const struct leat_chain *chain, enum column colum
 		return "read and written by the CPU";
 	if (column == COLUMN_COPIED && technique == LEAT_MMAP)
 		return "written from a mapping by the CPU";
-	if (technique == LEAT_ZEROCOPY)
-		return column == COLUMN_COPIED_LATER || column == COLUMN_COPIED
-			   ? "the kernel's completions say that it was copied"
-			   : "the kernel's completions do not say that it was copied";
+	if (column == COLUMN_COPIED && technique == LEAT_ZEROCOPY)
+		return "sent the plain way: no room for one more completion";
+	/* The route's own verdict comes first: without scatter-gather completions do not tell. */
+	if (column == COLUMN_COPIED_LATER && chain->reference_column != COLUMN_COPIED_LATER)
+		return "the kernel's completions say that it was copied";
 	if (technique == LEAT_RANGE_COPY)
 		return column == COLUMN_BY_REFERENCE ? "the files share blocks"
 						     : "copied inside the kernel";
