@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "config.h"
 #include "sys/sys.h"
+#include "sys/uring.h"
 
 /* The ways to fail of one call that was seen. */
 #define WAYS_MAX 16

@@ -412,7 +412,11 @@ TEST(splice_file_to_tcp, FROM_FILE, TO_TCP, LEAT_SPLICE, false)
 TEST(mmap_file_to_tcp, FROM_FILE, TO_TCP, LEAT_MMAP, false)
 TEST(zerocopy_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_ZEROCOPY, false)
 TEST(vmsplice_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_VMSPLICE, false)
+TEST(zerocopy_file_to_tcp, FROM_FILE, TO_TCP, LEAT_ZEROCOPY, false)
+TEST(vmsplice_file_to_unix, FROM_FILE, TO_UNIX, LEAT_VMSPLICE, false)
 TEST(uring_file_to_tcp, FROM_FILE, TO_TCP, LEAT_URING, false)
+TEST(uring_socket_to_tcp, FROM_SOCKET, TO_TCP, LEAT_URING, false)
+TEST(uring_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_URING, false)
 
 int main(void)
 {
@@ -425,7 +429,9 @@ int main(void)
 	    cmocka_unit_test(copy_file_to_tcp),       cmocka_unit_test(copy_socket_to_tcp),
 	    cmocka_unit_test(splice_file_to_tcp),     cmocka_unit_test(mmap_file_to_tcp),
 	    cmocka_unit_test(zerocopy_memory_to_tcp), cmocka_unit_test(vmsplice_memory_to_tcp),
-	    cmocka_unit_test(uring_file_to_tcp),
+	    cmocka_unit_test(zerocopy_file_to_tcp),   cmocka_unit_test(vmsplice_file_to_unix),
+	    cmocka_unit_test(uring_file_to_tcp),      cmocka_unit_test(uring_socket_to_tcp),
+	    cmocka_unit_test(uring_memory_to_tcp),
 	};
 
 	pattern_init();

@@ -6,6 +6,7 @@
  * Where the kernel's self-probe says that it copies what sendfile and splice hand over, all of this
  * is expected to be copied.
  */
+#include "config.h"
 #include "rig.h"
 
 #include <sched.h>
@@ -86,7 +87,7 @@ static bool has_uring(void)
 {
 	struct leat_capabilities caps = {.size = sizeof(caps)};
 
-	return leat_capabilities(&caps) == 0 && caps.uring == LEAT_YES;
+	return HAVE_URING && leat_capabilities(&caps) == 0 && caps.uring == LEAT_YES;
 }
 
 static void expect_by_reference(enum leat_technique technique, int ends[2])
@@ -193,7 +194,7 @@ static void tee_hands_both_sinks_the_same_pages(void **state)
 /* Sender and receiver; the descriptors keep the namespaces alive. */
 static int sender_net, receiver_net;
 
-static bool run_commands(const char *fmt, ...)
+PRINTF_LIKE(1, 2) static bool run_commands(const char *fmt, ...)
 {
 	char command[COMMANDS_MAX];
 	va_list args;
@@ -313,10 +314,8 @@ static void in_child(int (*prove)(void))
 		_exit(prove());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS) {
-		print_message("no network namespaces, ip or ethtool here\n");
-		skip();
-	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS)
+		unit_skip("no network namespaces, ip or ethtool here");
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }

@@ -266,10 +266,8 @@ static void share_in_child(const char *kind)
 		_exit(share_on(kind));
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS) {
-		print_message("no %s can be made and mounted here\n", kind);
-		skip();
-	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS)
+		unit_skip("no %s can be made and mounted here", kind);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }

@@ -56,7 +56,7 @@ static void memory_changed_before_the_peer_reads_arrives_changed(void **state)
 	memset(memory, 'B', sizeof(memory));
 	read_whole(ends[1], got, sizeof(got));
 	if (got[0] == 'A')
-		skip(); /* a kernel that made vmsplice a copy */
+		unit_skip("this kernel's vmsplice copies");
 	assert_memory_equal(got, memory, sizeof(got));
 	rig_close(&rig);
 	close_pair(ends);
