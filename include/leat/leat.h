@@ -17,8 +17,8 @@
  * leat_load_run() may be called from any thread.
  *
  * SIGPIPE: sendfile(2) and splice(2) raise it on a closed peer, and no flag prevents that. Where
- * the process has not ignored SIGPIPE, the library holds it back during its own calls (two more
- * system calls a step); servers should ignore it.
+ * the process has not ignored SIGPIPE, the library holds it back during its own calls (three
+ * more system calls a step); servers should ignore it.
  *
  * Kernel: Linux 5.6 or newer; what needs more says so and falls back.
  */

@@ -272,7 +272,7 @@ int leat_chain_step(struct leat_chain *chain, size_t budget)
 	if (chain->bounce.data && chain->bounce.start == chain->bounce.end &&
 	    !mirrors_behind(chain))
 		chain_give_bounce(chain);
-	chain->ledger.syscalls += sigpipe_let_go(&chain->engine->sigpipe, r == -EPIPE);
+	chain->ledger.syscalls += sigpipe_let_go(&chain->engine->sigpipe);
 	CHECK(ledger_sums(&chain->ledger));
 	ledger_publish(&chain->engine->totals, &chain->ledger, &chain->published);
 	chain->published = chain->ledger;

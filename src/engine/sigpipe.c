@@ -21,14 +21,14 @@ unsigned sigpipe_hold(struct sigpipe_guard *guard)
 	return calls + 1 + guard->was_blocked;
 }
 
-unsigned sigpipe_let_go(struct sigpipe_guard *guard, bool raised)
+unsigned sigpipe_let_go(struct sigpipe_guard *guard)
 {
 	unsigned calls = 0;
 
 	if (!guard->held)
 		return 0;
 	guard->held = false;
-	if (raised && !guard->was_pending) {
+	if (!guard->was_pending) {
 		sys_signal_drop(SIGPIPE);
 		calls++;
 	}

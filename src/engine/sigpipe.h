@@ -4,8 +4,9 @@
  *
  * Where the process ignores SIGPIPE nothing is done; this is asked once an engine. Else the first
  * dangerous call of a step blocks the signal for this thread (one system call), and the end of the
- * step takes away the one that we caused and unblocks it (one more). A SIGPIPE that was pending
- * before is left pending.
+ * step takes away the one that we caused and unblocks it (two more). It is taken away whatever the
+ * calls said: a sendfile that meets the closed peer in its middle raises the signal and returns the
+ * bytes before. A SIGPIPE that was pending before is left pending.
  */
 #ifndef ENGINE_SIGPIPE_H
 #define ENGINE_SIGPIPE_H
@@ -21,7 +22,6 @@ struct sigpipe_guard {
 
 /* The number of system calls made. May be called again before let_go: does nothing then. */
 unsigned sigpipe_hold(struct sigpipe_guard *guard);
-/* `raised`: a call said -EPIPE since hold. */
-unsigned sigpipe_let_go(struct sigpipe_guard *guard, bool raised);
+unsigned sigpipe_let_go(struct sigpipe_guard *guard);
 
 #endif

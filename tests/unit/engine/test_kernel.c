@@ -533,6 +533,28 @@ static void a_sigpipe_of_the_callers_own_is_left_to_him(void **state)
 	close(ends[0]);
 }
 
+/* sendfile may meet the closed peer in its middle: it raises the signal, and returns the bytes
+ * before. */
+static void a_sigpipe_is_taken_away_even_when_the_call_succeeded(void **state)
+{
+	struct sigpipe_guard guard = {SIGPIPE_NOT_ASKED, false, false, false};
+	sigset_t pending, mask;
+
+	signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(sigpipe_hold(&guard), 2);
+	assert_int_equal(sigpipe_hold(&guard), 0);
+	pthread_kill(pthread_self(), SIGPIPE);
+	assert_int_equal(sigpipe_let_go(&guard), 2); /* or this test is dead */
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGPIPE));
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	assert_false(sigismember(&mask, SIGPIPE));
+	signal(SIGPIPE, SIG_IGN);
+	guard = (struct sigpipe_guard){SIGPIPE_NOT_ASKED, false, false, false};
+	assert_int_equal(sigpipe_hold(&guard), 1);
+	assert_int_equal(sigpipe_hold(&guard) + sigpipe_let_go(&guard), 0);
+}
+
 /* ---- Descriptors that refuse --------------------------------------------------------------------
  */
 
@@ -928,6 +950,7 @@ int main(void)
 	    TEST(a_pipe_with_bytes_in_it_never_comes_back_to_the_pool),
 	    TEST(a_user_without_pipe_memory_left_still_splices),
 	    TEST(a_closed_peer_is_epipe_and_no_sigpipe),
+	    TEST(a_sigpipe_is_taken_away_even_when_the_call_succeeded),
 	    TEST(a_sigpipe_of_the_callers_own_is_left_to_him),
 	    TEST(files_in_append_mode_are_copied_to),
 	    TEST(pseudo_files_are_read_to_their_end_whatever_size_they_claim),
