@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/chain_internal.h"
+#include "sys/route.h"
 
 static uint32_t *columns_of(struct leat_chain *chain, const struct segment *segment)
 {
@@ -55,16 +56,12 @@ static enum column column_by_probe(struct leat_chain *chain)
 
 static enum column column_by_route(struct leat_chain *chain)
 {
-	struct leat_engine *engine = chain->engine;
 	enum column column = column_by_probe(chain);
 	struct route_features features = {.known = false};
 
 	if (column != COLUMN_BY_REFERENCE)
 		return column;
-	if (!engine->routes && route_cache_new(&engine->routes) < 0)
-		engine->routes = NULL;
-	if (!engine->routes || route_features_of(engine->routes, chain->sink.fd, &features) < 0 ||
-	    !features.known) {
+	if (route_features_of(chain->sink.fd, &features) < 0 || !features.known) {
 		SAY(chain, "the outgoing device is not known");
 		return COLUMN_UNKNOWN;
 	}

@@ -21,8 +21,6 @@ void engine_fini(struct leat_engine *engine)
 	CHECK(engine->large_taken == 0);
 	pipe_pool_free(engine->large_pipes);
 	pipe_pool_free(engine->small_pipes);
-	if (engine->routes)
-		route_cache_free(engine->routes);
 	free(engine->scratch);
 	while (engine->bounce_count > 0)
 		free(engine->bounces[--engine->bounce_count]);

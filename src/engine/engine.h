@@ -13,7 +13,6 @@
 #include "leat/leat.h"
 #include "sys/caps.h"
 #include "sys/pipe_pool.h"
-#include "sys/route.h"
 
 /* Pipes. A chain holds one only while bytes are in it, so few serve many connections: these are
  * large (bench/pair-splice: a relay through 1 MiB costs 0.7 of one through 256 KiB). What more is
@@ -42,7 +41,6 @@ struct leat_engine {
 	struct pipe_pool *large_pipes; /* NULL: none was needed yet */
 	struct pipe_pool *small_pipes;
 	unsigned large_taken;
-	struct route_cache *routes; /* the same */
 	char *scratch; /* BOUNCE_BYTES; empty between two calls; NULL: not needed yet */
 	char *bounces[ENGINE_BOUNCES_SPARE];
 	unsigned bounce_count;

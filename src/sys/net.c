@@ -99,6 +99,17 @@ int sys_getsockopt_int(int fd, int level, int name)
 	return getsockopt(fd, level, name, &value, &len) < 0 ? -errno : value;
 }
 
+int sys_netns_cookie(int fd, uint64_t *ret)
+{
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+		return -errno;
+	*ret = cookie;
+	return 0;
+}
+
 int sys_ethtool_get(int fd, const char *device, uint32_t command)
 {
 	struct ethtool_value value = {.cmd = command};

@@ -4,8 +4,11 @@
  *     socket -- getpeername, getsockname --> (peer, local) -- RTM_GETROUTE --> device index
  *     device index -- ETHTOOL_GSG, ETHTOOL_GTXCSUM --> features
  *
- * A table slot is found by hash and overwritten by whoever comes next; both tables are bounded and
- * a miss costs two to five system calls. Not seen: routing by firewall mark or by SO_BINDTODEVICE.
+ * A table slot is found by hash and overwritten by whoever comes next; both tables are bounded.
+ * Peers on this machine are in no table: their device is lo, and lo's features can't be changed.
+ * The tables are the process's, under one lock, so that a library call that lives for one transfer
+ * finds what the last one has asked; it is taken once a connection, and not held while the kernel
+ * is asked. Not seen: routing by firewall mark or by SO_BINDTODEVICE.
  */
 #include "sys/route.h"
 
@@ -13,7 +16,7 @@
 #include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <stdlib.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -27,6 +30,7 @@ struct route_key {
 	uint16_t family;
 	uint16_t zero;
 	uint32_t scope; /* of a link-local IPv6 peer: the device's index */
+	uint64_t netns; /* SO_NETNS_COOKIE: the same address elsewhere is another peer; 5.14 */
 };
 
 struct address_slot {
@@ -37,36 +41,16 @@ struct address_slot {
 
 struct device_slot {
 	unsigned device;
+	uint64_t netns;
 	struct route_features features;
 	uint64_t until_ns;
 };
 
-struct route_cache {
-	int netlink; /* -1 until the first miss */
-	uint32_t sequence;
+static struct {
+	pthread_mutex_t lock;
 	struct address_slot addresses[ADDRESS_SLOTS];
 	struct device_slot devices[DEVICE_SLOTS];
-};
-
-int route_cache_new(struct route_cache **ret)
-{
-	struct route_cache *cache = calloc(1, sizeof(*cache));
-
-	if (!cache)
-		return -ENOMEM;
-	cache->netlink = -1;
-	*ret = cache;
-	return 0;
-}
-
-void route_cache_free(struct route_cache *cache)
-{
-	if (!cache)
-		return;
-	if (cache->netlink >= 0)
-		sys_close(cache->netlink);
-	free(cache);
-}
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- which addresses ---- */
 
@@ -117,6 +101,16 @@ static int key_of(int socket, struct route_key *ret)
 	return 0;
 }
 
+/* A peer on this machine: 127.0.0.0/8, ::1, or an address of our own. */
+static bool is_loopback(const struct route_key *key)
+{
+	static const uint8_t one[16] = {[15] = 1};
+
+	if (memcmp(key->peer, key->local, sizeof(key->peer)) == 0)
+		return true;
+	return key->family == AF_INET ? key->peer[0] == 127 : memcmp(key->peer, one, 16) == 0;
+}
+
 static uint32_t key_hash(const struct route_key *key)
 {
 	const uint8_t *bytes = (const uint8_t *)key;
@@ -146,13 +140,12 @@ static void add_address(struct route_request *request, uint16_t type, const uint
 	request->header.nlmsg_len += RTA_SPACE(len);
 }
 
-static int ask(struct route_cache *cache, const struct route_key *key)
+static int ask(int netlink, const struct route_key *key)
 {
 	struct route_request request = {
 	    .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
 		       .nlmsg_type = RTM_GETROUTE,
-		       .nlmsg_flags = NLM_F_REQUEST,
-		       .nlmsg_seq = ++cache->sequence},
+		       .nlmsg_flags = NLM_F_REQUEST},
 	    .route = {.rtm_family = (uint8_t)key->family},
 	};
 	static const uint8_t any[16];
@@ -165,60 +158,51 @@ static int ask(struct route_cache *cache, const struct route_key *key)
 		request.route.rtm_src_len = (uint8_t)(len * 8);
 		add_address(&request, RTA_SRC, key->local, len);
 	}
-	n = sys_send(cache->netlink, &request, request.header.nlmsg_len, 0);
+	n = sys_send(netlink, &request, request.header.nlmsg_len, 0);
 	return n < 0 ? (int)n : 0;
 }
 
-/* The device among a route's attributes; -ENOENT. Copied out: a char pointer promises no alignment.
- */
-static int device_among(const char *attributes, size_t len, unsigned *ret_device)
+/* The kernel has queued its answer before send() returns: not there means that none will come. */
+static int answer(int netlink, unsigned *ret_device)
 {
-	struct rtattr attr;
+	union {
+		struct nlmsghdr header;
+		char room[4096];
+	} reply;
+	ssize_t n = sys_recv(netlink, &reply, sizeof(reply), MSG_DONTWAIT);
 
-	for (size_t at = 0; len - at >= sizeof(attr); at += RTA_ALIGN(attr.rta_len)) {
-		memcpy(&attr, attributes + at, sizeof(attr));
-		if (attr.rta_len < sizeof(attr) || RTA_ALIGN(attr.rta_len) > len - at)
-			return -ENOENT;
-		if (attr.rta_type != RTA_OIF || attr.rta_len != RTA_LENGTH(sizeof(*ret_device)))
+	if (n < 0)
+		return (int)n;
+	if (!NLMSG_OK(&reply.header, (size_t)n) || reply.header.nlmsg_type != RTM_NEWROUTE ||
+	    reply.header.nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
+		return -ENOENT;
+
+	size_t left = RTM_PAYLOAD(&reply.header);
+	for (struct rtattr *attr = RTM_RTA(NLMSG_DATA(&reply.header)); RTA_OK(attr, left);
+	     attr = RTA_NEXT(attr, left)) {
+		if (attr->rta_type != RTA_OIF)
 			continue;
-		memcpy(ret_device, attributes + at + RTA_LENGTH(0), sizeof(*ret_device));
+		memcpy(ret_device, RTA_DATA(attr), sizeof(*ret_device));
 		return 0;
 	}
 	return -ENOENT;
 }
 
-/* The kernel has queued its answer before send() returns: not there means that none will come. */
-static int answer(struct route_cache *cache, unsigned *ret_device)
-{
-	const size_t start = NLMSG_LENGTH(sizeof(struct rtmsg));
-	union {
-		struct nlmsghdr header;
-		char room[4096];
-	} reply;
-	ssize_t n;
-
-	do
-		n = sys_recv(cache->netlink, &reply, sizeof(reply), MSG_DONTWAIT);
-	while (n >= (ssize_t)sizeof(reply.header) && reply.header.nlmsg_seq != cache->sequence);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n < start || reply.header.nlmsg_type != RTM_NEWROUTE ||
-	    reply.header.nlmsg_len < start || reply.header.nlmsg_len > (size_t)n)
-		return -ENOENT;
-	return device_among(reply.room + start, reply.header.nlmsg_len - start, ret_device);
-}
-
-/* 0 when there is no telling. */
-static unsigned device_of(struct route_cache *cache, const struct route_key *key)
+/* 0 when there is no telling. The netlink socket lives for one question: a library keeps no
+ * descriptor behind its caller's back. */
+static unsigned device_of(const struct route_key *key)
 {
 	unsigned device = 0;
+	int netlink;
 
 	if (key->scope != 0)
 		return key->scope;
-	if (cache->netlink < 0)
-		cache->netlink = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-	if (cache->netlink < 0 || ask(cache, key) < 0 || answer(cache, &device) < 0)
+	netlink = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	if (netlink < 0)
 		return 0;
+	if (ask(netlink, key) < 0 || answer(netlink, &device) < 0)
+		device = 0;
+	sys_close(netlink);
 	return device;
 }
 
@@ -240,24 +224,66 @@ static struct route_features read_features(int socket, unsigned device)
 	return features;
 }
 
-static const struct route_features *features_of(struct route_cache *cache, int socket,
-						unsigned device, uint64_t now_ns)
-{
-	struct device_slot *slot = &cache->devices[device % DEVICE_SLOTS];
+/* ---- the tables ---- */
 
-	if (slot->device != device || slot->until_ns <= now_ns) {
-		slot->features = read_features(socket, device);
-		slot->device = device;
-		slot->until_ns = now_ns + ROUTE_TTL_MS * UINT64_C(1000000);
-	}
-	return &slot->features;
+static uint64_t deadline(uint64_t now_ns)
+{
+	return now_ns + ROUTE_TTL_MS * UINT64_C(1000000);
 }
 
-int route_features_of(struct route_cache *cache, int socket, struct route_features *ret)
+static bool known_device(const struct route_key *key, uint64_t now_ns, unsigned *ret_device)
 {
+	const struct address_slot *slot = &cache.addresses[key_hash(key) % ADDRESS_SLOTS];
+	bool known;
+
+	pthread_mutex_lock(&cache.lock);
+	known = slot->until_ns > now_ns && memcmp(&slot->key, key, sizeof(*key)) == 0;
+	if (known)
+		*ret_device = slot->device;
+	pthread_mutex_unlock(&cache.lock);
+	return known;
+}
+
+static void remember_device(const struct route_key *key, unsigned device, uint64_t now_ns)
+{
+	pthread_mutex_lock(&cache.lock);
+	cache.addresses[key_hash(key) % ADDRESS_SLOTS] =
+	    (struct address_slot){.key = *key, .device = device, .until_ns = deadline(now_ns)};
+	pthread_mutex_unlock(&cache.lock);
+}
+
+static bool known_features(uint64_t netns, unsigned device, uint64_t now_ns,
+			   struct route_features *ret)
+{
+	const struct device_slot *slot = &cache.devices[device % DEVICE_SLOTS];
+	bool known;
+
+	pthread_mutex_lock(&cache.lock);
+	known = slot->until_ns > now_ns && slot->device == device && slot->netns == netns;
+	if (known)
+		*ret = slot->features;
+	pthread_mutex_unlock(&cache.lock);
+	return known;
+}
+
+static void remember_features(uint64_t netns, unsigned device,
+			      const struct route_features *features, uint64_t now_ns)
+{
+	pthread_mutex_lock(&cache.lock);
+	cache.devices[device % DEVICE_SLOTS] = (struct device_slot){.device = device,
+								    .netns = netns,
+								    .features = *features,
+								    .until_ns = deadline(now_ns)};
+	pthread_mutex_unlock(&cache.lock);
+}
+
+int route_features_of(int socket, struct route_features *ret)
+{
+	static const struct route_features loopback = {"lo", true, true, true, true};
 	struct route_key key;
-	struct address_slot *slot;
+	struct route_features features;
 	uint64_t now_ns = sys_now_coarse_ns();
+	unsigned device = 0;
 	int r = key_of(socket, &key);
 
 	if (r == -EAFNOSUPPORT) {
@@ -266,12 +292,20 @@ int route_features_of(struct route_cache *cache, int socket, struct route_featur
 	}
 	if (r < 0)
 		return r;
-	slot = &cache->addresses[key_hash(&key) % ADDRESS_SLOTS];
-	if (slot->until_ns <= now_ns || memcmp(&slot->key, &key, sizeof(key)) != 0) {
-		slot->key = key;
-		slot->device = device_of(cache, &key);
-		slot->until_ns = now_ns + ROUTE_TTL_MS * UINT64_C(1000000);
+	if (is_loopback(&key)) {
+		*ret = loopback;
+		return 0;
 	}
-	*ret = *features_of(cache, socket, slot->device, now_ns);
+	if (sys_netns_cookie(socket, &key.netns) < 0)
+		key.netns = 0;
+	if (!known_device(&key, now_ns, &device)) {
+		device = device_of(&key);
+		remember_device(&key, device, now_ns);
+	}
+	if (!known_features(key.netns, device, now_ns, &features)) {
+		features = read_features(socket, device);
+		remember_features(key.netns, device, &features, now_ns);
+	}
+	*ret = features;
 	return 0;
 }

@@ -7,9 +7,10 @@
  * route is asked.
  *
  * The answer (RTM_GETROUTE) is cached for ROUTE_TTL_MS by the pair of addresses, the features by
- * device: a peer that is known costs getpeername and getsockname, a new one two calls more. It is
- * not cached by route prefix: a remembered default route would answer for every address that has a
- * route of its own. One cache a thread.
+ * device: a peer that is known costs getpeername, getsockname and getsockopt, one on this machine
+ * the first two, a new one four calls more. It is not cached by route prefix: a remembered default
+ * route would answer for every address that has a route of its own. One cache a process; any
+ * thread.
  */
 #ifndef SYS_ROUTE_H
 #define SYS_ROUTE_H
@@ -19,8 +20,6 @@
 
 #define ROUTE_TTL_MS 10000
 
-struct route_cache;
-
 struct route_features {
 	char device[16]; /* "" when it could not be found out */
 	bool known;      /* the features below were read */
@@ -29,9 +28,7 @@ struct route_features {
 	bool loopback;
 };
 
-int route_cache_new(struct route_cache **ret);
-void route_cache_free(struct route_cache *cache);
 /* For a connected TCP socket; 0 or -errno. An unknown answer is an answer: known == false. */
-int route_features_of(struct route_cache *cache, int socket, struct route_features *ret);
+int route_features_of(int socket, struct route_features *ret);
 
 #endif

@@ -119,6 +119,8 @@ int sys_getpeername(int fd, struct sockaddr_storage *ret, socklen_t *ret_len);
 int sys_setsockopt_int(int fd, int level, int name, int value);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int sys_getsockopt_int(int fd, int level, int name);
+/* SO_NETNS_COOKIE: which network namespace a socket lives in; 5.14. */
+int sys_netns_cookie(int fd, uint64_t *ret);
 /* ioctl(SIOCETHTOOL) with a one-word command such as ETHTOOL_GSG: the value, 0 or 1. */
 int sys_ethtool_get(int fd, const char *device, uint32_t command);
 int sys_device_name(unsigned index, char ret_name[16]);

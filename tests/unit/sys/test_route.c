@@ -38,7 +38,6 @@ static int connected_to(int family, const char *address)
 
 static void expect_loopback(int family, const char *address)
 {
-	struct route_cache *cache;
 	struct route_features features;
 	int fd = connected_to(family, address);
 
@@ -46,16 +45,14 @@ static void expect_loopback(int family, const char *address)
 		print_message("# %s can't be reached here\n", address);
 		return;
 	}
-	assert_int_equal(route_cache_new(&cache), 0);
 	for (int i = 0; i < 2; i++) { /* asked, then remembered */
-		assert_int_equal(route_features_of(cache, fd, &features), 0);
+		assert_int_equal(route_features_of(fd, &features), 0);
 		assert_string_equal(features.device, "lo");
 		assert_true(features.known);
 		assert_true(features.loopback);
 		assert_true(features.scatter_gather);
 		assert_true(features.checksum);
 	}
-	route_cache_free(cache);
 	close(fd);
 }
 
@@ -73,29 +70,23 @@ static void loopback_is_found_by_ipv6_and_by_mapped_addresses(void **state)
 
 static void socket_without_a_route_is_unknown(void **state)
 {
-	struct route_cache *cache;
 	struct route_features features = {.known = true};
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(route_cache_new(&cache), 0);
-	assert_int_equal(route_features_of(cache, pair[0], &features), 0);
+	assert_int_equal(route_features_of(pair[0], &features), 0);
 	assert_false(features.known);
 	assert_string_equal(features.device, "");
-	route_cache_free(cache);
 	close(pair[0]);
 	close(pair[1]);
 }
 
 static void unconnected_socket_is_an_error(void **state)
 {
-	struct route_cache *cache;
 	struct route_features features;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	assert_int_equal(route_cache_new(&cache), 0);
-	assert_int_equal(route_features_of(cache, fd, &features), -ENOTCONN);
-	route_cache_free(cache);
+	assert_int_equal(route_features_of(fd, &features), -ENOTCONN);
 	close(fd);
 }
 
@@ -119,11 +110,11 @@ static bool namespace_with_two_veths(void)
 }
 
 /* A line for each thing that is not as it should be; the child can't use cmocka's longjmp. */
-static int wrong(struct route_cache *cache, const char *address, const char *device, bool features)
+static int wrong(const char *address, const char *device, bool features)
 {
 	struct route_features got;
 	int fd = connected_to(AF_INET, address);
-	int r = fd < 0 ? -1 : route_features_of(cache, fd, &got);
+	int r = fd < 0 ? -1 : route_features_of(fd, &got);
 
 	if (fd >= 0)
 		close(fd);
@@ -137,19 +128,15 @@ static int wrong(struct route_cache *cache, const char *address, const char *dev
 
 static int devices_in_a_namespace(void)
 {
-	struct route_cache *cache;
 	int errors = 0;
 
 	if (!namespace_with_two_veths())
 		return 77;
-	if (route_cache_new(&cache) < 0)
-		return 1;
-	errors += wrong(cache, "10.99.1.2", "full", true);
-	errors += wrong(cache, "10.99.2.2", "bare", false);
+	errors += wrong("10.99.1.2", "full", true);
+	errors += wrong("10.99.2.2", "bare", false);
 	/* The default route was asked first, and must not answer for a route of its own. */
-	errors += wrong(cache, "10.88.0.8", "full", true);
-	errors += wrong(cache, "10.88.0.7", "bare", false);
-	route_cache_free(cache);
+	errors += wrong("10.88.0.8", "full", true);
+	errors += wrong("10.88.0.7", "bare", false);
 	return errors ? 1 : 0;
 }
 
