@@ -232,32 +232,54 @@ static int after_move(struct leat_chain *chain, struct segment *segment, const s
 /* ---- The step ----------------------------------------------------------------------------------
  */
 
+static bool head_is_over(const struct leat_chain *chain)
+{
+	return segment_left(chain_segment(chain, 0)) == 0 && !chain->unsettled;
+}
+
+/* The head moves, or is over. LEAT_MORE: go on. */
+static int run_head(struct leat_chain *chain, struct turn *turn)
+{
+	struct segment *segment = chain_segment(chain, 0);
+	struct moved moved = {0, STOP_NONE};
+	int r;
+
+	if (head_is_over(chain)) {
+		chain_drop_head(chain);
+		return LEAT_MORE;
+	}
+	r = move_head(chain, segment, turn, &moved);
+	if (r != 0)
+		return r;
+	turn->moved += moved.bytes;
+	return after_move(chain, segment, &moved);
+}
+
+/* Releases are called by chain_drop_head() and completion_...() only, where nobody holds a segment:
+ * a release may add some. */
 static int run(struct leat_chain *chain, size_t budget)
 {
 	struct turn turn = {budget, 0};
+	bool outstanding;
 
-	while (chain->count > 0) {
-		struct segment *segment = chain_segment(chain, 0);
-		struct moved moved = {0, STOP_NONE};
-		int r;
+	do {
+		while (chain->count > 0) {
+			int r;
 
-		if (segment_left(segment) == 0 && !chain->unsettled) {
-			chain_drop_head(chain);
-			continue;
+			completion_collect(chain);
+			if (chain->error < 0)
+				return chain->error;
+			if (turn.moved >= turn.budget && !head_is_over(chain))
+				return LEAT_MORE;
+			r = run_head(chain, &turn);
+			if (r != LEAT_MORE)
+				return r;
 		}
-		if (turn.moved >= turn.budget)
-			return LEAT_MORE;
-		r = move_head(chain, segment, &turn, &moved);
-		if (r != 0)
-			return r;
-		turn.moved += moved.bytes;
-		r = after_move(chain, segment, &moved);
-		if (r != LEAT_MORE)
-			return r;
-	}
-	if (completion_outstanding(chain))
-		return chain->error < 0 ? chain->error : LEAT_WANT_COMPLETION;
-	return LEAT_DONE;
+		outstanding = completion_outstanding(chain);
+		if (chain->error < 0)
+			return chain->error;
+	} while (chain->count > 0);
+	return outstanding ? LEAT_WANT_COMPLETION : LEAT_DONE;
 }
 
 int leat_chain_step(struct leat_chain *chain, size_t budget)

@@ -13,25 +13,29 @@
 
 struct leat_chain;
 struct segment;
-struct inflight_send;
+struct inflight;
 
 /* The segment has ended. True: its release is called once its sends are completed. */
 bool completion_hold(struct leat_chain *chain, const struct segment *segment);
-/* Takes the completions that have come. True: some are outstanding, and chain->wait says where to
+/* Takes completions if it is time to, and calls the releases that are due; these may add segments.
+ */
+void completion_collect(struct leat_chain *chain);
+/* The same, and takes all that have come. True: some are outstanding, and chain->wait says where to
  * wait for them. */
 bool completion_outstanding(struct leat_chain *chain);
 /* Waits for all that are outstanding, for at most a second: the end of a chain. */
 void completion_await_all(struct leat_chain *chain);
 
-/* A completion came for `send` (NULL: for none of ours); `copied`: the kernel says that the bytes
- * were copied after all, and the ledger says so from now on. */
-void completion_note(struct leat_chain *chain, struct inflight_send *send, bool copied);
+/* The send `number` is completed. `copied`: the kernel says that the bytes were copied after all,
+ * and the ledger says so from now on. */
+void completion_note(struct leat_chain *chain, struct inflight *inflight, uint64_t number,
+		     bool copied);
 
-/* zerocopy.c, uring.c: takes what has come, returns how many sends are outstanding. */
-uint64_t zerocopy_reap(struct leat_chain *chain);
-uint64_t uring_reap(struct leat_chain *chain);
-bool zerocopy_hold(struct leat_chain *chain, const struct segment *segment);
-bool uring_hold(struct leat_chain *chain, const struct segment *segment);
+/* zerocopy.c, uring.c: notes what has come; no release is called. */
+void zerocopy_reap(struct leat_chain *chain);
+void uring_reap(struct leat_chain *chain);
+struct inflight *zerocopy_inflight(const struct leat_chain *chain);
+struct inflight *uring_inflight(const struct leat_chain *chain);
 /* The ring's descriptor. */
 int uring_wait_fd(const struct leat_chain *chain);
 

@@ -8,14 +8,19 @@ uint64_t inflight_add(struct inflight *inflight, uint64_t bytes, enum column col
 	inflight->sends[SLOT(inflight->next)] =
 	    (struct inflight_send){.bytes = bytes, .column = column, .payload = payload};
 	inflight->open = true;
+	inflight->outstanding++;
 	return inflight->next++;
 }
 
-struct inflight_send *inflight_find(struct inflight *inflight, uint64_t number)
+struct inflight_send *inflight_complete(struct inflight *inflight, uint64_t number)
 {
-	if (number < inflight->first || number >= inflight->next)
+	struct inflight_send *send = &inflight->sends[SLOT(number)];
+
+	if (number < inflight->first || number >= inflight->next || send->completed)
 		return NULL;
-	return &inflight->sends[SLOT(number)];
+	send->completed = true;
+	inflight->outstanding--;
+	return send;
 }
 
 bool inflight_hold(struct inflight *inflight, leat_release release, void *release_arg)
@@ -42,17 +47,17 @@ static void retire_oldest(struct inflight *inflight)
 		send.release(send.release_arg);
 }
 
-uint64_t inflight_retire(struct inflight *inflight)
+void inflight_retire(struct inflight *inflight)
 {
 	while (inflight_count(inflight) > 0 && inflight->sends[SLOT(inflight->first)].completed)
 		retire_oldest(inflight);
-	return inflight_count(inflight);
 }
 
 void inflight_drop(struct inflight *inflight)
 {
 	while (inflight_count(inflight) > 0)
 		retire_oldest(inflight);
+	inflight->outstanding = 0;
 	inflight->open = false;
 }
 

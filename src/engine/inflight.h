@@ -5,10 +5,13 @@
  * ranges, mostly but not always in order. A segment's memory is given back when its last send and
  * all sends before that are completed: so releases come in the order of the segments.
  *
- *     add -> outstanding -> complete -> (once it is the oldest) retired, release called
+ *     add -> outstanding -> completed -> (once it is the oldest) retired, release called
  *
- * Invariants: first <= next, next - first <= INFLIGHT_MAX; `open` only while the newest outstanding
- * send belongs to the segment under way.
+ * Completing and retiring are two steps: a release may add segments to the chain, so it is called
+ * only where nobody holds a pointer into it.
+ *
+ * Invariants: first <= next, next - first <= INFLIGHT_MAX; `open` only while the newest send
+ * belongs to the segment under way.
  */
 #ifndef ENGINE_INFLIGHT_H
 #define ENGINE_INFLIGHT_H
@@ -30,7 +33,8 @@ struct inflight_send {
 
 struct inflight {
 	struct inflight_send sends[INFLIGHT_MAX];
-	uint64_t first, next; /* numbers: oldest outstanding, next to be given */
+	uint64_t first, next; /* numbers: oldest in the ring, next to be given */
+	unsigned outstanding; /* of those in the ring: not completed */
 	bool open;
 };
 
@@ -41,13 +45,13 @@ static inline uint64_t inflight_count(const struct inflight *inflight)
 
 /* The number of the new send. CHECKs that there is room. */
 uint64_t inflight_add(struct inflight *inflight, uint64_t bytes, enum column column, bool payload);
-/* NULL when `number` is not outstanding. */
-struct inflight_send *inflight_find(struct inflight *inflight, uint64_t number);
+/* The send with this number is completed: it, or NULL when it was not outstanding. */
+struct inflight_send *inflight_complete(struct inflight *inflight, uint64_t number);
 /* The segment under way has ended. True: `release` will be called when its sends are completed;
  * false: nothing of it is outstanding, the caller releases. */
 bool inflight_hold(struct inflight *inflight, leat_release release, void *release_arg);
-/* Retires what is completed at the old end, calling the releases; returns how many are left. */
-uint64_t inflight_retire(struct inflight *inflight);
+/* Retires what is completed at the old end, calling the releases. */
+void inflight_retire(struct inflight *inflight);
 /* Calls every release that is held, completed or not, and forgets all sends. */
 void inflight_drop(struct inflight *inflight);
 

@@ -65,7 +65,7 @@ static int prepare(struct leat_chain *chain)
 /* ---- Events ------------------------------------------------------------------------------------
  */
 
-uint64_t uring_reap(struct leat_chain *chain)
+void uring_reap(struct leat_chain *chain)
 {
 	struct uring *uring = chain->uring;
 	struct uring_event event;
@@ -75,20 +75,18 @@ uint64_t uring_reap(struct leat_chain *chain)
 		if (event.tag == TAG_CANCEL)
 			continue;
 		if (event.notification) {
-			completion_note(chain, inflight_find(&uring->inflight, event.tag),
-					event.copied);
+			completion_note(chain, &uring->inflight, event.tag, event.copied);
 			continue;
 		}
 		uring->landed = true;
 		uring->result = event.result;
 		uring->notified_later = event.more;
 	}
-	return inflight_retire(&uring->inflight);
 }
 
-bool uring_hold(struct leat_chain *chain, const struct segment *segment)
+struct inflight *uring_inflight(const struct leat_chain *chain)
 {
-	return inflight_hold(&chain->uring->inflight, segment->release, segment->release_arg);
+	return &chain->uring->inflight;
 }
 
 int uring_wait_fd(const struct leat_chain *chain)
@@ -238,7 +236,7 @@ static int move_memory(struct leat_chain *chain, struct segment *segment, size_t
 
 	if (chain->sink.kind != SINK_TCP)
 		return -EOPNOTSUPP;
-	if (uring_reap(chain) == INFLIGHT_MAX)
+	if (inflight_count(&uring->inflight) == INFLIGHT_MAX)
 		return wait_for_event(chain, ret);
 	do {
 		if (uring->flying == FLYING_NOTHING) {

@@ -31,8 +31,6 @@
 #define SO_EE_CODE_ZEROCOPY_COPIED 1
 #endif
 
-/* So many outstanding sends are worth a look at the error queue. */
-#define REAP_AT 16u
 /* After so many completions in a row that say "copied", LEAT_AUTO sends the plain way: the pinning
  * costs and brings nothing. */
 #define COPIED_IN_A_ROW_MAX 8u
@@ -73,7 +71,7 @@ static void completed(struct leat_chain *chain, const struct sock_extended_err *
 	zerocopy_range(&zerocopy->base, &zerocopy->inflight, error->ee_info, error->ee_data, &from,
 		       &to);
 	for (uint64_t number = from; number < to; number++)
-		completion_note(chain, inflight_find(&zerocopy->inflight, number), copied);
+		completion_note(chain, &zerocopy->inflight, number, copied);
 	zerocopy->copied_in_a_row = copied ? zerocopy->copied_in_a_row + 1 : 0;
 }
 
@@ -112,20 +110,17 @@ static bool take_completion(struct leat_chain *chain)
 	return true;
 }
 
-uint64_t zerocopy_reap(struct leat_chain *chain)
+void zerocopy_reap(struct leat_chain *chain)
 {
-	struct zerocopy *zerocopy = chain->zerocopy;
-
-	/* No more messages than sends: the queue can't grow under our hands. */
-	for (uint64_t i = inflight_count(&zerocopy->inflight); i > 0; i--)
+	/* No more messages than sends: other errors of the socket may stand in the queue too. */
+	for (unsigned i = chain->zerocopy->inflight.outstanding; i > 0; i--)
 		if (!take_completion(chain))
 			break;
-	return inflight_retire(&zerocopy->inflight);
 }
 
-bool zerocopy_hold(struct leat_chain *chain, const struct segment *segment)
+struct inflight *zerocopy_inflight(const struct leat_chain *chain)
 {
-	return inflight_hold(&chain->zerocopy->inflight, segment->release, segment->release_arg);
+	return &chain->zerocopy->inflight;
 }
 
 /* ---- Sending -----------------------------------------------------------------------------------
@@ -158,7 +153,7 @@ static ssize_t send_when_forced(struct leat_chain *chain, const char *data, size
 {
 	ssize_t n = -ENOBUFS;
 
-	if (inflight_count(&chain->zerocopy->inflight) > 0)
+	if (chain->zerocopy->inflight.outstanding > 0)
 		return -ENOBUFS;
 	while (n == -ENOBUFS && len > FORCED_SEND_MIN) {
 		len /= 2;
@@ -240,11 +235,8 @@ static int zerocopy_move(struct leat_chain *chain, struct segment *segment, size
 		return r;
 	if (is_in_vain(chain, segment))
 		return -EOPNOTSUPP;
-	if (inflight_count(&chain->zerocopy->inflight) >= REAP_AT &&
-	    zerocopy_reap(chain) == INFLIGHT_MAX)
+	if (inflight_count(&chain->zerocopy->inflight) == INFLIGHT_MAX)
 		return wait_for_completion(chain, ret);
-	if (chain->error < 0)
-		return chain->error;
 	do {
 		r = window_at(chain, segment, max, &data, &len);
 		if (r == 0)

@@ -138,6 +138,49 @@ static void many_outstanding_sends_wait_for_completions(void **state)
 	free(memory);
 }
 
+struct adder {
+	struct leat_chain *chain;
+	const char *memory;
+	unsigned left;
+};
+
+/* Adds two for each that is released: the chain's ring of segments has to grow meanwhile. */
+static void add_more(void *arg)
+{
+	struct adder *adder = arg;
+
+	for (unsigned i = 0; i < 2 && adder->left > 0; i++, adder->left--)
+		assert_int_equal(leat_chain_add_memory(adder->chain, adder->memory, 10000, add_more,
+						       adder),
+				 0);
+}
+
+static void a_release_may_add_segments(void **state)
+{
+	enum { SEGMENTS = 600 };
+	char *memory = pattern_memory(10000, 0);
+	struct adder adder = {.memory = memory, .left = SEGMENTS};
+	struct leat_report report;
+	struct rig rig;
+	int ends[2];
+	char got[10000];
+
+	tcp_pair(ends);
+	rig_open_zerocopy(&rig, ends);
+	adder.chain = rig.chain;
+	add_more(&adder);
+	for (unsigned i = 0; i < SEGMENTS; i++) {
+		assert_true(leat_chain_step(rig.chain, 0) >= 0);
+		read_whole(ends[1], got, sizeof(got));
+		assert_memory_equal(got, memory, sizeof(got));
+	}
+	assert_int_equal(step_to_end(rig.chain, 0, &rig.steps), LEAT_DONE);
+	report = rig_close(&rig);
+	assert_sums(&report.ledger, SEGMENTS * 10000);
+	close_pair(ends);
+	free(memory);
+}
+
 static void a_second_chain_on_the_same_socket_finds_its_completions(void **state)
 {
 	char *memory = pattern_memory(300000, 0);
@@ -328,6 +371,7 @@ int main(void)
 	    cmocka_unit_test(a_mapped_file_arrives_whole),
 	    cmocka_unit_test(memory_is_released_only_when_completed_and_in_order),
 	    cmocka_unit_test(many_outstanding_sends_wait_for_completions),
+	    cmocka_unit_test(a_release_may_add_segments),
 	    cmocka_unit_test(a_second_chain_on_the_same_socket_finds_its_completions),
 	    cmocka_unit_test(freeing_gives_up_on_a_peer_that_never_reads),
 	    cmocka_unit_test(a_reset_peer_fails_the_chain_and_frees_the_memory),
