@@ -275,8 +275,10 @@ void file_watch_read(struct file_watch *watch)
 	for (int round = 0; round < READ_ROUNDS; round++) {
 		ssize_t n = sys_read(watch->fd, watch->events, sizeof(watch->events));
 
-		if (n <= 0)
+		if (n == -EAGAIN)
 			return;
+		if (n <= 0) /* events are lost: nothing of what is kept can be trusted */
+			break;
 		for (const char *at = watch->events; at < watch->events + n;) {
 			const struct inotify_event *event = (const void *)at;
 

@@ -1,9 +1,11 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -123,4 +125,41 @@ int sys_device_name(unsigned index, char ret_name[16])
 {
 	_Static_assert(IF_NAMESIZE == 16, "the header promises 16 bytes");
 	return if_indextoname(index, ret_name) ? 0 : -errno;
+}
+
+static bool address_covers(const struct sockaddr *address, const struct sockaddr *device)
+{
+	if (!device || device->sa_family != address->sa_family)
+		return false;
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *a = (const void *)address, *d = (const void *)device;
+
+		return a->sin_addr.s_addr == htonl(INADDR_ANY) ||
+		       a->sin_addr.s_addr == d->sin_addr.s_addr;
+	}
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const void *)address, *d = (const void *)device;
+
+		return IN6_IS_ADDR_UNSPECIFIED(&a->sin6_addr) ||
+		       IN6_ARE_ADDR_EQUAL(&a->sin6_addr, &d->sin6_addr);
+	}
+	return false;
+}
+
+int sys_device_of_address(const struct sockaddr *address, unsigned nth, char ret_name[16])
+{
+	struct ifaddrs *all, *each;
+	int r = -ENODEV;
+
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (each = all; each && r < 0; each = each->ifa_next) {
+		if (!(each->ifa_flags & IFF_UP) || each->ifa_flags & IFF_LOOPBACK ||
+		    !address_covers(address, each->ifa_addr) || nth-- > 0)
+			continue;
+		snprintf(ret_name, IF_NAMESIZE, "%s", each->ifa_name);
+		r = 0;
+	}
+	freeifaddrs(all);
+	return r;
 }

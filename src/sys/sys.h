@@ -124,6 +124,9 @@ int sys_netns_cookie(int fd, uint64_t *ret);
 /* ioctl(SIOCETHTOOL) with a one-word command such as ETHTOOL_GSG: the value, 0 or 1. */
 int sys_ethtool_get(int fd, const char *device, uint32_t command);
 int sys_device_name(unsigned index, char ret_name[16]);
+/* The nth (from 0) device that is up, is no loopback, and has this IPv4 or IPv6 address; for the
+ * address that stands for all, any of its family. -ENODEV: there are no more. */
+int sys_device_of_address(const struct sockaddr *address, unsigned nth, char ret_name[16]);
 
 /* ---- kernel.c ---- */
 

@@ -800,6 +800,29 @@ def test_socket_activation(leat, root):
     assert server.stop() == 0
 
 
+def test_a_device_that_makes_the_kernel_copy_is_named_at_start(leat, root):
+    script = """
+import array, fcntl, os, socket, struct, subprocess, sys
+for command in ("link add one type veth peer name two", "addr add 192.0.2.1/24 dev one", "link set one up"):
+    subprocess.run(["ip", *command.split()], check=True)
+value = array.array("I", [0x19, 0])  # ETHTOOL_SSG
+request = struct.pack("16sP", b"one", value.buffer_info()[0]) + bytes(16)
+fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    wrapper = root.parent / "in-namespace"
+    wrapper.write_text(f'#!/bin/sh\nexec unshare -n /usr/bin/python3 -c \'{script}\' "{leat}" "$@"\n')
+    wrapper.chmod(0o755)
+    if subprocess.run(["unshare", "-n", "ip", "link"], capture_output=True).returncode != 0:
+        pytest.skip("no network namespaces here")
+    server = Server(wrapper, root, listen=("*:8080",))
+    deadline = time.monotonic() + 20
+    while "scatter-gather" not in server.log() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert server.stop() == 0
+    assert server.log().count("one has no scatter-gather") == 1
+
+
 # ---- the command line ----
 
 
