@@ -269,7 +269,8 @@ LEAT_API int leat_load_run(const struct leat_load *load);
 
 /* Bytes not yet with the sink; LEAT_TO_END while a stream without a length is in it. */
 LEAT_API uint64_t leat_chain_pending(const struct leat_chain *chain);
-/* Drops and releases what is left, and the ledger starts anew: the chain is as new. */
+/* Drops and releases what is left, and the ledger starts anew: the chain is as new. Waits as
+ * leat_chain_free() does. */
 LEAT_API void leat_chain_reset(struct leat_chain *chain);
 LEAT_API void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report);
 
