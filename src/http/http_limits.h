@@ -52,9 +52,9 @@
 
 /* Bodies up to this size live in memory, header and body side by side. */
 #define HTTP_BODY_CACHE_MAX (64u * 1024u)
-/* Entries, bytes of bodies, and open descriptors (files above HTTP_BODY_CACHE_MAX; also bounded by
- * an eighth of the descriptor limit). A site of 50,000 small files stays cached; the memory is
- * taken only as entries come. */
+/* Entries, bytes of bodies, and open descriptors (files above HTTP_BODY_CACHE_MAX; for all loops
+ * together also bounded by a quarter of the descriptor limit). A site of 50,000 small files stays
+ * cached; the memory is taken only as entries come. */
 #define HTTP_CACHE_ENTRIES 65536u
 #define HTTP_CACHE_BYTES   (128u * 1024u * 1024u)
 #define HTTP_CACHE_FDS     4096u

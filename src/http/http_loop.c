@@ -42,21 +42,9 @@ static void watch_files(struct http_loop *loop)
 	log_warning("no inotify for this thread: files are compared at each request");
 }
 
-static struct file_cache_limits cache_limits(void)
-{
-	uint64_t fds = sys_fd_limit() / 8;
-
-	return (struct file_cache_limits){
-	    .entries = HTTP_CACHE_ENTRIES,
-	    .fds = (unsigned)min_u64(HTTP_CACHE_FDS, max_u64(fds, 1)),
-	    .bytes = HTTP_CACHE_BYTES,
-	};
-}
-
 int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, struct err *err)
 {
 	struct http_loop *loop = calloc(1, sizeof(*loop));
-	const struct file_cache_limits limits = cache_limits();
 	int r;
 
 	if (!loop)
@@ -71,7 +59,8 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 	spare_init(&loop->jobs, sizeof(struct http_job), HTTP_SPARE_MAX);
 	r = leat_engine_new(&loop->engine);
 	if (r == 0)
-		r = file_cache_new(http_server_site(server), &limits, &loop->cache);
+		r = file_cache_new(http_server_site(server), http_server_cache_limits(server),
+				   &loop->cache);
 	if (r < 0) {
 		leat_engine_free(loop->engine);
 		free(loop);

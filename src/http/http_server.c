@@ -26,6 +26,7 @@ struct totals {
 
 struct http_server {
 	struct http_site site;
+	struct file_cache_limits cache_limits;
 	struct reactor *reactor;
 	struct totals *totals;
 };
@@ -33,6 +34,11 @@ struct http_server {
 const struct http_site *http_server_site(const struct http_server *server)
 {
 	return &server->site;
+}
+
+const struct file_cache_limits *http_server_cache_limits(const struct http_server *server)
+{
+	return &server->cache_limits;
 }
 
 /* ---- the account ---- */
@@ -199,6 +205,19 @@ static int open_root(struct http_site *site, const char *dir, struct err *err)
 	return 0;
 }
 
+/* A quarter of the descriptors for what the caches keep open, half for connections (the reactor's
+ * default), the rest for files that are being sent and for everything else. */
+static void limit_caches(struct http_server *server, unsigned threads)
+{
+	uint64_t fds = sys_fd_limit() / 4 / (threads ? threads : (unsigned)sys_cpu_count());
+
+	server->cache_limits = (struct file_cache_limits){
+	    .entries = HTTP_CACHE_ENTRIES,
+	    .fds = (unsigned)min_u64(HTTP_CACHE_FDS, max_u64(fds, 1)),
+	    .bytes = HTTP_CACHE_BYTES,
+	};
+}
+
 static int listen_all(struct http_server *server, const struct http_options *options,
 		      struct err *err)
 {
@@ -298,6 +317,7 @@ int http_serve(const struct http_options *options, struct err *err)
 		r = listen_all(&server, options, err);
 	if (r < 0)
 		return r;
+	limit_caches(&server, options->threads);
 	say_start(&server);
 	r = reactor_run(server.reactor, err);
 	say_account(&server);

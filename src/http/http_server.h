@@ -5,7 +5,7 @@
 #define HTTP_HTTP_SERVER_H
 
 #include "base/err.h"
-#include "http/file_entry.h"
+#include "http/file_cache.h"
 
 struct http_options {
 	const char *dir;
@@ -24,6 +24,8 @@ int http_serve(const struct http_options *options, struct err *err);
 struct http_server;
 struct http_loop;
 const struct http_site *http_server_site(const struct http_server *server);
+/* Of each loop's cache. */
+const struct file_cache_limits *http_server_cache_limits(const struct http_server *server);
 /* A loop that ends adds its counters to the server's. */
 void http_server_sum(const struct http_server *server, const struct http_loop *loop);
 

@@ -697,6 +697,90 @@ def test_a_cold_small_file_is_served(server, root):
                 assert client.response().body == b"cold"
 
 
+KERNELS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+static int is(const char *kernel)
+{
+	return strcmp(getenv("KERNEL"), kernel) == 0;
+}
+
+long syscall(long number, ...)
+{
+	long (*real)(long, ...) = dlsym(RTLD_NEXT, "syscall"), args[6];
+	va_list list;
+
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		args[i] = va_arg(list, long);
+	va_end(list);
+	if (number == SYS_openat2 && ((struct open_how *)args[2])->resolve & RESOLVE_CACHED) {
+		errno = is("uncertain") ? EAGAIN : EINVAL;
+		if (is("uncertain") || is("old"))
+			return -1;
+	}
+	return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+int inotify_init1(int flags)
+{
+	int (*real)(int) = dlsym(RTLD_NEXT, "inotify_init1");
+
+	errno = EMFILE;
+	return is("blind") ? -1 : real(flags);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	ssize_t (*real)(int, const struct iovec *, int, off_t, int) = dlsym(RTLD_NEXT, "preadv64v2");
+
+	errno = EOPNOTSUPP;
+	return is("silent") && flags ? -1 : real(fd, iov, count, offset, flags);
+}
+"""
+
+
+# uncertain: a file system where each look at a name might wait. old: no RESOLVE_CACHED. blind: no
+# inotify left for this user. silent: a file system that can't say whether a read would wait.
+@pytest.mark.release_only
+@pytest.mark.parametrize("kernel", ["uncertain", "old", "blind", "silent"])
+def test_kernels_and_file_systems_that_can_do_less(leat, root, sizes, kernel):
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    library = root.parent / "kernel.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=KERNELS.encode(), check=True)
+    (root / "d").mkdir()
+    (root / "d" / "index.html").write_bytes(b"index")
+    (root / "out").symlink_to("/etc/passwd")
+    server = Server(leat, root, env=dict(os.environ, LD_PRELOAD=str(library), KERNEL=kernel))
+    with server.connect() as client:
+        for name in list(sizes) * 2:
+            client.send(request("/" + name) * 2)
+            assert client.response().body == sizes[name]
+            assert client.response().body == sizes[name]
+        for i in range(20):
+            (root.parent / "new").write_bytes(pattern(1000 + i, seed=i))
+            (root.parent / "new").rename(root / "a")
+            assert client.get("/a").body == pattern(1000 + i, seed=i)
+            (root / "a").write_bytes(pattern(1000, seed=-i))
+            assert client.get("/a").body == pattern(1000, seed=-i)
+        assert client.get("/d/").body == b"index"
+        assert client.get("/d")["location"] == "/d/"
+        assert b"f1023" in client.get("/").body
+        assert client.get("/out").status == 404
+        assert client.get("/f1/x").status == 404
+    assert server.stop() == 0
+    assert ("inotify" in server.log()) == (kernel == "blind")
+
+
 # ---- limits and the end ----
 
 
