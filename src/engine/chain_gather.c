@@ -8,7 +8,8 @@
  *
  * What follows what is gathered decides on MSG_MORE, and is looked at before anything is sent: a
  * header whose body is still on the disk waits for it, or it would be held back by the kernel for
- * up to 200 ms (MSG_MORE), or leave alone (no MSG_MORE).
+ * up to 200 ms (MSG_MORE), or leave alone (no MSG_MORE). Only a header that stands alone waits:
+ * what was gathered before a cold file is not held up by it.
  */
 #include <errno.h>
 
@@ -79,6 +80,9 @@ static int add_file(struct leat_chain *chain, struct gather *gather, struct segm
 	scratch += gather->scratch_used;
 	n = read_range(chain, segment->fd, scratch, len, start, may_wait);
 	if (n == -EAGAIN) {
+		gather->stopped = gather->count > 1;
+		if (gather->stopped)
+			return 0;
 		if (chain_want_load(chain, segment, start, start + len))
 			return LEAT_WANT_LOAD;
 		n = read_range(chain, segment->fd, scratch, len, start, true);
@@ -122,9 +126,11 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 	return 0;
 }
 
-/* Whether the segment's bytes will follow at once: 1, 0, or LEAT_WANT_LOAD, or -errno. */
-static int is_in_hand(struct leat_chain *chain, unsigned index)
+/* Whether the bytes behind what was gathered will follow at once: 1, 0, or LEAT_WANT_LOAD, or
+ * -errno. */
+static int is_in_hand(struct leat_chain *chain, const struct gather *gather)
 {
+	unsigned index = gather->segments;
 	struct segment *next;
 	int r;
 
@@ -136,8 +142,10 @@ static int is_in_hand(struct leat_chain *chain, unsigned index)
 	r = next->technique ? 0 : chain_choose(chain, next);
 	if (r < 0)
 		return r;
-	if (next->kind == SOURCE_MEMORY)
+	if (next->kind == SOURCE_MEMORY || chain_seems_resident(chain, next, CHUNK_MAX))
 		return 1;
+	if (gather->count > 1)
+		return 0;
 	return chain_is_resident(chain, next, CHUNK_MAX) ? 1 : LEAT_WANT_LOAD;
 }
 
@@ -173,7 +181,7 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 		return 0;
 	}
 	if (gather.bytes < budget && !gather.stopped && sink_is_socket(chain)) {
-		r = is_in_hand(chain, gather.segments);
+		r = is_in_hand(chain, &gather);
 		if (r < 0 || r == LEAT_WANT_LOAD)
 			return r;
 		more = r == 1;

@@ -69,6 +69,8 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 /* chain_resident.c: whether `max` more bytes of the segment are in memory (or may be waited for, or
  * never will be). If not, chain->load says what to load. */
 bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max);
+/* Only asks. */
+bool chain_seems_resident(struct leat_chain *chain, struct segment *segment, uint64_t max);
 /* Notes what to load. False when it was loaded in vain too often: go ahead. */
 bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t start,
 		     uint64_t end);

@@ -106,12 +106,15 @@ static bool is_remembered(const struct resident *resident, int fd, uint64_t star
 	       now_ns - resident->since_ns < RESIDENT_FRESH_NS;
 }
 
-bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max)
+static uint64_t end_of(const struct segment *segment, uint64_t max)
+{
+	return min_u64(segment->offset + segment->taken + max, segment->offset + segment->length);
+}
+
+bool chain_seems_resident(struct leat_chain *chain, struct segment *segment, uint64_t max)
 {
 	uint64_t start = segment->offset + segment->taken;
-	uint64_t range_end = segment->offset + segment->length;
-	uint64_t end = min_u64(start + max, range_end);
-	uint64_t window = min_u64(start + WINDOW_BYTES, range_end);
+	uint64_t end = end_of(segment, max), window = end_of(segment, WINDOW_BYTES);
 	struct resident *resident;
 	uint64_t now_ns;
 
@@ -123,16 +126,29 @@ bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64
 	resident = memory_of(chain, segment->fd, start);
 	if (is_remembered(resident, segment->fd, start, end, now_ns))
 		return true;
-	if (is_cached(chain, segment->fd, start, window)) {
+	if (is_cached(chain, segment->fd, start, window))
 		end = window;
-	} else if (end < window && is_cached(chain, segment->fd, start, end)) {
+	else if (end < window && is_cached(chain, segment->fd, start, end))
 		announce(chain, segment->fd, end, window);
-	} else if (chain_want_load(chain, segment, start, end)) {
+	else
 		return false;
-	}
-	chain->load.fd = -1; /* the tries are over, well or not */
 	segment->hot_until = end;
 	segment->hot_since_ns = now_ns;
 	*resident = (struct resident){segment->fd, start, end, now_ns};
+	return true;
+}
+
+bool chain_is_resident(struct leat_chain *chain, struct segment *segment, uint64_t max)
+{
+	uint64_t start = segment->offset + segment->taken;
+
+	if (!chain_seems_resident(chain, segment, max)) {
+		if (chain_want_load(chain, segment, start, end_of(segment, max)))
+			return false;
+		/* In vain, and too often. This stretch is not asked about again. */
+		segment->hot_until = end_of(segment, max);
+		segment->hot_since_ns = sys_now_coarse_ns();
+	}
+	chain->load.fd = -1; /* the tries are over, well or not */
 	return true;
 }

@@ -853,6 +853,36 @@ static void a_cold_file_is_asked_to_be_loaded_and_then_goes(void **state)
 	expect_load(100000, true);
 }
 
+static void an_answer_is_not_held_up_by_the_cold_file_of_the_next(void **state)
+{
+	static const size_t sizes[] = {1000, 100000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int file = cold_file(sizes[i]);
+		struct leat_chain *chain;
+		int ends[2];
+		char buf[12];
+		int step;
+
+		if (file < 0)
+			skip();
+		tcp_pair(ends);
+		chain = chain_to(ends[0]);
+		leat_chain_add_memory(chain, "header", 6, NULL, NULL);
+		leat_chain_add_memory(chain, "body", 4, NULL, NULL);
+		leat_chain_add_memory(chain, "h2", 2, NULL, NULL);
+		leat_chain_add_file(chain, file, 0, sizes[i], NULL, NULL);
+		step = leat_chain_step(chain, 0);
+		if (step == LEAT_WANT_LOAD) /* or the disk was too fast to be seen */
+			expect_no_stall(ends[0], ends[1], 12);
+		else
+			read_whole(ends[1], buf, sizeof(buf));
+		leat_chain_free(chain);
+		close_pair(ends);
+		close(file);
+	}
+}
+
 static void a_popular_file_is_asked_about_once(void **state)
 {
 	const size_t size = 100000;
@@ -960,6 +990,7 @@ int main(void)
 	    TEST(blocking_descriptors_need_leave_to_block),
 	    TEST(a_storm_of_signals_changes_nothing),
 	    TEST(a_cold_file_is_asked_to_be_loaded_and_then_goes),
+	    TEST(an_answer_is_not_held_up_by_the_cold_file_of_the_next),
 	    TEST(a_popular_file_is_asked_about_once),
 	    TEST(a_cold_file_may_be_waited_for_by_who_says_so),
 	    TEST(loads_in_vain_end),
