@@ -1,0 +1,34 @@
+/*
+ * The APIs that leat speaks: one table, made from the schemas, used for answering ApiVersions, for
+ * reading headers and for documentation.
+ */
+#ifndef KAFKA_WIRE_API_H
+#define KAFKA_WIRE_API_H
+
+#include "kafka/wire/message.h"
+
+struct kafka_api {
+	int16_t key;
+	const char *name;
+	int8_t first, last; /* the versions we can read and write */
+	/* What ApiVersions says. It may begin below `first` where a client looks for a version that
+	 * it would never send (librdkafka turns compression off without Produce 0). */
+	int8_t advertised_first, advertised_last;
+	int8_t flexible; /* the first flexible version; 127: none */
+	const struct kafka_message *request, *response;
+};
+
+/* By key, upwards. */
+extern const struct kafka_api kafka_apis[];
+extern const size_t kafka_apis_count;
+
+/* NULL: not spoken. */
+const struct kafka_api *kafka_api_find(int16_t key);
+
+/* Is a request of this version read and answered? */
+static inline bool kafka_api_speaks(const struct kafka_api *api, int16_t version)
+{
+	return version >= api->first && version <= api->last && version <= api->advertised_last;
+}
+
+#endif
