@@ -162,6 +162,25 @@ static int ask(int netlink, const struct route_key *key)
 	return n < 0 ? (int)n : 0;
 }
 
+/* Among the attributes of a route: RTA_OIF. */
+static int route_device(const char *at, size_t left, unsigned *ret_device)
+{
+	struct rtattr attr;
+
+	while (left >= sizeof(attr)) {
+		memcpy(&attr, at, sizeof(attr));
+		if (attr.rta_len < sizeof(attr) || attr.rta_len > left)
+			break;
+		if (attr.rta_type == RTA_OIF && attr.rta_len >= RTA_LENGTH(sizeof(*ret_device))) {
+			memcpy(ret_device, at + RTA_LENGTH(0), sizeof(*ret_device));
+			return 0;
+		}
+		at += min_size(RTA_ALIGN(attr.rta_len), left);
+		left -= min_size(RTA_ALIGN(attr.rta_len), left);
+	}
+	return -ENOENT;
+}
+
 /* The kernel has queued its answer before send() returns: not there means that none will come. */
 static int answer(int netlink, unsigned *ret_device)
 {
@@ -177,15 +196,8 @@ static int answer(int netlink, unsigned *ret_device)
 	    reply.header.nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
 		return -ENOENT;
 
-	size_t left = RTM_PAYLOAD(&reply.header);
-	for (struct rtattr *attr = RTM_RTA(NLMSG_DATA(&reply.header)); RTA_OK(attr, left);
-	     attr = RTA_NEXT(attr, left)) {
-		if (attr->rta_type != RTA_OIF)
-			continue;
-		memcpy(ret_device, RTA_DATA(attr), sizeof(*ret_device));
-		return 0;
-	}
-	return -ENOENT;
+	return route_device(reply.room + NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct rtmsg))),
+			    RTM_PAYLOAD(&reply.header), ret_device);
 }
 
 /* 0 when there is no telling. The netlink socket lives for one question: a library keeps no
