@@ -184,12 +184,9 @@ static void a_mirror_that_breaks_is_named(void **state)
 	assert_non_null(strstr(fan.report.error, "mirror 2"));
 	close_pair(broken);
 	fan.options.mirror_count = 1;
-	reader_finish(&fan.main_reader, &fan.main[0], fan.main_reader.bytes);
+	reader_join(&fan.main_reader, &fan.main[0]);
+	reader_join(&fan.readers[0], &fan.mirrors[0][0]);
 	close_pair(fan.main);
-	close(fan.mirrors[0][0]);
-	fan.mirrors[0][0] = -1;
-	pthread_join(fan.readers[0].thread, NULL);
-	assert_false(fan.readers[0].differs);
 	close_pair(fan.mirrors[0]);
 	close(file);
 }
@@ -217,13 +214,16 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	chain.mirror_count = 1;
 	assert_int_equal(chain_add_known_file(&chain, file, 0, LENGTH, NULL, NULL), 0);
 	reader_start(&reader, sink[1], 0);
-	for (unsigned i = 0; i < 50; i++) { /* the main reader is fast, the mirror does not read */
+	/* The main reader reads, the mirror's does not. */
+	for (int ms = 0; ms < PATIENCE_MS; ms++) {
 		step = leat_chain_step(&chain, 0);
 		assert_true(step == LEAT_WANT_WRITE || step == LEAT_MORE);
-		usleep(100);
+		if (step == LEAT_WANT_WRITE && leat_chain_wait(&chain).fd == fds[0])
+			break;
+		usleep(1000);
 	}
-	assert_int_equal(step, LEAT_WANT_WRITE);
 	assert_int_equal(leat_chain_wait(&chain).fd, fds[0]);
+	assert_int_equal(leat_chain_step(&chain, 0), LEAT_WANT_WRITE);
 	assert_true(chain.ledger.bytes <= ENGINE_LARGE_PIPE_BYTES);
 	reader_start(&mirror_reader, fds[1], 0);
 	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
@@ -234,6 +234,54 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	reader_finish(&mirror_reader, &fds[0], LENGTH);
 	close_pair(sink);
 	close_pair(fds);
+	close(file);
+}
+
+/* An unprivileged user beyond his share of pipe pages gets pipes of one or two. */
+static struct pipe_pair pipe_of(int pages)
+{
+	struct pipe_pair pipe;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(fcntl(fds[0], F_SETPIPE_SZ, pages * 4096), pages * 4096);
+	pipe = (struct pipe_pair){fds[0], fds[1], (uint32_t)pages * 4096};
+	return pipe;
+}
+
+static void the_smallest_pipe_sets_the_pace(void **state)
+{
+	int file = pattern_file(LENGTH), sink[2], fds[3][2];
+	struct mirror mirrors[3] = {{.pipe = pipe_of(4)},
+				    {.pipe = pipe_of(1)},
+				    {.pipe = pipe_of(2)}};
+	struct reader reader, readers[3];
+	struct leat_engine engine;
+	struct leat_chain chain;
+	struct steps steps = {0};
+
+	unix_pair(sink);
+	engine_init(&engine);
+	chain_init(&chain, &engine, &(struct chain_sink){.fd = sink[0], .kind = SINK_UNIX});
+	reader_start(&reader, sink[1], 0);
+	for (unsigned i = 0; i < 3; i++) {
+		unix_pair(fds[i]);
+		mirrors[i].fd = fds[i][0];
+		mirrors[i].kind = SINK_UNIX;
+		reader_start(&readers[i], fds[i][1], 0);
+	}
+	chain.mirrors = mirrors;
+	chain.mirror_count = 3;
+	assert_int_equal(chain_add_known_file(&chain, file, 0, LENGTH, NULL, NULL), 0);
+	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
+	chain_fini(&chain);
+	engine_fini(&engine);
+	reader_finish(&reader, &sink[0], LENGTH);
+	close_pair(sink);
+	for (unsigned i = 0; i < 3; i++) {
+		reader_finish(&readers[i], &fds[i][0], LENGTH);
+		close_pair(fds[i]);
+	}
 	close(file);
 }
 
@@ -256,6 +304,7 @@ int main(void)
 	    cmocka_unit_test(a_main_sink_in_append_mode_makes_everything_a_copy),
 	    cmocka_unit_test(a_mirror_that_breaks_is_named),
 	    cmocka_unit_test(a_full_mirror_is_waited_for_and_holds_up_the_next_pull),
+	    cmocka_unit_test(the_smallest_pipe_sets_the_pace),
 	    cmocka_unit_test(no_descriptor_is_left),
 	};
 

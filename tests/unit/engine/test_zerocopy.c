@@ -229,12 +229,14 @@ static void a_reset_peer_fails_the_chain_and_frees_the_memory(void **state)
 	enum { SIZE = 32000000 };
 	char *memory = pattern_memory(SIZE, 0);
 	struct rig rig;
-	int ends[2], r;
+	int ends[2], step, r;
 
 	lopsided_pair(ends);
 	rig_open_zerocopy(&rig, ends);
 	assert_int_equal(leat_chain_add_memory(rig.chain, memory, SIZE, note_release, NULL), 0);
-	assert_int_equal(step_until_stuck(&rig), LEAT_WANT_WRITE);
+	/* The sink is full, or for a user without CAP_IPC_LOCK all pages that may be pinned are. */
+	step = step_until_stuck(&rig);
+	assert_true(step == LEAT_WANT_WRITE || step == LEAT_WANT_COMPLETION);
 	close(ends[1]); /* with unread bytes: RST */
 	ends[1] = -1;
 	r = step_to_end(rig.chain, 0, &rig.steps);
