@@ -25,6 +25,12 @@ extern const size_t kafka_apis_count;
 /* NULL: not spoken. */
 const struct kafka_api *kafka_api_find(int16_t key);
 
+struct kafka_api_versions_response_api_key;
+
+/* The list in an ApiVersions response: all of them, or ApiVersions by itself (with the error
+ * UNSUPPORTED_VERSION). `ret` has room for kafka_apis_count; returns how many there are. */
+int32_t kafka_api_list(struct kafka_api_versions_response_api_key *ret, bool itself_only);
+
 /* Is a request of this version read and answered? */
 static inline bool kafka_api_speaks(const struct kafka_api *api, int16_t version)
 {

@@ -13,7 +13,7 @@
 #define ARENA_SIZE (1 << 20)
 #define WIRE_SIZE  (1 << 18)
 
-static const char *golden_path;
+static const char *golden_path, *captured_path;
 static struct arena values_arena, decode_arena;
 static uint64_t message_memory[2][512];
 static char wire[WIRE_SIZE], wire_again[WIRE_SIZE];
@@ -88,18 +88,29 @@ static size_t from_hex(const char *hex, char *out)
 	return len;
 }
 
-static void check_golden(const char *line)
+/* "name version hex": what of which the bytes are, in `wire_again`. */
+static const struct kafka_message *parse_line(const char *line, int *ret_version,
+					      struct slice *ret_bytes)
 {
 	const char *space = strchr(line, ' ');
 	const struct kafka_message *message;
-	char *hex, *copy;
+	char *hex;
 
 	assert_non_null(space);
 	message = values_message(line, (size_t)(space - line));
 	if (!message)
 		fail_msg("no message: %s", line);
-	int version = (int)strtol(space, &hex, 10);
-	struct slice want = slice_make(wire_again, from_hex(hex + 1, wire_again));
+	*ret_version = (int)strtol(space, &hex, 10);
+	*ret_bytes = slice_make(wire_again, from_hex(hex + 1, wire_again));
+	return message;
+}
+
+static void check_golden(const char *line)
+{
+	int version;
+	struct slice want;
+	const struct kafka_message *message = parse_line(line, &version, &want);
+	char *copy;
 
 	fill(message, version, false, 0);
 	struct slice got = encoded(message, version, message_memory[0], wire);
@@ -111,24 +122,49 @@ static void check_golden(const char *line)
 	free(copy);
 }
 
-static void all_versions_are_as_kafka_defines_them(void **state)
+static unsigned for_lines(const char *path, void (*check)(const char *line))
 {
-	FILE *file = fopen(golden_path, "r");
-	unsigned lines = 0, versions = 0;
+	FILE *file = fopen(path, "r");
+	unsigned lines = 0;
 	char *line = NULL;
 	size_t size = 0;
 
 	assert_non_null(file);
 	while (getline(&line, &size, file) > 0)
 		if (*line != '#') {
-			check_golden(line);
+			check(line);
 			lines++;
 		}
 	free(line);
 	fclose(file);
+	return lines;
+}
+
+static void all_versions_are_as_kafka_defines_them(void **state)
+{
+	unsigned versions = 0, lines = for_lines(golden_path, check_golden);
+
 	for (size_t i = 0; i < kafka_messages_count; i++)
 		versions += (unsigned)(kafka_messages[i]->last - kafka_messages[i]->first + 1);
 	assert_int_equal(lines, versions);
+}
+
+/* Read and written again, it is the same. */
+static void check_captured(const char *line)
+{
+	int version;
+	struct slice bytes;
+	const struct kafka_message *message = parse_line(line, &version, &bytes);
+	char *copy;
+
+	assert_int_equal(decode_copy(message, version, bytes, message_memory[1], &copy), 0);
+	assert_true(slice_eq(encoded(message, version, message_memory[1], wire), bytes));
+	free(copy);
+}
+
+static void what_a_client_wrote_is_understood(void **state)
+{
+	assert_true(for_lines(captured_path, check_captured) >= 15);
 }
 
 typedef void (*visitor)(const struct kafka_message *message, int version, struct slice bytes,
@@ -267,6 +303,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_versions_are_as_kafka_defines_them),
+	    cmocka_unit_test(what_a_client_wrote_is_understood),
 	    cmocka_unit_test(random_messages_come_back),
 	    cmocka_unit_test(every_truncation_is_malformed),
 	    cmocka_unit_test(mutated_messages_do_no_harm),
@@ -274,8 +311,9 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(defaults_come_back),
 	};
 
-	if (argc != 2)
+	if (argc != 3)
 		return 1;
 	golden_path = argv[1];
+	captured_path = argv[2];
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
