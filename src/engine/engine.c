@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "engine/chain.h"
+#include "engine/ledger.h"
+#include "sys/sys.h"
 
 void engine_init(struct leat_engine *engine)
 {
@@ -81,6 +83,21 @@ static int make_pools(struct leat_engine *engine)
 static bool is_large(const struct pipe_pair *pipe)
 {
 	return pipe->capacity > ENGINE_SMALL_PIPE_BYTES;
+}
+
+ssize_t engine_send(struct leat_engine *engine, int socket, const void *data, size_t len)
+{
+	static const struct leat_ledger nothing;
+	struct leat_ledger sent = {.syscalls = 1};
+	ssize_t n = sys_send(socket, data, len, 0);
+
+	if (n >= 0) {
+		ledger_account(&sent, COLUMN_COPIED, (uint64_t)n);
+		sent.transfers = (size_t)n == len;
+	}
+	sent.would_block = n == -EAGAIN;
+	ledger_publish(&engine->totals, &sent, &nothing);
+	return n;
 }
 
 int engine_take_pipe(struct leat_engine *engine, struct pipe_pair *ret)

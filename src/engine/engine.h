@@ -7,6 +7,8 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include <sys/types.h>
+
 #include "base/check.h"
 #include "engine/policy.h"
 #include "engine/sigpipe.h"
@@ -59,6 +61,9 @@ const struct caps *engine_caps(struct leat_engine *engine);
 char *engine_scratch(struct leat_engine *engine);
 int engine_take_pipe(struct leat_engine *engine, struct pipe_pair *ret);
 void engine_give_pipe(struct leat_engine *engine, struct pipe_pair *pipe, bool empty);
+/* One send(2) of memory to a socket, for answers so small that a chain would be most of the work.
+ * What the sink took, or -errno; in the totals like any other transfer. Doesn't wait. */
+ssize_t engine_send(struct leat_engine *engine, int socket, const void *data, size_t len);
 /* NULL when there is no memory. */
 char *engine_take_bounce(struct leat_engine *engine);
 void engine_give_bounce(struct leat_engine *engine, char *bounce);

@@ -22,8 +22,6 @@
 struct http_counters {
 	_Atomic uint64_t requests;
 	_Atomic uint64_t status[HTTP_STATUS_MAX];
-	_Atomic uint64_t direct_bytes; /* sent from memory without a chain: copied */
-	_Atomic uint64_t direct_sends;
 	_Atomic uint64_t truncated; /* files that shrank while they went out */
 };
 

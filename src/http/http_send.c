@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/engine.h"
 #include "sys/sys.h"
 
 void http_flight_free(struct http_conn *c)
@@ -92,16 +93,14 @@ static enum http_sent send_buffer(struct http_conn *c)
 	size_t before = flight->sent;
 
 	while (flight->sent < flight->len) {
-		ssize_t n = sys_send(conn_fd(c->conn), flight->out + flight->sent,
-				     flight->len - flight->sent, 0);
+		ssize_t n = engine_send(c->loop->engine, conn_fd(c->conn),
+					flight->out + flight->sent, flight->len - flight->sent);
 
-		http_count(&c->loop->counters.direct_sends, 1);
 		if (n == -EAGAIN)
 			return wait_writable(c, flight->sent > before);
 		if (n < 0)
 			return HTTP_SENT_FAILED;
 		flight->sent += (size_t)n;
-		http_count(&c->loop->counters.direct_bytes, (uint64_t)n);
 		use_turn(c, (uint64_t)n);
 	}
 	return HTTP_SENT_ALL;

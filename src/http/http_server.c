@@ -66,13 +66,12 @@ void http_server_sum(const struct http_server *server, const struct http_loop *l
 	for (unsigned i = 0; i < HTTP_STATUS_MAX; i++)
 		add(&totals->status[i], value(&counters->status[i]));
 	add(&totals->truncated, value(&counters->truncated));
-	add(&totals->bytes, ledger.bytes + value(&counters->direct_bytes));
+	add(&totals->bytes, ledger.bytes);
 	add(&totals->by_reference, ledger.bytes_by_reference);
-	add(&totals->copied,
-	    ledger.bytes_copied + ledger.bytes_copied_later + value(&counters->direct_bytes));
+	add(&totals->copied, ledger.bytes_copied + ledger.bytes_copied_later);
 	add(&totals->unknown, ledger.bytes_unknown);
 	add(&totals->fallbacks, ledger.fallbacks);
-	add(&totals->syscalls, ledger.syscalls + value(&counters->direct_sends));
+	add(&totals->syscalls, ledger.syscalls);
 	add(&totals->loads, ledger.loads);
 	add(&totals->hits, cache.hits);
 	add(&totals->misses, cache.misses);

@@ -531,6 +531,29 @@ static void the_engine_has_the_sums_of_its_chains(void **state)
 	close_pair(ends);
 }
 
+static void a_send_without_a_chain_is_in_the_engines_sums(void **state)
+{
+	struct fixture *f = *state;
+	struct leat_ledger totals;
+	char block[65536] = {0};
+	ssize_t n, sent = 0;
+	int ends[2];
+
+	unix_pair(ends);
+	while ((n = engine_send(f->engine, ends[0], block, sizeof(block))) > 0)
+		sent += n;
+	assert_int_equal(n, -EAGAIN);
+	leat_engine_ledger(f->engine, &totals);
+	assert_int_equal(totals.bytes, sent);
+	assert_int_equal(totals.bytes_copied, sent);
+	assert_int_equal(totals.would_block, 1);
+	close(ends[1]);
+	assert_int_equal(engine_send(f->engine, ends[0], block, 1), -EPIPE);
+	leat_engine_ledger(f->engine, &totals);
+	assert_int_equal(totals.bytes, sent);
+	close(ends[0]);
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -548,6 +571,7 @@ int main(void)
 	    WITH_FIXTURE(a_budget_bounds_a_step),
 	    WITH_FIXTURE(bad_descriptors_are_told_at_once),
 	    WITH_FIXTURE(the_engine_has_the_sums_of_its_chains),
+	    WITH_FIXTURE(a_send_without_a_chain_is_in_the_engines_sums),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
