@@ -17,6 +17,10 @@ static inline const uint8_t *varint_read_u64(const uint8_t *at, const uint8_t *e
 {
 	uint64_t value = 0;
 
+	if (likely(at < end && *at < 0x80)) { /* most are small */
+		*ret = *at;
+		return at + 1;
+	}
 	for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
 		uint8_t byte = *at++;
 
@@ -35,6 +39,10 @@ static inline const uint8_t *varint_read_u32(const uint8_t *at, const uint8_t *e
 {
 	uint32_t value = 0;
 
+	if (likely(at < end && *at < 0x80)) {
+		*ret = *at;
+		return at + 1;
+	}
 	for (unsigned shift = 0; at < end && shift < 32; shift += 7) {
 		uint8_t byte = *at++;
 

@@ -15,7 +15,8 @@ struct context {
 
 static void write_struct(const struct context *c, const struct kafka_struct *of, const char *at);
 
-void kafka_put(struct kafka_writer *writer, const void *data, size_t len)
+/* Inline, so that a length that is known becomes a store. */
+static inline void put(struct kafka_writer *writer, const void *data, size_t len)
 {
 	size_t at = writer->len;
 
@@ -24,37 +25,45 @@ void kafka_put(struct kafka_writer *writer, const void *data, size_t len)
 		memcpy(writer->ptr + at, data, len);
 }
 
+void kafka_put(struct kafka_writer *writer, const void *data, size_t len)
+{
+	put(writer, data, len);
+}
+
 static void put_i8(struct kafka_writer *writer, int8_t n)
 {
-	kafka_put(writer, &n, 1);
+	put(writer, &n, 1);
 }
 
 void kafka_put_i16(struct kafka_writer *writer, int16_t n)
 {
 	uint16_t wire = be_swap16((uint16_t)n);
 
-	kafka_put(writer, &wire, sizeof(wire));
+	put(writer, &wire, sizeof(wire));
 }
 
 void kafka_put_i32(struct kafka_writer *writer, int32_t n)
 {
 	uint32_t wire = be_swap32((uint32_t)n);
 
-	kafka_put(writer, &wire, sizeof(wire));
+	put(writer, &wire, sizeof(wire));
 }
 
 static void put_i64(struct kafka_writer *writer, int64_t n)
 {
 	uint64_t wire = be_swap64((uint64_t)n);
 
-	kafka_put(writer, &wire, sizeof(wire));
+	put(writer, &wire, sizeof(wire));
 }
 
 static void put_uvarint(struct kafka_writer *writer, uint64_t n)
 {
-	uint8_t out[VARINT64_MAX];
+	uint8_t out[VARINT64_MAX] = {(uint8_t)n};
 
-	kafka_put(writer, out, varint_write(out, n));
+	if (likely(n < 0x80))
+		put(writer, out, 1);
+	else
+		put(writer, out, varint_write(out, n));
 }
 
 /* -1: null. */
@@ -111,7 +120,7 @@ static void write_single(const struct context *c, const struct kafka_field *fiel
 		put_i64(c->w, *(const int64_t *)at);
 		return;
 	case KAFKA_UUID:
-		kafka_put(c->w, at, sizeof(struct kafka_uuid));
+		put(c->w, at, sizeof(struct kafka_uuid));
 		return;
 	case KAFKA_STRING:
 	case KAFKA_BYTES:

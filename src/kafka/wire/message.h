@@ -29,6 +29,7 @@ struct kafka_array {
 	int32_t count;
 };
 
+/* Those of a fixed size first. */
 enum kafka_kind {
 	KAFKA_BOOL,
 	KAFKA_INT8,

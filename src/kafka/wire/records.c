@@ -19,7 +19,7 @@ static struct slice rest_of(const struct cursor *c)
 	return slice_make((const char *)c->at, (size_t)(c->end - c->at));
 }
 
-static int32_t take_i32(struct cursor *c)
+static inline int32_t take_i32(struct cursor *c)
 {
 	int32_t n = 0;
 
@@ -28,7 +28,7 @@ static int32_t take_i32(struct cursor *c)
 	return n;
 }
 
-static int64_t take_i64(struct cursor *c)
+static inline int64_t take_i64(struct cursor *c)
 {
 	int64_t n = 0;
 
@@ -38,7 +38,7 @@ static int64_t take_i64(struct cursor *c)
 }
 
 /* `len` bytes, or null. */
-static struct slice take_bytes(struct cursor *c, int32_t len, bool may_be_null)
+static inline struct slice take_bytes(struct cursor *c, int32_t len, bool may_be_null)
 {
 	struct slice bytes = {NULL, 0};
 
