@@ -263,6 +263,7 @@ static enum progress one_request(struct http_conn *c, struct input *in)
 	answered = http_answer(c, request);
 	if (answered == HTTP_ANSWERED) {
 		in->head += length;
+		c->late = false; /* the next one has its own time */
 		c->body_done = false;
 		c->body_left = false;
 		/* What is behind the last request will not be looked at. */

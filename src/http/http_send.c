@@ -122,6 +122,8 @@ static enum http_sent load(struct http_conn *c)
 		return HTTP_SENT_SOME;
 	}
 	c->job = job;
+	/* The peer is not asked for anything meanwhile; afterwards its time begins anew. */
+	flight->waiting = false;
 	conn_deadline(c->conn, 0);
 	return HTTP_SENT_SOME;
 }
