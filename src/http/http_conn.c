@@ -68,6 +68,9 @@ static enum turn linger(struct http_conn *c)
 static enum turn end(struct http_conn *c)
 {
 	forget_kept(c);
+	/* More may have come while the answer went out. */
+	if (c->ending == HTTP_CLOSES && c->readable)
+		c->ending = HTTP_LINGERS;
 	if (c->ending == HTTP_CLOSES || c->eof)
 		return gone(c);
 	if (c->ending == HTTP_LINGERS) {
@@ -267,7 +270,7 @@ static enum progress one_request(struct http_conn *c, struct input *in)
 		c->body_done = false;
 		c->body_left = false;
 		/* What is behind the last request will not be looked at. */
-		if (c->ending == HTTP_CLOSES && (in->head < in->len || c->readable))
+		if (c->ending == HTTP_CLOSES && in->head < in->len)
 			c->ending = HTTP_LINGERS;
 	}
 	return progress_of(answered);

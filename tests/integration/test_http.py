@@ -219,6 +219,17 @@ def test_versions_and_connection_options(server, root):
                 assert client.is_closed()
 
 
+def test_the_last_answer_is_whole_though_the_client_sends_on(server, root):
+    data = pattern(8 << 20)
+    (root / "large").write_bytes(data)
+    with server.connect(receive_buffer=4096) as client:
+        client.send(request("/large", Connection="close"))
+        client.more()  # it is on its way, and can't have left
+        client.send(request("/too-late"))
+        assert client.response().body == data
+        assert client.is_closed()
+
+
 def test_a_client_that_has_closed_its_side_gets_its_answers(server, sizes):
     with server.connect() as client:
         client.send(request("/f1023") + request("/f65537"))
