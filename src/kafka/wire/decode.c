@@ -271,9 +271,11 @@ static bool read_struct(struct reader *r, const struct kafka_struct *of, char *t
 int kafka_decode(const struct kafka_message *message, int version, struct slice *bytes,
 		 struct arena *arena, void *ret)
 {
+	/* No bytes may be at NULL, from where one can't count on. */
+	const uint8_t *start = (const uint8_t *)(bytes->len > 0 ? bytes->ptr : "");
 	struct reader r = {
-	    .at = (const uint8_t *)bytes->ptr,
-	    .end = (const uint8_t *)bytes->ptr + bytes->len,
+	    .at = start,
+	    .end = start + bytes->len,
 	    .arena = arena,
 	    .version = version,
 	    .flexible = version >= message->flexible,

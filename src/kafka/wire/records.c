@@ -91,10 +91,9 @@ static bool load(const struct record_batch *batch, struct slice body, struct rec
 enum record_batch_fault record_next(const struct record_batch *batch, struct slice *records,
 				    struct record *ret)
 {
-	struct cursor c = cursor_over(*records);
-
 	if (records->len == 0)
 		return RECORD_BATCH_END;
+	struct cursor c = cursor_over(*records);
 	struct slice body = take_bytes(&c, take_i32(&c), false);
 
 	if (!c.at || !load(batch, body, ret))

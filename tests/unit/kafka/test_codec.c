@@ -218,6 +218,18 @@ static void a_string_longer_than_any_is_malformed(void **state)
 			 -EBADMSG);
 }
 
+static void nothing_at_all_is_malformed_or_empty(void **state)
+{
+	struct slice nothing = {NULL, 0};
+	struct kafka_heartbeat_request heartbeat;
+	struct kafka_list_groups_request list_groups;
+	struct arena arena = arena_over(memory, sizeof(memory));
+
+	assert_int_equal(kafka_heartbeat_request_decode(&nothing, 0, &arena, &heartbeat), -EBADMSG);
+	assert_int_equal(kafka_list_groups_request_decode(&nothing, 0, &arena, &list_groups), 0);
+	assert_int_equal(list_groups.states_filter.count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +243,7 @@ int main(void)
 	    cmocka_unit_test(records_are_left_as_gaps),
 	    cmocka_unit_test(too_few_gaps_is_an_overflow),
 	    cmocka_unit_test(a_string_longer_than_any_is_malformed),
+	    cmocka_unit_test(nothing_at_all_is_malformed_or_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

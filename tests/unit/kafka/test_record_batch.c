@@ -277,6 +277,8 @@ static void records_that_do_not_fit_their_batch(void **state)
 	assert_int_equal(records_check(&b, b.records, &summary), RECORD_BATCH_RECORD_COUNT);
 	b.count = 4;
 	assert_int_equal(records_check(&b, b.records, &summary), RECORD_BATCH_RECORD_COUNT);
+	assert_int_equal(records_check(&b, slice_make(NULL, 0), &summary),
+			 RECORD_BATCH_RECORD_COUNT);
 	b.count = 3;
 	batch[61 + 3] = 2; /* the offset delta of the first: 1 */
 	assert_int_equal(records_check(&b, b.records, &summary), RECORD_BATCH_RECORD_OFFSET);
