@@ -13,7 +13,7 @@
 #define ARENA_SIZE (1 << 20)
 #define WIRE_SIZE  (1 << 18)
 
-static const char *golden_path, *captured_path;
+static const char *golden_path, *defaults_path, *captured_path;
 static struct arena values_arena, decode_arena;
 static uint64_t message_memory[2][512];
 static char wire[WIRE_SIZE], wire_again[WIRE_SIZE];
@@ -122,6 +122,17 @@ static void check_golden(const char *line)
 	free(copy);
 }
 
+static void check_default(const char *line)
+{
+	int version;
+	struct slice want;
+	const struct kafka_message *message = parse_line(line, &version, &want);
+
+	kafka_init(message, message_memory[0]);
+	if (!slice_eq(encoded(message, version, message_memory[0], wire), want))
+		fail_msg("%s version %d has other defaults", message->name, version);
+}
+
 static unsigned for_lines(const char *path, void (*check)(const char *line))
 {
 	FILE *file = fopen(path, "r");
@@ -147,6 +158,11 @@ static void all_versions_are_as_kafka_defines_them(void **state)
 	for (size_t i = 0; i < kafka_messages_count; i++)
 		versions += (unsigned)(kafka_messages[i]->last - kafka_messages[i]->first + 1);
 	assert_int_equal(lines, versions);
+}
+
+static void defaults_are_as_kafka_defines_them(void **state)
+{
+	assert_true(for_lines(defaults_path, check_default) >= 372);
 }
 
 /* Read and written again, it is the same. */
@@ -303,6 +319,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_versions_are_as_kafka_defines_them),
+	    cmocka_unit_test(defaults_are_as_kafka_defines_them),
 	    cmocka_unit_test(what_a_client_wrote_is_understood),
 	    cmocka_unit_test(random_messages_come_back),
 	    cmocka_unit_test(every_truncation_is_malformed),
@@ -311,9 +328,10 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(defaults_come_back),
 	};
 
-	if (argc != 3)
+	if (argc != 4)
 		return 1;
 	golden_path = argv[1];
-	captured_path = argv[2];
+	defaults_path = argv[2];
+	captured_path = argv[3];
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
