@@ -160,7 +160,9 @@ static void insert(struct file_cache *cache, struct file_entry *entry, struct wa
 	make_room(cache);
 }
 
-/* The watch comes first, then the file: a change in between is an event that drops the entry. */
+/* The watch comes first, then the file: a change in between is an event that drops the entry. But
+ * no watch is made for a name that has no file: it would go at once, at the price of many system
+ * calls and an event for each directory on the way, as often as somebody asks. */
 static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bool warm,
 		struct file_entry **ret)
 {
@@ -169,6 +171,10 @@ static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bo
 	struct file_entry *entry;
 	int r = 0;
 
+	if (cache->watch && !file_watch_has(cache->watch, path))
+		r = file_entry_look(cache->site, path, how);
+	if (r < 0)
+		return r;
 	if (cache->watch)
 		r = file_watch_dir(cache->watch, path, how, &dir);
 	if (r == -EAGAIN)

@@ -239,12 +239,12 @@ static int load_open(const struct http_site *site, struct slice path, int fd, en
 	return 0;
 }
 
-static int load_once(const struct http_site *site, struct slice path, enum file_load how, bool torn,
-		     struct file_entry **ret)
+/* 0: it is a regular file. */
+static int look(const struct http_site *site, const char *path, enum file_load how,
+		bool *ret_by_link)
 {
-	bool by_link;
 	struct stat st;
-	int fd = open_name(site, path.ptr, how, &by_link);
+	int fd = open_name(site, path, how, ret_by_link);
 	int r;
 
 	if (fd < 0)
@@ -255,8 +255,24 @@ static int load_once(const struct http_site *site, struct slice path, enum file_
 		return r;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return -ENXIO;
+	return S_ISREG(st.st_mode) ? 0 : -ENXIO;
+}
+
+int file_entry_look(const struct http_site *site, struct slice path, enum file_load how)
+{
+	bool by_link;
+
+	return look(site, path.ptr, how, &by_link);
+}
+
+static int load_once(const struct http_site *site, struct slice path, enum file_load how, bool torn,
+		     struct file_entry **ret)
+{
+	bool by_link;
+	int fd, r = look(site, path.ptr, how, &by_link);
+
+	if (r < 0)
+		return r;
 	/* O_NONBLOCK: should it have become a FIFO since, nobody waits. */
 	fd = file_open_beneath(site, path.ptr, O_RDONLY | O_NONBLOCK, 0, how);
 	if (fd < 0)

@@ -82,6 +82,9 @@ int file_entry_load(const struct http_site *site, struct slice path, enum file_l
 		    struct file_entry **ret);
 void file_entry_free(struct file_entry *entry);
 
+/* Whether file_entry_load() would find a file: 0, or what it would say of the name. */
+int file_entry_look(const struct http_site *site, struct slice path, enum file_load how);
+
 /* What the name is now: 0, -EAGAIN (would wait), or why there is no such file. */
 int file_entry_identify(const struct http_site *site, const struct file_entry *entry,
 			struct file_id *ret);

@@ -177,6 +177,15 @@ int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load h
 	return 0;
 }
 
+bool file_watch_has(struct file_watch *watch, struct slice file)
+{
+	const char *slash = memrchr(file.ptr, '/', file.len);
+
+	if (!slash)
+		return watch->root;
+	return find_path(watch, slice_make(file.ptr, (size_t)(slash - file.ptr)));
+}
+
 void file_watch_release(struct file_watch *watch, struct watched_dir *dir)
 {
 	while (dir->parent && !dir->going && LIST_EMPTY(&dir->entries) &&

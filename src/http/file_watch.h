@@ -56,6 +56,8 @@ void file_watch_read(struct file_watch *watch);
  * read it). */
 int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load how,
 		   struct watched_dir **ret);
+/* Whether that directory is watched already. */
+bool file_watch_has(struct file_watch *watch, struct slice file);
 /* Stops watching it, and the parents, if nothing in them is of interest any more. */
 void file_watch_release(struct file_watch *watch, struct watched_dir *dir);
 unsigned file_watch_count(const struct file_watch *watch);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -428,6 +429,23 @@ static void watches_go_with_their_last_entry(void **state)
 	assert_int_equal(stats(f).watches, 1);
 }
 
+static void names_without_a_file_make_no_watches_and_no_events(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd events = {.fd = file_cache_fd(f->cache), .events = POLLIN};
+
+	assert_int_equal(mkdir("d", 0755), 0);
+	assert_int_equal(mkdir("d/e", 0755), 0);
+	assert_int_equal(mkdir("d/e/f", 0755), 0);
+	assert_fails(f, "d/e/f/missing", -ENOENT);
+	assert_fails(f, "d/e/f", -EISDIR);
+	/* A watch that is taken back says so (IN_IGNORED). */
+	assert_int_equal(poll(&events, 1, 0), 0);
+	put("d/e/f/a", "there");
+	assert_serves(f, "d/e/f/a", "there");
+	assert_hit_without_comparing(f, "d/e/f/a", "there");
+}
+
 static void nothing_outside_the_root_is_opened(void **state)
 {
 	struct fixture *f = *state;
@@ -508,6 +526,7 @@ int main(void)
 	    TEST(entries_bytes_and_descriptors_are_bounded),
 	    TEST(what_is_used_stays_when_others_go),
 	    TEST(watches_go_with_their_last_entry),
+	    TEST(names_without_a_file_make_no_watches_and_no_events),
 	    TEST(nothing_outside_the_root_is_opened),
 	    TEST(what_is_no_file_is_never_opened),
 	    TEST(a_cold_file_is_for_a_helper),
