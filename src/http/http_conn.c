@@ -122,7 +122,6 @@ struct http_flight *http_conn_flight(struct http_conn *c)
 	flight->chained = false;
 	flight->waiting = false;
 	flight->entry = NULL;
-	flight->file_end = 0;
 	flight->text = NULL;
 	c->flight = flight;
 	return flight;

@@ -45,7 +45,6 @@ struct http_flight {
 	bool chained;
 	bool waiting;             /* for the socket: the deadline is running */
 	struct file_entry *entry; /* whose bytes the chain sends; or NULL */
-	uint64_t file_end;        /* where the range in it ends; 0: none of it is a file range */
 	char *text;               /* a listing; or NULL */
 	struct leat_chain chain;  /* valid if chained */
 	char out[HTTP_OUT_BYTES];

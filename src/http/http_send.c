@@ -43,7 +43,6 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
 	int r = begin_chain(c);
 
 	c->flight->entry = entry;
-	c->flight->file_end = offset + length;
 	if (r < 0)
 		return r;
 	return chain_add_known_file(&c->flight->chain, entry->fd, offset, length, NULL, NULL);

@@ -183,7 +183,6 @@ static int load_mime(struct http_site *site, const char *name, struct err *err)
 
 static int open_root(struct http_site *site, const char *dir, struct err *err)
 {
-	struct stat st;
 	int fd = sys_open(dir, O_PATH | O_DIRECTORY, 0);
 
 	if (fd < 0)
@@ -199,7 +198,6 @@ static int open_root(struct http_site *site, const char *dir, struct err *err)
 			       "container whose seccomp profile allows it");
 	if (fd < 0)
 		return err_set(err, fd, "%s: %s", dir, strerror(-fd));
-	sys_fstat(fd, &st);
 	sys_close(fd);
 	return 0;
 }
