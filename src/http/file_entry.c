@@ -107,13 +107,15 @@ static bool changes_are_local(int fd)
 static size_t put_head(const struct http_site *site, struct slice path, const struct stat *st,
 		       struct file_entry *entry, struct http_writer *w)
 {
+	time_t now = sys_wall_time();
 	char etag[HTTP_ETAG_MAX];
 	size_t etag_len, etag_at;
 
 	etag_len = http_etag_format(st->st_ino, (uint64_t)st->st_size, nanoseconds(&st->st_mtim),
 				    "", etag);
 	entry->type = http_mime_type(site->mime, path);
-	entry->mtime = st->st_mtim.tv_sec;
+	/* RFC 9110 8.8.2.1: never later than the answer's Date. */
+	entry->mtime = st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now;
 	http_head_begin(&entry->head, w, 200);
 	http_put_header(w, SLICE_LITERAL("Content-Type"), entry->type);
 	http_put_header_u64(w, SLICE_LITERAL("Content-Length"), (uint64_t)st->st_size);

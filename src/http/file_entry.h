@@ -57,7 +57,7 @@ struct file_entry {
 	int fd; /* -1: the body is in memory */
 	struct file_id id;
 	struct slice type, etag; /* type is the site's, etag lies in the block */
-	int64_t mtime;           /* seconds */
+	int64_t mtime;           /* seconds; not in the future */
 	struct http_head head;
 	const char *block; /* the 200 answer: header block, then the body if there is no fd */
 	size_t bytes;      /* of memory, for the cache's account */

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 from http_client import Client, Closed, Server, drop_from_page_cache, pattern, request
@@ -217,6 +218,15 @@ def test_versions_and_connection_options(server, root):
             else:
                 assert response["connection"] == "close"
                 assert client.is_closed()
+
+
+def test_last_modified_is_not_in_the_future(server, root):
+    (root / "tomorrow").write_bytes(b"x")
+    os.utime(root / "tomorrow", times=(time.time() + 86400,) * 2)
+    with server.connect() as client:
+        response = client.get("/tomorrow")
+        assert parsedate_to_datetime(response["last-modified"]) <= parsedate_to_datetime(response["date"])
+        assert client.get("/tomorrow", If_Modified_Since=response["date"]).status == 304
 
 
 def test_the_last_answer_is_whole_though_the_client_sends_on(server, root):
