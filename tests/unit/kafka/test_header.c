@@ -108,6 +108,26 @@ static void api_versions_is_answered_in_any_version(void **state)
 	assert_memory_equal(wire, want, sizeof(want) - 1);
 }
 
+static void what_librdkafka_sends_first(void **state)
+{
+	/* Captured from kcat with librdkafka 2.0.2 (Debian), without the size before it. */
+	static const char captured[] = "\0\x12\0\3\0\0\0\1\0\7rdkafka\0"
+				       "\x0blibrdkafka\x06"
+				       "2.0.2\0";
+	struct slice bytes = BYTES(captured);
+	struct kafka_request_header header;
+	struct kafka_api_versions_request request;
+	struct arena arena = arena_over(NULL, 0);
+
+	assert_int_equal(bytes.len, 36);
+	assert_int_equal(kafka_request_header_decode(&bytes, &header), 0);
+	assert_true(slice_eq(header.client_id, slice_of("rdkafka")));
+	assert_int_equal(kafka_api_versions_request_decode(&bytes, 3, &arena, &request), 0);
+	assert_int_equal(bytes.len, 0);
+	assert_true(slice_eq(request.client_software_name, slice_of("librdkafka")));
+	assert_true(slice_eq(request.client_software_version, slice_of("2.0.2")));
+}
+
 static void its_header_never_has_tags(void **state)
 {
 	struct kafka_request_header header = decoded(BYTES("\0\x12\0\3\0\0\0\1\xff\xff\0"), 0);
@@ -189,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(cut_anywhere_a_header_is_malformed),
 	    cmocka_unit_test(what_we_do_not_speak_is_told_from_what_is_malformed),
 	    cmocka_unit_test(api_versions_is_answered_in_any_version),
+	    cmocka_unit_test(what_librdkafka_sends_first),
 	    cmocka_unit_test(its_header_never_has_tags),
 	    cmocka_unit_test(a_request_of_ours_is_read_as_it_was_meant),
 	    cmocka_unit_test(all_that_is_advertised_can_be_read),
