@@ -73,8 +73,9 @@ static void all_of_ipv4_and_all_of_ipv6_can_have_the_same_port(void **state)
 
 	if (!have_ipv6())
 		unit_skip("no IPv6 loopback address here");
-	rig_make(&rig, &one_loop, "[::]:0", &echo_ops);
-	snprintf(where, sizeof(where), "*:%s", strrchr(rig.where, ':') + 1);
+	/* In this order: ports that others have taken are mostly ones of IPv4. */
+	rig_make(&rig, &one_loop, "*:0", &echo_ops);
+	snprintf(where, sizeof(where), "[::]:%s", strrchr(rig.where, ':') + 1);
 	if (reactor_listen(rig.reactor, where, &listener, &err) < 0)
 		fail_msg("%s", err.text);
 	rig_run(&rig);
