@@ -266,7 +266,7 @@ static struct {
 	int ended_source, closed_sink;      /* ends of pipes without another end */
 	int source_fd, sink_fds[SINKS_MAX]; /* -1: need not be broken */
 	unsigned sink_count;
-} stop = {.source_fd = -1};
+} stop = {.ended_source = -1, .closed_sink = -1, .source_fd = -1};
 
 /* Only shutdown(2) and dup3(2), which are async-signal-safe. */
 static void break_off(int signal)
@@ -317,6 +317,18 @@ static void stop_on_signals(const struct copy *copy)
 		sys_signal_handle(SIGINT, break_off);
 	if (!sys_signal_ignored(SIGTERM))
 		sys_signal_handle(SIGTERM, break_off);
+}
+
+/* The descriptors will be others': from now on a signal is only noted. */
+static void stop_breaking_off(void)
+{
+	stop.source_fd = -1;
+	stop.sink_count = 0;
+	if (stop.ended_source >= 0) {
+		sys_close(stop.ended_source);
+		sys_close(stop.closed_sink);
+	}
+	stop.ended_source = stop.closed_sink = -1;
 }
 
 /* ---- the transfer ---- */
@@ -415,6 +427,7 @@ static int transfer(struct copy *copy)
 	progress_start(&copy->progress, sys_is_terminal(2) ? 2 : -1, expected(copy));
 	r = leat_transfer(copy->source_fd, copy->offset, copy->sink_fds[0], copy->length, &options,
 			  &copy->report);
+	stop_breaking_off();
 	progress_end(&copy->progress);
 	if (stop.signal)
 		return err_set(&copy->err, -EINTR, "%s to %s: interrupted",

@@ -401,11 +401,12 @@ static char trying[256];
 
 static void say_trying(void)
 {
-	const char *before = "\n# fault: while trying ";
+	char line[sizeof(trying) + 32];
+	int len = snprintf(line, sizeof(line), "\n# fault: while trying %s\n", trying);
 
-	(void)!write(STDERR_FILENO, before, strlen(before));
-	(void)!write(STDERR_FILENO, trying, strlen(trying));
-	(void)!write(STDERR_FILENO, "\n", 1);
+	/* A scenario may have put standard error aside. */
+	(void)!write(STDOUT_FILENO, line, (size_t)len);
+	(void)!write(STDERR_FILENO, line, (size_t)len);
 }
 
 static void died(int signal_number)
