@@ -132,7 +132,8 @@ static int read_names(struct scan *scan)
 			const struct dirent64 *record = (const void *)at;
 
 			if (scan->count >= HTTP_LISTING_MAX) {
-				log_warning("%.*s: more than %u names: the listing is cut",
+				log_limited(sys_now_coarse_ns(), LOG_LEVEL_WARNING,
+					    "%.*s: more than %u names: the listing is cut",
 					    (int)scan->path.len, scan->path.ptr, HTTP_LISTING_MAX);
 				return 0;
 			}

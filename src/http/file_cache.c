@@ -193,12 +193,17 @@ static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bo
 static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t now_ms)
 {
 	struct file_id id;
+	int r = file_entry_identify(cache->site, entry, &id);
 
 	cache->stats.compared++;
-	if (file_entry_identify(cache->site, entry, &id) == 0 && file_id_equal(&id, &entry->id)) {
+	if (r == 0 && file_id_equal(&id, &entry->id)) {
 		entry->checked_ms = now_ms;
 		return true;
 	}
+	/* Out of descriptors the question can't be asked: where events would have told of a change,
+	 * the entry is good until it can. */
+	if ((r == -EMFILE || r == -ENFILE) && entry->dir && !entry->beyond_events)
+		return true;
 	cache->stats.dropped++;
 	drop(cache, entry);
 	return false;

@@ -175,7 +175,7 @@ static bool is_type(struct slice text)
 	const char *end = text.ptr + text.len;
 	const char *slash = http_run(text.ptr, end, HTTP_TOKEN);
 
-	if (slash == text.ptr || slash == end || *slash != '/')
+	if (slash == text.ptr || slash == end || *slash != '/' || text.len > HTTP_MIME_TYPE_MAX)
 		return false;
 	const char *rest = http_run(slash + 1, end, HTTP_TOKEN);
 	return rest > slash + 1 && (rest == end || *rest == ';') &&

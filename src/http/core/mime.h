@@ -13,6 +13,9 @@
 
 #define HTTP_MIME_DEFAULT SLICE_LITERAL("application/octet-stream")
 
+/* A longer type is none: it stands in a header block, and those have an end. */
+#define HTTP_MIME_TYPE_MAX 255
+
 struct http_mime;
 
 /* Reads the text of a mime.types file; `name` is for error messages. The syntax is nginx's when the

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -505,12 +506,32 @@ static void a_cold_file_is_for_a_helper(void **state)
 	assert_hit_without_comparing(f, "a", "cold");
 }
 
+/* Out of descriptors a file can't be looked at: what events cover is still served. */
+static void files_in_memory_are_served_without_a_descriptor_left(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, none;
+
+	put("a", "alpha");
+	assert_serves(f, "a", "alpha");
+	f->now_ms += HTTP_CACHE_FRESH_MS;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_serves(f, "a", "alpha");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(stats(f).compared, 1);
+	replace("a", "beta");
+	assert_serves(f, "a", "beta");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(unchanged_files_are_served_from_memory),
+	    TEST(files_in_memory_are_served_without_a_descriptor_left),
 	    TEST(replacing_by_rename_is_seen),
 	    TEST(editing_in_place_is_seen),
 	    TEST(deleting_is_seen),

@@ -179,6 +179,23 @@ static void a_thousand_types_are_all_found(void **state)
 }
 
 /* The table has room for every word, also for those made of what ends words elsewhere. */
+static void types_are_at_most_255_bytes_long(void **state)
+{
+	struct http_mime *mime = NULL;
+	char text[400];
+
+	snprintf(text, sizeof(text), "x/%.*s abc\n", HTTP_MIME_TYPE_MAX - 2,
+		 (const char[]){[0 ... 299] = 'y'});
+	assert_int_equal(http_mime_new(slice_of(text), "t", &mime, NULL), 0);
+	assert_int_equal(http_mime_type(mime, slice_of("a.abc")).len, HTTP_MIME_TYPE_MAX);
+	http_mime_free(mime);
+	mime = NULL;
+	snprintf(text, sizeof(text), "x/%.*s abc\n", HTTP_MIME_TYPE_MAX - 1,
+		 (const char[]){[0 ... 299] = 'y'});
+	assert_int_equal(http_mime_new(slice_of(text), "t", &mime, NULL), -EINVAL);
+	assert_null(mime);
+}
+
 static void odd_words_have_room_too(void **state)
 {
 	char text[4000];
@@ -223,6 +240,7 @@ int main(void)
 	    cmocka_unit_test(later_lines_win),
 	    cmocka_unit_test(mistakes_are_named_with_their_line),
 	    cmocka_unit_test(a_thousand_types_are_all_found),
+	    cmocka_unit_test(types_are_at_most_255_bytes_long),
 	    cmocka_unit_test(odd_words_have_room_too),
 	    cmocka_unit_test(empty_files_are_fine),
 	};
