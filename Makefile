@@ -1,5 +1,7 @@
 # leat: the few commands people type. Meson and ninja build it; tools/ holds what is longer than a
 # line. `make help` lists them.
+MAKEFLAGS += --no-print-directory
+
 BUILD  := build
 DIR    ?= .
 PORT   ?= 8080
