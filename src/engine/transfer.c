@@ -106,7 +106,9 @@ static int wait_for(struct leat_chain *chain, int step)
 	r = sys_poll(fds, step == LEAT_WANT_READ ? 2 : 1, -1);
 	if (r < 0)
 		return r;
-	if (step == LEAT_WANT_READ && (fds[1].revents & POLLERR))
+	/* A pipe without a reader says ERR; a UNIX socket whose peer has gone says HUP alone, and
+	 * at once each time. */
+	if (step == LEAT_WANT_READ && (fds[1].revents & (POLLERR | POLLHUP)))
 		return chain_fail(chain, -EPIPE,
 				  "the sink was closed while waiting for the source");
 	return 0;

@@ -237,11 +237,14 @@ static void a_sink_that_breaks_ends_the_wait_for_the_source(void **state)
 	int source[2], ends[2];
 
 	unix_pair(source); /* never says anything */
-	pipe_pair(ends);
-	close(ends[1]);
-	assert_int_equal(leat_transfer(source[1], LEAT_CURRENT, ends[0], LEAT_TO_END, NULL, NULL),
-			 -EPIPE);
-	close(ends[0]);
+	for (enum end sink = END_PIPE; sink <= END_UNIX; sink++) {
+		make_pair(sink, false, ends);
+		close(ends[1]);
+		assert_int_equal(leat_transfer(source[1], LEAT_CURRENT, ends[0], LEAT_TO_END, NULL,
+					       NULL),
+				 -EPIPE);
+		close(ends[0]);
+	}
 	close_pair(source);
 }
 
