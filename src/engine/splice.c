@@ -57,10 +57,20 @@ static enum stop who_is_not_ready(struct leat_chain *chain, const struct segment
 	return sys_readable_bytes(segment->fd) > 0 ? STOP_SINK_FULL : STOP_SOURCE_EMPTY;
 }
 
+/* A source that is a pipe may have less than what was asked for: then nothing stands behind it yet,
+ * and the sink would hold the bytes back. */
+static bool has_all(struct leat_chain *chain, const struct segment *segment, size_t max)
+{
+	if (segment->kind != SOURCE_PIPE)
+		return true;
+	chain_syscall(chain);
+	return sys_readable_bytes(segment->fd) >= (int)max;
+}
+
 static int splice_direct(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 			 struct moved *ret)
 {
-	unsigned flags = FLAGS | (more ? SPLICE_F_MORE : 0);
+	unsigned flags = FLAGS | (more && has_all(chain, segment, max) ? SPLICE_F_MORE : 0);
 	ssize_t n = splice_from_source(chain, segment, chain->sink.fd, max, flags);
 
 	if (n == -EAGAIN) {

@@ -293,6 +293,24 @@ static void a_stream_that_pauses_is_not_corked(void **state)
 	}
 }
 
+static void a_pipe_that_pauses_before_a_trailer_is_not_corked(void **state)
+{
+	struct leat_chain *chain;
+	int ends[2], source[2];
+
+	tcp_pair(ends);
+	pipe_pair(source);
+	chain = chain_to(ends[0]);
+	leat_chain_add_stream(chain, source[1], 100000, NULL, NULL);
+	leat_chain_add_memory(chain, "trailer", 7, NULL, NULL);
+	assert_int_equal(write(source[0], "part", 4), 4);
+	assert_int_equal(run(chain), LEAT_WANT_READ);
+	expect_no_stall(ends[0], ends[1], 4);
+	leat_chain_free(chain);
+	close_pair(ends);
+	close_pair(source);
+}
+
 /* ---- Pipes -------------------------------------------------------------------------------------
  */
 
@@ -974,6 +992,7 @@ int main(void)
 	    TEST(no_mix_of_segments_is_held_back_for_200_ms),
 	    TEST(a_budget_that_ends_behind_the_header_does_not_cork_it),
 	    TEST(a_stream_that_pauses_is_not_corked),
+	    TEST(a_pipe_that_pauses_before_a_trailer_is_not_corked),
 	    TEST(sixteen_tiny_segments_fill_a_pipe_and_nothing_is_lost),
 	    TEST(want_read_comes_only_after_the_pipe_is_drained),
 	    TEST(a_full_pipe_is_the_one_to_wait_for_even_when_the_source_has_ended),
