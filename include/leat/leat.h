@@ -219,7 +219,8 @@ LEAT_API void leat_engine_ledger(const struct leat_engine *engine, struct leat_l
 
 /* Called once for each segment, when the library and the kernel no longer need its memory or
  * descriptor: the bytes are with the sink (for zerocopy: completed), or the chain was reset. Not
- * called inside the leat_chain_add_...() that was given it. */
+ * called inside the leat_chain_add_...() that was given it. It may add segments to its chain
+ * (refused with -ECANCELED while the chain is reset or freed), but not step, reset or free it. */
 typedef void (*leat_release)(void *arg);
 
 /* `sink`: a connected stream socket, pipe, file or terminal; it stays the caller's and must stay
@@ -231,7 +232,8 @@ LEAT_API int leat_chain_new(struct leat_engine *engine, int sink,
 LEAT_API void leat_chain_free(struct leat_chain *chain);
 
 /* Append a segment; nothing moves yet. `data`, `fd` are borrowed until released; `release` may be
- * NULL. -ENOMEM, -EINVAL (length 0 is fine), -EISDIR, -EBADF. */
+ * NULL. -ENOMEM, -EINVAL (length 0 is fine), -EISDIR, -EBADF, -ECANCELED (see leat_release). After
+ * an error nothing was added, and `release` is never called. */
 LEAT_API int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t length,
 				   leat_release release, void *arg);
 /* A range of a regular file. The range must exist: if the file ends before, the step fails with

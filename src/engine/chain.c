@@ -32,6 +32,7 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->error_text[0] = chain->fallback_text[0] = '\0';
 	chain->step = LEAT_DONE;
 	chain->unsettled = false;
+	chain->letting_go = false;
 	chain->wait = (struct leat_wait){-1, 0};
 	chain->load = (struct leat_load){.fd = -1};
 	chain->load_tries = 0;
@@ -58,9 +59,11 @@ static void stop_techniques(struct leat_chain *chain)
 }
 
 /* Everything that the chain holds of others goes back. First the techniques: they know when the
- * kernel has let go of the memory that release() gives away. */
+ * kernel has let go of the memory that release() gives away. A release that adds the next segment
+ * is refused, or this would never end. */
 static void let_go(struct leat_chain *chain)
 {
+	chain->letting_go = true;
 	stop_techniques(chain);
 	while (chain->count > 0)
 		chain_drop_head(chain);
@@ -123,7 +126,7 @@ struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, in
 {
 	struct segment *segment;
 
-	if (chain->count == chain->capacity && !grow(chain))
+	if (chain->letting_go || (chain->count == chain->capacity && !grow(chain)))
 		return NULL;
 	segment = chain_segment(chain, chain->count++);
 	/* Field by field: of a compound literal gcc 12 makes a "rep stos", the hottest instruction
@@ -142,6 +145,12 @@ struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, in
 	segment->release = release;
 	segment->release_arg = arg;
 	return segment;
+}
+
+/* Why there was no new segment. */
+static int not_appended(const struct leat_chain *chain)
+{
+	return chain->letting_go ? -ECANCELED : -ENOMEM;
 }
 
 void chain_drop_head(struct leat_chain *chain)
@@ -174,7 +183,7 @@ int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t len
 	struct segment *segment = chain_append(chain, SOURCE_MEMORY, -1, length, release, arg);
 
 	if (!segment)
-		return -ENOMEM;
+		return not_appended(chain);
 	segment->memory = data;
 	return 0;
 }
@@ -185,7 +194,7 @@ int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint
 	struct segment *segment = chain_append(chain, SOURCE_FILE, fd, length, release, arg);
 
 	if (!segment)
-		return -ENOMEM;
+		return not_appended(chain);
 	segment->offset = offset;
 	return 0;
 }
@@ -196,7 +205,7 @@ int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind ki
 	struct segment *segment = chain_append(chain, kind, fd, length, release, arg);
 
 	if (!segment)
-		return -ENOMEM;
+		return not_appended(chain);
 	segment->offset = SEGMENT_CURRENT;
 	segment->may_end_early = true;
 	return 0;
@@ -228,7 +237,7 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 	}
 	segment = chain_append(chain, SOURCE_PSEUDO, fd, length, release, arg);
 	if (!segment)
-		return -ENOMEM;
+		return not_appended(chain);
 	segment->offset = offset;
 	segment->may_end_early = length == LEAT_TO_END;
 	return 0;

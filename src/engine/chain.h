@@ -108,6 +108,7 @@ struct leat_chain {
 	char fallback_text[160];
 	enum leat_step step; /* what the last step said */
 	bool unsettled;      /* the head waits for completions or for its mirrors (technique.h) */
+	bool letting_go;     /* reset or free is under way: a release can't add segments */
 	struct leat_wait wait;
 	struct leat_load load;
 	unsigned load_tries; /* of the same range: evicted again and again */

@@ -46,7 +46,8 @@ static inline bool sink_is_socket(const struct leat_chain *chain)
 	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX;
 }
 
-/* chain.c: a new last segment, all zero but for what is given. NULL: no memory. */
+/* chain.c: a new last segment, all zero but for what is given. NULL: no memory, or the chain is
+ * letting go of everything. */
 struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, int fd,
 			     uint64_t length, leat_release release, void *arg);
 /* The head is over: the position of its descriptor, its mapping, its release. */

@@ -478,6 +478,41 @@ static void release_may_add_the_next_segment(void **state)
 	assert_int_equal(f->chain->ledger.bytes, 31);
 }
 
+struct stubborn {
+	struct leat_chain *chain;
+	unsigned released, added;
+	int refused; /* what adding said at last */
+};
+
+/* Whatever ends, two more are added. */
+static void add_two_more(void *arg)
+{
+	struct stubborn *stubborn = arg;
+
+	stubborn->released++;
+	for (int i = 0; i < 2 && stubborn->added < 10000; i++) {
+		stubborn->refused =
+		    leat_chain_add_memory(stubborn->chain, "x", 1, add_two_more, stubborn);
+		stubborn->added += stubborn->refused == 0;
+	}
+}
+
+static void a_chain_that_is_reset_takes_nothing_from_a_release(void **state)
+{
+	struct fixture *f = *state;
+	struct stubborn stubborn = {.chain = f->chain};
+
+	for (int i = 0; i < CHAIN_INLINE; i++)
+		leat_chain_add_memory(f->chain, "x", 1, add_two_more, &stubborn);
+	leat_chain_reset(f->chain);
+	assert_int_equal(stubborn.refused, -ECANCELED);
+	assert_int_equal(stubborn.added, 0);
+	assert_int_equal(stubborn.released, CHAIN_INLINE);
+	assert_int_equal(leat_chain_pending(f->chain), 0);
+	assert_int_equal(leat_chain_add_memory(f->chain, "x", 1, NULL, NULL), 0);
+	assert_int_equal(leat_chain_step(f->chain, 0), LEAT_DONE);
+}
+
 static void a_budget_bounds_a_step(void **state)
 {
 	struct fixture *f = *state;
@@ -568,6 +603,7 @@ int main(void)
 	    WITH_FIXTURE(a_failed_chain_stays_failed_until_reset),
 	    WITH_FIXTURE(segments_of_no_length_are_released_by_the_step),
 	    WITH_FIXTURE(release_may_add_the_next_segment),
+	    WITH_FIXTURE(a_chain_that_is_reset_takes_nothing_from_a_release),
 	    WITH_FIXTURE(a_budget_bounds_a_step),
 	    WITH_FIXTURE(bad_descriptors_are_told_at_once),
 	    WITH_FIXTURE(the_engine_has_the_sums_of_its_chains),
