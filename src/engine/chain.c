@@ -161,7 +161,7 @@ void chain_drop_head(struct leat_chain *chain)
 	bool held;
 
 	if (segment->moves_position)
-		sys_lseek(segment->fd, (int64_t)(segment->offset + segment->taken), SEEK_SET);
+		sys_lseek(segment->fd, (int64_t)(segment->offset + segment->sent), SEEK_SET);
 	if (chain->mapping.address)
 		chain_unmap(
 		    chain); /* its descriptor may be closed now, and the number used again */

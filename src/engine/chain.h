@@ -50,7 +50,8 @@ struct segment {
 	uint64_t hot_since_ns;
 	uint32_t refused;    /* bit (1u << technique): the kernel refused it for this segment */
 	bool may_end_early;  /* the source's end before `length` is no error */
-	bool moves_position; /* the descriptor's position follows what was taken */
+	bool moves_position; /* the descriptor's position follows what was sent: what the sink
+				did not take of a file is not lost */
 	bool no_clone;       /* range_copy.c: sharing blocks was refused, or is over */
 	const struct technique *technique; /* NULL until the policy was asked */
 	const char *reason;

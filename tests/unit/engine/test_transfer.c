@@ -161,6 +161,39 @@ static void the_position_moves_only_when_it_was_used(void **state)
 	close(file);
 }
 
+static int stop_at_once(void *arg, uint64_t bytes)
+{
+	return 1;
+}
+
+/* Whoever goes on at the position after a failure loses nothing. */
+static void the_position_is_behind_what_the_sink_took(void **state)
+{
+	static const enum leat_technique techniques[] = {LEAT_COPY, LEAT_MMAP, LEAT_SENDFILE,
+							 LEAT_SPLICE, LEAT_VMSPLICE};
+	int file = pattern_file(SIZE);
+
+	for (size_t i = 0; i < ARRAY_SIZE(techniques); i++) {
+		struct leat_options options = LEAT_OPTIONS_INIT;
+		struct leat_report report = LEAT_REPORT_INIT;
+		const int small = 4096;
+		int ends[2];
+
+		options.technique = techniques[i];
+		options.progress = stop_at_once;
+		unix_pair(ends);
+		setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+		lseek(file, 0, SEEK_SET);
+		assert_int_equal(leat_transfer(file, LEAT_CURRENT, ends[0], SIZE, &options,
+					       &report),
+				 -ECANCELED);
+		assert_in_range(report.ledger.bytes, 1, SIZE - 1);
+		assert_int_equal(lseek(file, 0, SEEK_CUR), report.ledger.bytes);
+		close_pair(ends);
+	}
+	close(file);
+}
+
 static void streams_have_no_offset(void **state)
 {
 	int ends[2], other[2];
@@ -370,6 +403,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_source_reaches_every_sink),
 	    cmocka_unit_test(the_position_moves_only_when_it_was_used),
+	    cmocka_unit_test(the_position_is_behind_what_the_sink_took),
 	    cmocka_unit_test(streams_have_no_offset),
 	    cmocka_unit_test(a_source_that_ends_early_is_enodata_and_what_came_was_moved),
 	    cmocka_unit_test(nothing_to_move_is_no_error),
