@@ -41,6 +41,13 @@ static inline size_t mirror_behind(const struct mirror *mirror)
 	return mirror->piped + (mirror->bounce.end - mirror->bounce.start);
 }
 
+/* Of `max` bytes, those to take into the chain's pipe: until the sink has shown that it takes
+ * pages, no more than what splice_drain() can read back. */
+static inline size_t pipe_piece(const struct segment *segment, size_t max)
+{
+	return segment->sent == 0 ? min_size(max, BOUNCE_BYTES) : max;
+}
+
 static inline bool sink_is_socket(const struct leat_chain *chain)
 {
 	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX;
@@ -81,7 +88,8 @@ void chain_give_pipe(struct leat_chain *chain);
 void chain_give_bounce(struct leat_chain *chain);
 void chain_unmap(struct leat_chain *chain);
 
-/* splice.c: what the chain's pipe holds, to the sink. */
+/* splice.c: what the chain's pipe holds, to the sink. When that refuses, the bytes are read back
+ * into the bounce buffer (pipe_piece()). */
 int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret);
 
 /* kinds.c */

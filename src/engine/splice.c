@@ -145,9 +145,8 @@ static int splice_through_pipe(struct leat_chain *chain, struct segment *segment
 	if (r < 0)
 		return r;
 	if (chain->piped == 0) {
-		/* The first piece has to fit the bounce buffer, see read_back(). */
-		size_t len = segment->sent == 0 ? min_size(max, BOUNCE_BYTES) : max;
-		ssize_t n = splice_from_source(chain, segment, chain->pipe.write_fd, len, FLAGS);
+		ssize_t n = splice_from_source(chain, segment, chain->pipe.write_fd,
+					       pipe_piece(segment, max), FLAGS);
 
 		if (n == -EAGAIN)
 			return stop_at(chain, segment->fd, POLLIN, STOP_SOURCE_EMPTY, ret);

@@ -115,8 +115,9 @@ static int submit_splice(struct leat_chain *chain, struct segment *segment, size
 	if (segment->offset != SEGMENT_CURRENT)
 		offset = (int64_t)(segment->offset + segment->taken);
 	chain_syscall(chain);
-	r = uring_splice(uring->ring, segment->fd, offset, chain->pipe.write_fd, (unsigned)max,
-			 SPLICE_F_MOVE | SPLICE_F_NONBLOCK, TAG_SPLICE);
+	r = uring_splice(uring->ring, segment->fd, offset, chain->pipe.write_fd,
+			 (unsigned)pipe_piece(segment, max), SPLICE_F_MOVE | SPLICE_F_NONBLOCK,
+			 TAG_SPLICE);
 	if (r < 0)
 		return r;
 	uring->pipe = chain->pipe;

@@ -72,7 +72,8 @@ static int vmsplice_move(struct leat_chain *chain, struct segment *segment, size
 	if (r < 0)
 		return r;
 	if (chain->piped == 0) {
-		ssize_t n = take_pages(chain, segment, chain->pipe.write_fd, max);
+		ssize_t n =
+		    take_pages(chain, segment, chain->pipe.write_fd, pipe_piece(segment, max));
 
 		if (n <= 0)
 			return ended(n, ret);

@@ -644,6 +644,27 @@ static void pseudo_files_are_read_to_their_end_whatever_size_they_claim(void **s
 	expect_pseudo_file("/sys/devices/system/cpu/online", true); /* claims 4096 */
 }
 
+/* Whatever the length: what a refused sink left in the pipe is no progress. */
+static void a_forced_technique_that_the_sink_refuses_says_so(void **state)
+{
+	static const enum leat_technique through_a_pipe[] = {LEAT_SPLICE, LEAT_VMSPLICE,
+							     LEAT_URING};
+	int in = pattern_file(2u << 20);
+	int out = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* no splice_write */
+
+	for (size_t i = 0; i < ARRAY_SIZE(through_a_pipe); i++) {
+		struct leat_options options = LEAT_OPTIONS_INIT;
+		struct leat_report report = LEAT_REPORT_INIT;
+
+		options.technique = through_a_pipe[i];
+		assert_int_equal(leat_transfer(in, 0, out, LEAT_TO_END, &options, &report),
+				 -EOPNOTSUPP);
+		assert_non_null(strstr(report.error, "was asked for"));
+	}
+	close(in);
+	close(out);
+}
+
 static void a_forced_technique_that_is_refused_says_so_and_moves_nothing(void **state)
 {
 	int in = open("/proc/self/maps", O_RDONLY | O_CLOEXEC); /* no splice_read */
@@ -1003,6 +1024,7 @@ int main(void)
 	    TEST(a_sigpipe_of_the_callers_own_is_left_to_him),
 	    TEST(files_in_append_mode_are_copied_to),
 	    TEST(pseudo_files_are_read_to_their_end_whatever_size_they_claim),
+	    TEST(a_forced_technique_that_the_sink_refuses_says_so),
 	    TEST(a_forced_technique_that_is_refused_says_so_and_moves_nothing),
 	    TEST(a_source_without_splice_read_falls_back_and_the_ledger_says_so),
 	    TEST(a_sink_without_splice_write_gets_the_bytes_by_copy),
