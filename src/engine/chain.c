@@ -221,7 +221,7 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 
 	if (r < 0)
 		return r;
-	r = source_kind_of_stat(&st, &kind);
+	r = source_kind_of_stat(fd, &st, &kind);
 	if (r < 0)
 		return r;
 	if (kind != SOURCE_FILE && kind != SOURCE_PSEUDO)
@@ -278,7 +278,7 @@ int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, lea
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	r = source_kind_of_stat(&st, &kind);
+	r = source_kind_of_stat(fd, &st, &kind);
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)

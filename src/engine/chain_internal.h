@@ -93,7 +93,7 @@ void chain_unmap(struct leat_chain *chain);
 int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret);
 
 /* kinds.c */
-int source_kind_of_stat(const struct stat *st, enum source_kind *ret);
+int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret);
 
 /* sink.c: one write or send of `len` bytes, or of several pieces. */
 ssize_t sink_write(struct leat_chain *chain, const void *data, size_t len, bool more);

@@ -2,6 +2,7 @@
  * What a descriptor is, as a sink and as a source: asked once, when it is handed to a chain.
  */
 #include <errno.h>
+#include <linux/magic.h>
 
 #include "engine/chain_internal.h"
 
@@ -47,12 +48,36 @@ int sink_kind_of(int fd, enum sink_kind *ret)
 	return 0;
 }
 
-int source_kind_of_stat(const struct stat *st, enum source_kind *ret)
+/* File systems that make the text of a file at each read, whatever size they claim: there is no
+ * page that could go by reference (copy_splice_read, fs/splice.c). */
+static bool is_generated(int fd)
+{
+	long magic;
+
+	if (sys_statfs_type(fd, &magic) < 0)
+		return false;
+	switch (magic) {
+	case SYSFS_MAGIC:
+	case PROC_SUPER_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret)
 {
 	if (S_ISDIR(st->st_mode))
 		return -EISDIR;
 	if (S_ISREG(st->st_mode))
-		*ret = st->st_size > 0 ? SOURCE_FILE : SOURCE_PSEUDO;
+		/* sysfs claims a page and has no blocks; so has a file that is all hole. */
+		*ret = st->st_size == 0 || (st->st_blocks == 0 && is_generated(fd)) ? SOURCE_PSEUDO
+										    : SOURCE_FILE;
 	else if (S_ISFIFO(st->st_mode))
 		*ret = SOURCE_PIPE;
 	else
@@ -65,5 +90,5 @@ int source_kind_of(int fd, enum source_kind *ret)
 	struct stat st;
 	int r = sys_fstat(fd, &st);
 
-	return r < 0 ? r : source_kind_of_stat(&st, ret);
+	return r < 0 ? r : source_kind_of_stat(fd, &st, ret);
 }

@@ -13,7 +13,8 @@
 enum source_kind {
 	SOURCE_MEMORY,
 	SOURCE_FILE,   /* regular file with a size: a range of it */
-	SOURCE_PSEUDO, /* regular file that claims 0 bytes (procfs, sysfs): read until it ends */
+	SOURCE_PSEUDO, /* regular file that claims 0 bytes, or is made at each read (procfs, sysfs):
+			  read until it ends */
 	SOURCE_PIPE,
 	SOURCE_SOCKET,
 	SOURCE_OTHER, /* terminal, character device */

@@ -55,7 +55,7 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 	r = sys_fstat(in, &st);
 	if (r < 0)
 		return r;
-	r = source_kind_of_stat(&st, &kind);
+	r = source_kind_of_stat(in, &st, &kind);
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)

@@ -644,6 +644,22 @@ static void pseudo_files_are_read_to_their_end_whatever_size_they_claim(void **s
 	expect_pseudo_file("/sys/devices/system/cpu/online", true); /* claims 4096 */
 }
 
+/* The kernel makes the text in fresh pages at each read, and hands over those. */
+static void a_pseudo_file_that_claims_a_size_is_no_reference(void **state)
+{
+	int in = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
+	struct leat_report report = LEAT_REPORT_INIT;
+	int ends[2];
+
+	if (in < 0)
+		unit_skip("no sysfs here");
+	pipe_pair(ends);
+	assert_true(leat_transfer(in, LEAT_CURRENT, ends[0], LEAT_TO_END, NULL, &report) > 0);
+	assert_int_equal(report.verdict, LEAT_COPIED);
+	close(in);
+	close_pair(ends);
+}
+
 /* Whatever the length: what a refused sink left in the pipe is no progress. */
 static void a_forced_technique_that_the_sink_refuses_says_so(void **state)
 {
@@ -1024,6 +1040,7 @@ int main(void)
 	    TEST(a_sigpipe_of_the_callers_own_is_left_to_him),
 	    TEST(files_in_append_mode_are_copied_to),
 	    TEST(pseudo_files_are_read_to_their_end_whatever_size_they_claim),
+	    TEST(a_pseudo_file_that_claims_a_size_is_no_reference),
 	    TEST(a_forced_technique_that_the_sink_refuses_says_so),
 	    TEST(a_forced_technique_that_is_refused_says_so_and_moves_nothing),
 	    TEST(a_source_without_splice_read_falls_back_and_the_ledger_says_so),
