@@ -66,7 +66,8 @@ LEAT_API int leat_technique_parse(const char *name, enum leat_technique *ret_tec
 
 /* What became of the bytes. Where a transfer is mixed, the worst of what happened to the bytes of
  * files and streams (copied, transformed, unknown, by reference, in this order); memory that went
- * along (headers) counts only when there was nothing else. */
+ * along (headers) counts only when there was nothing else. With mirrors it is the worst of all
+ * sinks. */
 enum leat_verdict {
 	LEAT_BY_REFERENCE, /* the CPU did not copy them on this side */
 	LEAT_COPIED,

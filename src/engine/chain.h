@@ -164,11 +164,8 @@ static inline void chain_syscall(struct leat_chain *chain)
  * verdict. */
 void chain_account(struct leat_chain *chain, struct segment *segment, enum column column,
 		   uint64_t bytes);
-/* What was accounted as `from` turned out to be `to`: MSG_ZEROCOPY's completion. */
-void chain_account_again(struct leat_chain *chain, const struct segment *segment, enum column from,
-			 enum column to, uint64_t bytes);
 /* The column for bytes handed to this sink by reference: by the self-probe, the route's device, the
- * kind of sink. Asked once a chain. */
+ * kind of sink; with mirrors, the worst of all sinks. Asked once a chain. */
 enum column chain_reference_column(struct leat_chain *chain);
 /* Makes sure that the chain has a pipe, a bounce buffer, a mapping of [offset, offset + length) of
  * `fd` (*ret is where `offset` stands). 0 or -errno. A mapping lasts until the segment's end. */

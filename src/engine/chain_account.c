@@ -24,13 +24,6 @@ void chain_account(struct leat_chain *chain, struct segment *segment, enum colum
 	*columns_of(chain, segment) |= 1u << column;
 }
 
-void chain_account_again(struct leat_chain *chain, const struct segment *segment, enum column from,
-			 enum column to, uint64_t bytes)
-{
-	ledger_move(&chain->ledger, from, to, bytes);
-	*columns_of(chain, segment) |= 1u << to;
-}
-
 /* ---- By reference, or not? ----------------------------------------------------------------------
  */
 
@@ -54,14 +47,14 @@ static enum column column_by_probe(struct leat_chain *chain)
 	return COLUMN_BY_REFERENCE;
 }
 
-static enum column column_by_route(struct leat_chain *chain)
+static enum column column_by_route(struct leat_chain *chain, int sink)
 {
 	enum column column = column_by_probe(chain);
 	struct route_features features = {.known = false};
 
 	if (column != COLUMN_BY_REFERENCE)
 		return column;
-	if (route_features_of(chain->sink.fd, &features) < 0 || !features.known) {
+	if (route_features_of(sink, &features) < 0 || !features.known) {
 		SAY(chain, "the outgoing device is not known");
 		return COLUMN_UNKNOWN;
 	}
@@ -77,11 +70,11 @@ static enum column column_by_route(struct leat_chain *chain)
 	return COLUMN_BY_REFERENCE;
 }
 
-static enum column ask_reference_column(struct leat_chain *chain)
+static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_kind kind)
 {
-	switch (chain->sink.kind) {
+	switch (kind) {
 	case SINK_TCP:
-		return column_by_route(chain);
+		return column_by_route(chain, fd);
 	case SINK_UNIX:
 	case SINK_PIPE:
 		return column_by_probe(chain);
@@ -98,6 +91,41 @@ static enum column ask_reference_column(struct leat_chain *chain)
 	return COLUMN_UNKNOWN;
 }
 
+static const enum column from_worst[] = {COLUMN_COPIED_LATER, COLUMN_COPIED, COLUMN_TRANSFORMED,
+					 COLUMN_UNKNOWN, COLUMN_BY_REFERENCE};
+
+static bool is_worse(enum column column, enum column than)
+{
+	size_t i = 0;
+
+	while (from_worst[i] != column && from_worst[i] != than)
+		i++;
+	return from_worst[i] != than;
+}
+
+/* Mirrors get the same pages: what one sink copies was copied. */
+static enum column ask_about_sinks(struct leat_chain *chain)
+{
+	enum column worst = ask_about_sink(chain, chain->sink.fd, chain->sink.kind);
+	char text[sizeof(chain->route_text)];
+
+	for (unsigned i = 0; i < chain->mirror_count; i++) {
+		const struct mirror *mirror = &chain->mirrors[i];
+		enum column column;
+
+		memcpy(text, chain->route_text, sizeof(text));
+		column = ask_about_sink(chain, mirror->fd, mirror->kind);
+		if (is_worse(column, worst)) {
+			worst = column;
+			memcpy(text, chain->route_text, sizeof(text));
+			SAY(chain, "mirror %u: %.44s", i + 1, text);
+		} else {
+			memcpy(chain->route_text, text, sizeof(text));
+		}
+	}
+	return worst;
+}
+
 enum column chain_reference_column(struct leat_chain *chain)
 {
 	/* Of a pseudo-file or device the kernel copies the bytes into fresh pages
@@ -109,7 +137,7 @@ enum column chain_reference_column(struct leat_chain *chain)
 			return COLUMN_COPIED;
 	}
 	if (chain->reference_column < 0)
-		chain->reference_column = (int)ask_reference_column(chain);
+		chain->reference_column = (int)ask_about_sinks(chain);
 	return (enum column)chain->reference_column;
 }
 
@@ -132,9 +160,6 @@ static uint64_t column_bytes(const struct leat_ledger *ledger, enum column colum
 /* The worst column that counts, or COLUMN_COUNT when nothing was moved. */
 static enum column worst_column(const struct leat_chain *chain)
 {
-	static const enum column from_worst[] = {COLUMN_COPIED_LATER, COLUMN_COPIED,
-						 COLUMN_TRANSFORMED, COLUMN_UNKNOWN,
-						 COLUMN_BY_REFERENCE};
 	uint32_t used = chain->payload_columns ? chain->payload_columns : chain->memory_columns;
 
 	for (size_t i = 0; i < ARRAY_SIZE(from_worst); i++)

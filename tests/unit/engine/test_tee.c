@@ -145,6 +145,28 @@ static void a_mirror_in_append_mode_is_written_and_the_verdict_says_so(void **st
 	close(file);
 }
 
+/* The kernel takes the pages, and copies them into the file's own. */
+static void a_mirror_that_is_a_file_makes_everything_a_copy(void **state)
+{
+	int file = pattern_file(LENGTH), mirror = pattern_file(0);
+	struct fan fan;
+
+	fan_open(&fan, unix_pair, NULL, 0);
+	fan.fds[0] = mirror;
+	fan.options.mirror_count = 1;
+	assert_int_equal(leat_transfer(file, 0, fan.main[0], LENGTH, &fan.options, &fan.report),
+			 LENGTH);
+	assert_int_equal(fan.report.technique, LEAT_TEE);
+	assert_int_equal(fan.report.verdict, LEAT_COPIED);
+	assert_int_equal(fan.report.ledger.bytes_by_reference, 0);
+	assert_non_null(strstr(fan.report.evidence, "mirror 1"));
+	fan.options.mirror_count = 0;
+	fan_finish(&fan, LENGTH);
+	assert_content(mirror, LENGTH);
+	close(mirror);
+	close(file);
+}
+
 static void a_main_sink_in_append_mode_makes_everything_a_copy(void **state)
 {
 	int file = pattern_file(LENGTH), append = append_file();
@@ -301,6 +323,7 @@ int main(void)
 	    cmocka_unit_test(a_file_reaches_every_sink_by_reference),
 	    cmocka_unit_test(a_stream_of_small_pieces_reaches_every_sink),
 	    cmocka_unit_test(a_mirror_in_append_mode_is_written_and_the_verdict_says_so),
+	    cmocka_unit_test(a_mirror_that_is_a_file_makes_everything_a_copy),
 	    cmocka_unit_test(a_main_sink_in_append_mode_makes_everything_a_copy),
 	    cmocka_unit_test(a_mirror_that_breaks_is_named),
 	    cmocka_unit_test(a_full_mirror_is_waited_for_and_holds_up_the_next_pull),
