@@ -303,21 +303,35 @@ static bool could_block(int fd, enum sink_kind kind)
 	return sys_is_terminal(fd) || (sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
 }
 
+int options_read(const struct leat_options *options, struct leat_options *ret)
+{
+	struct leat_options read = LEAT_OPTIONS_INIT;
+
+	if (options && options->size < sizeof(options->size))
+		return -EINVAL;
+	if (options)
+		memcpy(&read, options, min_size(options->size, sizeof(read)));
+	if ((unsigned)read.technique >= LEAT_TECHNIQUE_COUNT)
+		return -EINVAL;
+	*ret = read;
+	return 0;
+}
+
 int leat_chain_new(struct leat_engine *engine, int sink, const struct leat_options *options,
 		   struct leat_chain **ret_chain)
 {
 	struct chain_sink known = {.fd = sink};
+	struct leat_options read;
 	struct leat_chain *chain;
 	int r = sink_kind_of(sink, &known.kind);
 
 	if (r < 0)
 		return r;
-	if (options) {
-		known.flags = options->flags;
-		known.technique = options->technique;
-	}
-	if ((unsigned)known.technique >= LEAT_TECHNIQUE_COUNT)
-		return -EINVAL;
+	r = options_read(options, &read);
+	if (r < 0)
+		return r;
+	known.flags = read.flags;
+	known.technique = read.technique;
 	if (!(known.flags & LEAT_MAY_BLOCK) && could_block(sink, known.kind) &&
 	    !(sys_get_flags(sink) & O_NONBLOCK))
 		return -EINVAL;

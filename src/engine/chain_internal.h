@@ -92,6 +92,10 @@ void chain_unmap(struct leat_chain *chain);
  * into the bounce buffer (pipe_piece()). */
 int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, struct moved *ret);
 
+/* chain.c: the caller's options, as far as his struct goes: he may be older or newer than the
+ * library. NULL: the defaults. -EINVAL: no size, LEAT_OPTIONS_INIT was forgotten. */
+int options_read(const struct leat_options *options, struct leat_options *ret);
+
 /* kinds.c */
 int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret);
 

@@ -11,7 +11,7 @@
 struct transfer {
 	struct leat_engine engine;
 	struct leat_chain chain;
-	const struct leat_options *options;
+	struct leat_options options;
 	uint64_t moved; /* last told to progress() */
 };
 
@@ -71,7 +71,7 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 
 static int add_mirrors(struct transfer *transfer)
 {
-	const struct leat_options *options = transfer->options;
+	const struct leat_options *options = &transfer->options;
 	struct leat_chain *chain = &transfer->chain;
 
 	if (options->mirror_count == 0)
@@ -116,7 +116,7 @@ static int wait_for(struct leat_chain *chain, int step)
 
 static int tell_progress(struct transfer *transfer)
 {
-	const struct leat_options *options = transfer->options;
+	const struct leat_options *options = &transfer->options;
 	uint64_t moved = transfer->chain.ledger.bytes;
 
 	if (!options->progress || moved == transfer->moved)
@@ -166,17 +166,15 @@ static void fill_report(const struct transfer *transfer, struct leat_report *rep
 int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 		      const struct leat_options *options, struct leat_report *report)
 {
-	static const struct leat_options defaults = LEAT_OPTIONS_INIT;
 	uint64_t wall_ns = report ? sys_now_ns() : 0, cpu_ns = report ? sys_thread_cpu_ns() : 0;
-	struct transfer transfer = {.options = options ? options : &defaults};
-	struct chain_sink sink = {.fd = out,
-				  .flags = LEAT_MAY_BLOCK | LEAT_MAY_LOAD,
-				  .technique = transfer.options->technique};
-	int r = sink_kind_of(out, &sink.kind);
+	struct transfer transfer = {.options = LEAT_OPTIONS_INIT};
+	struct chain_sink sink = {.fd = out, .flags = LEAT_MAY_BLOCK | LEAT_MAY_LOAD};
+	int r = options_read(options, &transfer.options);
 	int64_t moved;
 
-	if ((unsigned)sink.technique >= LEAT_TECHNIQUE_COUNT)
-		r = -EINVAL;
+	if (r == 0)
+		r = sink_kind_of(out, &sink.kind);
+	sink.technique = transfer.options.technique;
 	engine_init(&transfer.engine);
 	chain_init(&transfer.chain, &transfer.engine, &sink);
 	if (!report) /* nobody will read the ledger: the route needn't be asked */

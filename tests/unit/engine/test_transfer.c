@@ -281,6 +281,32 @@ static void a_sink_that_breaks_ends_the_wait_for_the_source(void **state)
 	close_pair(source);
 }
 
+/* ---- Options ------------------------------------------------------------------------------------
+ */
+
+/* A program that was built when the struct ended behind `flags`. */
+static void options_count_only_as_far_as_their_size_says(void **state)
+{
+	struct leat_options options = LEAT_OPTIONS_INIT;
+	struct leat_engine *engine;
+	struct leat_chain *chain;
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int file = pattern_file(SIZE);
+
+	options.size = offsetof(struct leat_options, progress);
+	options.progress = (int (*)(void *, uint64_t))(uintptr_t)1;
+	options.mirrors = (const int *)(uintptr_t)1;
+	options.mirror_count = 1;
+	assert_int_equal(leat_transfer(file, 0, null, SIZE, &options, NULL), SIZE);
+	options = (struct leat_options){.size = 0}; /* LEAT_OPTIONS_INIT was forgotten */
+	assert_int_equal(leat_transfer(file, 0, null, SIZE, &options, NULL), -EINVAL);
+	assert_int_equal(leat_engine_new(&engine), 0);
+	assert_int_equal(leat_chain_new(engine, null, &options, &chain), -EINVAL);
+	leat_engine_free(engine);
+	close(file);
+	close(null);
+}
+
 /* ---- Progress, mirrors
  * --------------------------------------------------------------------------- */
 
@@ -409,6 +435,7 @@ int main(void)
 	    cmocka_unit_test(nothing_to_move_is_no_error),
 	    cmocka_unit_test(unusable_descriptors_are_told_with_a_text),
 	    cmocka_unit_test(a_sink_that_breaks_ends_the_wait_for_the_source),
+	    cmocka_unit_test(options_count_only_as_far_as_their_size_says),
 	    cmocka_unit_test(progress_is_told_and_may_stop_the_transfer),
 	    cmocka_unit_test(mirrors_get_the_same_bytes),
 	    cmocka_unit_test(capabilities_are_told_as_far_as_the_caller_knows_them),
