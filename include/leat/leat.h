@@ -40,8 +40,7 @@ extern "C" {
 /* Offset: the descriptor's own position (and the only value for a source that can't seek). */
 #define LEAT_CURRENT (-1)
 
-/* ---- Techniques, verdicts, steps ----------------------------------------------------------------
- */
+/* ---- Techniques, verdicts, steps ---- */
 
 enum leat_technique {
 	LEAT_AUTO,     /* the policy decides, and falls back where the kernel refuses */
@@ -88,8 +87,7 @@ enum leat_step {
 	LEAT_WANT_LOAD,       /* the file's bytes are not in memory: leat_chain_load() */
 };
 
-/* ---- The ledger ---------------------------------------------------------------------------------
- */
+/* ---- The ledger ---- */
 
 /* What was moved, how, and at what price. The five columns after `bytes` sum to it: checked at the
  * end of every transfer. */
@@ -111,8 +109,7 @@ struct leat_ledger {
 	uint64_t loads;             /* ranges found not to be in memory */
 };
 
-/* ---- What the kernel can do ---------------------------------------------------------------------
- */
+/* ---- What the kernel can do ---- */
 
 enum leat_answer { LEAT_NO, LEAT_YES, LEAT_UNPROVEN };
 
@@ -140,8 +137,7 @@ LEAT_API int leat_capabilities_text(char *buf, size_t len);
 
 LEAT_API const char *leat_version(void);
 
-/* ---- One call -----------------------------------------------------------------------------------
- */
+/* ---- One call ---- */
 
 enum leat_flags {
 	/* A sink or source that is a blocking descriptor may be waited on inside the call. Without
@@ -164,9 +160,9 @@ struct leat_options {
 	size_t mirror_count;
 };
 
-#define LEAT_OPTIONS_INIT                           \
-	{                                           \
-		.size = sizeof(struct leat_options) \
+#define LEAT_OPTIONS_INIT                                                      \
+	{                                                                      \
+		sizeof(struct leat_options), LEAT_AUTO, 0, NULL, NULL, NULL, 0 \
 	}
 
 struct leat_report {
@@ -182,9 +178,15 @@ struct leat_report {
 	uint64_t cpu_ns;    /* of the calling thread; leat_transfer() only */
 };
 
-#define LEAT_REPORT_INIT                           \
+/* Every member by its place: C++ has no other way that no compiler warns of. */
+#define LEAT_LEDGER_INIT                           \
 	{                                          \
-		.size = sizeof(struct leat_report) \
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+	}
+#define LEAT_REPORT_INIT                                                                          \
+	{                                                                                         \
+		sizeof(struct leat_report), LEAT_LEDGER_INIT, LEAT_AUTO, NULL, LEAT_UNKNOWN, {0}, \
+		    {0}, {0}, 0, 0                                                                \
 	}
 
 /*
@@ -194,15 +196,16 @@ struct leat_report {
  * filled on failure too.
  *
  * Returns the bytes that the sink accepted, or -errno; among them:
- *   -ENODATA    the source ended before `length` bytes; what came was moved, report->error says
- * where -EOPNOTSUPP a forced technique can't do this, or the kernel refused it -EPIPE, -ECONNRESET
- * the peer is gone -ECANCELED  the progress function said so
+ *
+ *   -ENODATA     the source ended before `length` bytes; what came was moved, report->error says where
+ *   -EOPNOTSUPP  a forced technique can't do this, or the kernel refused it
+ *   -EPIPE, -ECONNRESET  the peer is gone
+ *   -ECANCELED   the progress function said so
  */
 LEAT_API int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 			       const struct leat_options *options, struct leat_report *report);
 
-/* ---- Engines ------------------------------------------------------------------------------------
- */
+/* ---- Engines ---- */
 
 struct leat_engine;
 struct leat_chain;
@@ -215,8 +218,7 @@ LEAT_API void leat_engine_free(struct leat_engine *engine);
  * transfers. */
 LEAT_API void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *ret_ledger);
 
-/* ---- Chains -------------------------------------------------------------------------------------
- */
+/* ---- Chains ---- */
 
 /* Called once for each segment, when the library and the kernel no longer need its memory or
  * descriptor: the bytes are with the sink (for zerocopy: completed), or the chain was reset. Not

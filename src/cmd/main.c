@@ -96,10 +96,24 @@ static int dispatch(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
+/* A closed stdin, stdout or stderr would give its number to the next file that is opened, and what
+ * is printed would land in there. The number is taken by something that refuses the use of it. */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = sys_open("/dev/null", sys_get_flags(0) < 0 ? O_WRONLY : O_RDONLY, 0);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		sys_close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int code;
 
+	occupy_standard_descriptors();
 	sys_signal_handle(SIGPIPE, SIG_IGN);
 	log_set_sink(log_to_stderr, NULL, LOG_LEVEL_INFO);
 	code = dispatch(argc, argv);

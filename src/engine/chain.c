@@ -101,8 +101,7 @@ void leat_chain_reset(struct leat_chain *chain)
 	memcpy(chain->route_text, route_text, sizeof(route_text));
 }
 
-/* ---- The ring ---------------------------------------------------------------------------------
- */
+/* ---- The ring ---- */
 
 static bool grow(struct leat_chain *chain)
 {
@@ -174,14 +173,16 @@ void chain_drop_head(struct leat_chain *chain)
 		release(arg);
 }
 
-/* ---- Adding -----------------------------------------------------------------------------------
- */
+/* ---- Adding ---- */
 
 int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t length,
 			  leat_release release, void *arg)
 {
-	struct segment *segment = chain_append(chain, SOURCE_MEMORY, -1, length, release, arg);
+	struct segment *segment;
 
+	if (length > INT64_MAX)
+		return -EINVAL;
+	segment = chain_append(chain, SOURCE_MEMORY, -1, length, release, arg);
 	if (!segment)
 		return not_appended(chain);
 	segment->memory = data;
@@ -289,8 +290,7 @@ int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, lea
 	return chain_add_known_stream(chain, fd, kind, length, release, arg);
 }
 
-/* ---- The public face ---------------------------------------------------------------------------
- */
+/* ---- The public face ---- */
 
 static bool could_block(int fd, enum sink_kind kind)
 {

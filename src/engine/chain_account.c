@@ -24,8 +24,7 @@ void chain_account(struct leat_chain *chain, struct segment *segment, enum colum
 	*columns_of(chain, segment) |= 1u << column;
 }
 
-/* ---- By reference, or not? ----------------------------------------------------------------------
- */
+/* ---- By reference, or not? ---- */
 
 #define SAY(chain, ...) snprintf((chain)->route_text, sizeof((chain)->route_text), __VA_ARGS__)
 
@@ -141,8 +140,7 @@ enum column chain_reference_column(struct leat_chain *chain)
 	return (enum column)chain->reference_column;
 }
 
-/* ---- The report ---------------------------------------------------------------------------------
- */
+/* ---- The report ---- */
 
 static uint64_t column_bytes(const struct leat_ledger *ledger, enum column column)
 {

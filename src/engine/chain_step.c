@@ -41,8 +41,7 @@ void chain_would_block(struct leat_chain *chain, int fd, short poll_events)
 	chain->wait = (struct leat_wait){fd, poll_events};
 }
 
-/* ---- Which technique ---------------------------------------------------------------------------
- */
+/* ---- Which technique ---- */
 
 int chain_choose(struct leat_chain *chain, struct segment *segment)
 {
@@ -111,8 +110,7 @@ static int fall_back(struct leat_chain *chain, struct segment *segment, int erro
 	return 0;
 }
 
-/* ---- One move ----------------------------------------------------------------------------------
- */
+/* ---- One move ---- */
 
 /* The bytes behind the head are in memory already: the last packet of the head may wait for them.
  */
@@ -229,8 +227,7 @@ static int after_move(struct leat_chain *chain, struct segment *segment, const s
 	return LEAT_MORE;
 }
 
-/* ---- The step ----------------------------------------------------------------------------------
- */
+/* ---- The step ---- */
 
 static bool head_is_over(const struct leat_chain *chain)
 {

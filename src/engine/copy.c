@@ -123,8 +123,7 @@ static int copy_stream(struct leat_chain *chain, struct segment *segment, size_t
 	return empty_bounce(chain, segment, false, ret);
 }
 
-/* ---- Mirrors ------------------------------------------------------------------------------------
- */
+/* ---- Mirrors ---- */
 
 /* Until it has everything, or is full. */
 static int write_mirror(struct leat_chain *chain, struct mirror *mirror, struct moved *ret)

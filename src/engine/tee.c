@@ -47,8 +47,7 @@ static size_t outlet_held(const struct outlet *outlet)
 	return *outlet->piped + (outlet->bounce->end - outlet->bounce->start);
 }
 
-/* ---- Pull and share ----------------------------------------------------------------------------
- */
+/* ---- Pull and share ---- */
 
 static int take_pipes(struct leat_chain *chain)
 {
@@ -136,8 +135,7 @@ static int share(struct leat_chain *chain)
 	return 0;
 }
 
-/* ---- Drain -------------------------------------------------------------------------------------
- */
+/* ---- Drain ---- */
 
 /* read + write; what the sink did not take stays in the bounce buffer. */
 static ssize_t drain_copied(struct leat_chain *chain, const struct outlet *outlet)

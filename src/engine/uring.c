@@ -62,8 +62,7 @@ static int prepare(struct leat_chain *chain)
 	return 0;
 }
 
-/* ---- Events ------------------------------------------------------------------------------------
- */
+/* ---- Events ---- */
 
 void uring_reap(struct leat_chain *chain)
 {
@@ -101,8 +100,7 @@ static int wait_for_event(struct leat_chain *chain, struct moved *ret)
 	return 0;
 }
 
-/* ---- Descriptors -------------------------------------------------------------------------------
- */
+/* ---- Descriptors ---- */
 
 static int submit_splice(struct leat_chain *chain, struct segment *segment, size_t max)
 {
@@ -172,8 +170,7 @@ static int move_descriptor(struct leat_chain *chain, struct segment *segment, si
 	return splice_drain(chain, segment, more && chain->piped == max, ret);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------
- */
+/* ---- Memory ---- */
 
 /* Pages were handed over; where the kernel can't report, only bad news of the route is certain. */
 static enum column send_column(struct leat_chain *chain)
@@ -266,8 +263,7 @@ static int uring_move(struct leat_chain *chain, struct segment *segment, size_t 
 	return move_descriptor(chain, segment, max, more, ret);
 }
 
-/* ---- The end -----------------------------------------------------------------------------------
- */
+/* ---- The end ---- */
 
 /* An operation must not outlive what it works on: it is cancelled and waited for. One that still
  * reads from a disk after a second keeps the pipe, which is closed and not given back. */

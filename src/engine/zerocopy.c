@@ -59,8 +59,7 @@ static int prepare(struct leat_chain *chain)
 	return chain->zerocopy ? 0 : -ENOMEM;
 }
 
-/* ---- Completions -------------------------------------------------------------------------------
- */
+/* ---- Completions ---- */
 
 static void completed(struct leat_chain *chain, const struct sock_extended_err *error)
 {
@@ -123,8 +122,7 @@ struct inflight *zerocopy_inflight(const struct leat_chain *chain)
 	return &chain->zerocopy->inflight;
 }
 
-/* ---- Sending -----------------------------------------------------------------------------------
- */
+/* ---- Sending ---- */
 
 static int wait_for_sink(struct leat_chain *chain, struct moved *ret)
 {

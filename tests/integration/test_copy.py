@@ -676,3 +676,16 @@ def test_a_report_that_can_not_be_written_is_a_failure(leat, tmp_path):
     with open("/dev/full", "wb") as full:
         assert run([leat, "copy", "--json", "in", "out"], cwd=tmp_path, stdout=full).returncode == 1
     assert run([leat, "--version"], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_closed_standard_descriptors_are_not_taken_for_the_files(leat, tmp_path):
+    (tmp_path / "a").write_bytes(b"content")
+    for closed in ("2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+        command = f'"$0" copy --tee "$2" "$1" "$3" {closed}'
+        ran = run(["sh", "-c", command, leat, tmp_path / "a", tmp_path / "t1", tmp_path / "t2"])
+        assert ran.returncode == 0
+        assert (tmp_path / "t1").read_bytes() == (tmp_path / "t2").read_bytes() == b"content"
+    ran = run(["sh", "-c", '"$0" copy "$1" - >&-', leat, tmp_path / "a"])
+    assert ran.returncode == 1 and "source itself" not in ran.stderr
+    ran = run(["sh", "-c", '"$0" copy - "$1" <&-', leat, tmp_path / "t1"])
+    assert ran.returncode == 1

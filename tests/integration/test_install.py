@@ -79,6 +79,21 @@ def test_another_program_can_use_it(stage, libdir, tmp_path, compiler, kind):
     assert target.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("language", ["c99", "c17", "c++11", "c++20"])
+def test_the_header_and_its_initializers_bring_no_warning(stage, tmp_path, language):
+    source = tmp_path / "use.c"
+    source.write_text("#include <leat/leat.h>\n"
+                      "int main(void)\n{\n"
+                      "\tstruct leat_options options = LEAT_OPTIONS_INIT;\n"
+                      "\tstruct leat_report report = LEAT_REPORT_INIT;\n"
+                      "\treturn options.size == 0 || report.size == 0;\n}\n")
+    include = next(stage.rglob("leat/leat.h")).parent.parent
+    if not shutil.which("clang-14"):
+        pytest.skip("no clang-14 here")
+    run("clang-14", "-x", "c++" if "++" in language else "c", f"-std={language}", "-Wall", "-Wextra", "-Wpedantic",
+        "-Werror", f"-I{include}", "-fsyntax-only", source)
+
+
 @pytest.mark.parametrize("page", ["man1/leat.1", "man1/leat-copy.1", "man1/leat-http.1"])
 def test_a_manual_page_names_every_option_of_its_command(stage, leat, page):
     """What --help lists and the page does not is a page that was forgotten."""

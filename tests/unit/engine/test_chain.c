@@ -57,8 +57,7 @@ static size_t random_below(size_t limit)
 	return (size_t)random() % limit;
 }
 
-/* ---- Segments ---------------------------------------------------------------------------------
- */
+/* ---- Segments ---- */
 
 static char memory[200000];
 
@@ -154,8 +153,7 @@ static void add_random(struct model *model, struct leat_chain *chain)
 	model->added++;
 }
 
-/* ---- Sinks ------------------------------------------------------------------------------------
- */
+/* ---- Sinks ---- */
 
 static void make_sink(enum sink_kind kind, int ends[2])
 {
@@ -274,8 +272,7 @@ static void random_mixes_arrive_in_order_and_the_ledger_sums(void **state)
 	assert_true(open_fds() < fds); /* no fd leaked; the engine's pipes are gone too */
 }
 
-/* ---- One send ---------------------------------------------------------------------------------
- */
+/* ---- One send ---- */
 
 struct fixture {
 	struct leat_engine *engine;
@@ -386,8 +383,7 @@ static void a_long_range_goes_by_sendfile_behind_its_header(void **state)
 	free(buf);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 static void count(void *arg)
 {
@@ -535,6 +531,7 @@ static void bad_descriptors_are_told_at_once(void **state)
 	assert_int_equal(leat_chain_add_file(f->chain, f->ends[0], 0, 1, NULL, NULL), -EINVAL);
 	assert_int_equal(leat_chain_add_file(f->chain, -1, 0, 1, NULL, NULL), -EBADF);
 	assert_int_equal(leat_chain_add_stream(f->chain, 9999, 1, NULL, NULL), -EBADF);
+	assert_int_equal(leat_chain_add_memory(f->chain, "", SIZE_MAX, NULL, NULL), -EINVAL);
 	assert_int_equal(leat_chain_new(f->engine, read_only, NULL, &chain), -EBADF);
 	assert_int_equal(leat_chain_new(f->engine, 9999, NULL, &chain), -EBADF);
 	assert_int_equal(leat_chain_step(f->chain, 0), LEAT_DONE);

@@ -62,8 +62,7 @@ static const char *error_of(const struct leat_chain *chain)
 	return report.error;
 }
 
-/* ---- Counts ------------------------------------------------------------------------------------
- */
+/* ---- Counts ---- */
 
 static void counts_above_0x7ffff000_are_moved_whole(void **state)
 {
@@ -92,8 +91,7 @@ static void one_call_moves_at_most_a_mebibyte(void **state)
 	close(out);
 }
 
-/* ---- Files that change -------------------------------------------------------------------------
- */
+/* ---- Files that change ---- */
 
 static void expect_early_end(size_t size, size_t claimed)
 {
@@ -198,8 +196,7 @@ static void the_verdict_is_what_the_mutation_proof_says(void **state)
 	free(new);
 }
 
-/* ---- Corking -----------------------------------------------------------------------------------
- */
+/* ---- Corking ---- */
 
 /* All `len` bytes arrive although nobody sends anything more and nobody closes: the kernel holds a
  * corked packet back for 200 ms, so that a wait of 150 ms tells the two apart. */
@@ -311,8 +308,7 @@ static void a_pipe_that_pauses_before_a_trailer_is_not_corked(void **state)
 	close_pair(source);
 }
 
-/* ---- Pipes -------------------------------------------------------------------------------------
- */
+/* ---- Pipes ---- */
 
 /* 40 pieces of 100 bytes wait in ends[1]. */
 static void tiny_pieces(int ends[2], bool tcp)
@@ -492,8 +488,7 @@ static void a_user_without_pipe_memory_left_still_splices(void **state)
 	free(buf);
 }
 
-/* ---- SIGPIPE -----------------------------------------------------------------------------------
- */
+/* ---- SIGPIPE ---- */
 
 static void expect_epipe_and_no_signal(int sink, enum leat_technique technique)
 {
@@ -573,8 +568,7 @@ static void a_sigpipe_is_taken_away_even_when_the_call_succeeded(void **state)
 	assert_int_equal(sigpipe_hold(&guard) + sigpipe_let_go(&guard), 0);
 }
 
-/* ---- Descriptors that refuse --------------------------------------------------------------------
- */
+/* ---- Descriptors that refuse ---- */
 
 static void files_in_append_mode_are_copied_to(void **state)
 {
@@ -751,8 +745,7 @@ static void a_sink_without_splice_write_gets_the_bytes_by_copy(void **state)
 	close(file);
 }
 
-/* ---- Blocking descriptors, interruptions --------------------------------------------------------
- */
+/* ---- Blocking descriptors, interruptions ---- */
 
 static void blocking_descriptors_need_leave_to_block(void **state)
 {
@@ -828,8 +821,7 @@ static void a_storm_of_signals_changes_nothing(void **state)
 	sigaction(SIGALRM, &before, NULL);
 }
 
-/* ---- Cold files --------------------------------------------------------------------------------
- */
+/* ---- Cold files ---- */
 
 /* A file whose pages are on the disk only; -1 where the file system keeps them (tmpfs), or the
  * kernel can't say (before 6.5). */

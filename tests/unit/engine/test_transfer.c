@@ -131,8 +131,7 @@ static void every_source_reaches_every_sink(void **state)
 		transfer_between(END_FILE, (enum end)to, LEAT_SENDFILE, false);
 }
 
-/* ---- Positions ----------------------------------------------------------------------------------
- */
+/* ---- Positions ---- */
 
 static void the_position_moves_only_when_it_was_used(void **state)
 {
@@ -206,8 +205,7 @@ static void streams_have_no_offset(void **state)
 	close_pair(other);
 }
 
-/* ---- Ends and errors ----------------------------------------------------------------------------
- */
+/* ---- Ends and errors ---- */
 
 static void a_source_that_ends_early_is_enodata_and_what_came_was_moved(void **state)
 {
@@ -281,8 +279,7 @@ static void a_sink_that_breaks_ends_the_wait_for_the_source(void **state)
 	close_pair(source);
 }
 
-/* ---- Options ------------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 /* A program that was built when the struct ended behind `flags`. */
 static void options_count_only_as_far_as_their_size_says(void **state)
@@ -388,8 +385,7 @@ static void mirrors_get_the_same_bytes(void **state)
 	}
 }
 
-/* ---- Capabilities -------------------------------------------------------------------------------
- */
+/* ---- Capabilities ---- */
 
 static void capabilities_are_told_as_far_as_the_caller_knows_them(void **state)
 {

@@ -259,8 +259,7 @@ static void unix_sockets_refuse(void **state)
 	close(file);
 }
 
-/* ---- LEAT_AUTO ---------------------------------------------------------------------------------
- */
+/* ---- LEAT_AUTO ---- */
 
 static struct leat_report send_auto(uint32_t zerocopy_above, unsigned segments, size_t size)
 {
@@ -309,8 +308,7 @@ static void auto_gives_up_where_everything_is_copied(void **state)
 	assert_non_null(strstr(report.fallback, "zerocopy refused"));
 }
 
-/* ---- ENOBUFS: the limit of pinned pages ---------------------------------------------------------
- */
+/* ---- ENOBUFS: the limit of pinned pages ---- */
 
 /* Without CAP_IPC_LOCK RLIMIT_MEMLOCK counts. Only this thread's effective set is changed. */
 static int set_ipc_lock(bool on)
