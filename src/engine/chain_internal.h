@@ -105,4 +105,13 @@ ssize_t sink_writev(struct leat_chain *chain, const struct iovec *iov, int count
 /* A call that may raise SIGPIPE follows. */
 void sink_guard(struct leat_chain *chain);
 
+/* A technique's "not now": where to wait, and why it stopped. 0. */
+static inline int stop_at(struct leat_chain *chain, int fd, short events, enum stop stop,
+			  struct moved *ret)
+{
+	chain_would_block(chain, fd, events);
+	ret->stop = stop;
+	return 0;
+}
+
 #endif

@@ -12,14 +12,6 @@
 
 #include "engine/chain_internal.h"
 
-static int stop_at(struct leat_chain *chain, int fd, short events, enum stop stop,
-		   struct moved *ret)
-{
-	chain_would_block(chain, fd, events);
-	ret->stop = stop;
-	return 0;
-}
-
 /* The source's next bytes, into `buf`: what read(2) says. */
 static ssize_t read_source(struct leat_chain *chain, const struct segment *segment, char *buf,
 			   size_t len)

@@ -31,11 +31,8 @@ static int mmap_move(struct leat_chain *chain, struct segment *segment, size_t m
 			return r;
 		n = sink_write(chain, data, len, more && len == max);
 	} while (n == -EFAULT && window_was_cut(chain, segment, len));
-	if (n == -EAGAIN) {
-		chain_would_block(chain, chain->sink.fd, POLLOUT);
-		ret->stop = STOP_SINK_FULL;
-		return 0;
-	}
+	if (n == -EAGAIN)
+		return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
 	if (n < 0)
 		return (int)n;
 	segment->taken += (uint64_t)n;

@@ -21,11 +21,8 @@ static int sendfile_move(struct leat_chain *chain, struct segment *segment, size
 	*ret = (struct moved){0, STOP_NONE};
 	chain_syscall(chain);
 	n = sys_sendfile(chain->sink.fd, segment->fd, at_position ? NULL : &offset, max);
-	if (n == -EAGAIN) {
-		chain_would_block(chain, chain->sink.fd, POLLOUT);
-		ret->stop = STOP_SINK_FULL;
-		return 0;
-	}
+	if (n == -EAGAIN)
+		return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
 	if (n < 0)
 		return (int)n;
 	if (n == 0) {

@@ -20,14 +20,6 @@
 
 #define FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
-static int stop_at(struct leat_chain *chain, int fd, short events, enum stop stop,
-		   struct moved *ret)
-{
-	chain_would_block(chain, fd, events);
-	ret->stop = stop;
-	return 0;
-}
-
 /* One splice out of the source. */
 static ssize_t splice_from_source(struct leat_chain *chain, struct segment *segment, int out,
 				  size_t len, unsigned flags)
