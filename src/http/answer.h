@@ -1,0 +1,53 @@
+/*
+ * Making one answer: what http_answer.c and the files of answer_*.c share.
+ *
+ *     http_answer.c      which method and path, and everything that has no file behind it
+ *     answer_file.c      a file: conditions, ranges, the whole
+ *     answer_directory.c an index file or a listing
+ *
+ * Each attempt writes behind what the flight holds already, and only a whole answer moves the
+ * flight's end (answer_commit()): an attempt that has no room, or has to wait for a helper, leaves
+ * no trace.
+ */
+#ifndef HTTP_ANSWER_H
+#define HTTP_ANSWER_H
+
+#include "http/core/path.h"
+#include "http/http_send.h"
+
+struct answer {
+	struct http_conn *c;
+	const struct http_request *request;
+	struct http_flight *flight;
+	struct http_writer w;
+	enum http_connection connection;
+	const char *date;
+	bool keep;
+	bool head; /* HEAD: no body */
+};
+
+/* The header, or all of the answer, is written: it counts from here on. */
+enum http_answered answer_commit(struct answer *a, int status);
+
+/* A page that says what is wrong. `extra`: finished header lines, or empty. */
+enum http_answered answer_error(struct answer *a, int status, struct slice detail,
+				struct slice extra);
+enum http_answered answer_status(struct answer *a, int status);
+/* Says why there is no file. */
+enum http_answered answer_errno(struct answer *a, int error);
+
+/* Gives the job to a helper; the request is answered when it is done. `job` NULL: no memory. */
+enum http_answered answer_submit(struct answer *a, struct http_job *job, struct slice path);
+/* What the helper found, taken over. */
+struct http_found answer_take_found(struct http_conn *c);
+
+/* With a reference. -EINPROGRESS: a helper should load it. */
+int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret);
+/* Takes the reference. */
+enum http_answered answer_file(struct answer *a, struct file_entry *entry);
+
+/* `path` lies in `buf`, which has room for the index's name behind it, and is overwritten. */
+enum http_answered answer_directory(struct answer *a, const struct http_path *path, char *buf,
+				    size_t size);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * The answer that is a file: conditions first (RFC 9110 13.2.2), then Range, then the whole.
+ */
+#include "http/answer.h"
+
+#include "http/core/conditional.h"
+#include "http/core/range.h"
+
+/* A body is copied behind its header up to this size, and sent from the cache by the same sendmsg
+ * above it. */
+#define COPY_BODY_MAX (HTTP_OUT_BYTES - HTTP_HEADER_BYTES)
+
+/* The bytes of [offset, offset + length) behind the header that is written. Takes the reference. */
+static enum http_answered send_entry(struct answer *a, int status, struct file_entry *entry,
+				     uint64_t offset, uint64_t length)
+{
+	bool in_memory = entry->fd < 0;
+	enum http_answered answered;
+	int r;
+
+	if (in_memory && length <= COPY_BODY_MAX)
+		http_put(&a->w, file_entry_body(entry) + offset, length);
+	answered = answer_commit(a, status);
+	if (answered != HTTP_ANSWERED || length == 0 || (in_memory && length <= COPY_BODY_MAX)) {
+		file_entry_unref(entry);
+		return answered;
+	}
+	if (in_memory)
+		r = http_flight_add_body(a->c, entry, offset, length);
+	else
+		r = http_flight_add_file(a->c, entry, offset, length);
+	return r < 0 ? HTTP_FAILED : HTTP_ANSWERED;
+}
+
+static void put_validators(struct http_writer *w, const struct file_entry *entry)
+{
+	http_put_header_date(w, SLICE_LITERAL("Last-Modified"), entry->mtime);
+	http_put_header(w, SLICE_LITERAL("ETag"), entry->etag);
+}
+
+static enum http_answered put_not_modified(struct answer *a, struct file_entry *entry)
+{
+	char block[HTTP_HEADER_BYTES];
+	struct http_head head;
+	struct http_writer w;
+
+	http_writer_init(&w, block, sizeof(block));
+	http_head_begin(&head, &w, 304);
+	put_validators(&w, entry);
+	http_head_end(&head, &w);
+	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	file_entry_unref(entry);
+	return answer_commit(a, 304);
+}
+
+static enum http_answered put_unsatisfiable(struct answer *a, struct file_entry *entry)
+{
+	char range[HTTP_CONTENT_RANGE_MAX], line[HTTP_CONTENT_RANGE_MAX + 32];
+	struct http_writer w;
+	size_t len = http_content_range_unsatisfiable(entry->id.size, range);
+
+	file_entry_unref(entry);
+	http_writer_init(&w, line, sizeof(line));
+	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(range, len));
+	return answer_error(a, 416, slice_make(NULL, 0), slice_make(line, http_written(&w)));
+}
+
+static enum http_answered put_partial(struct answer *a, struct file_entry *entry,
+				      const struct http_range *range)
+{
+	char block[HTTP_HEADER_BYTES], text[HTTP_CONTENT_RANGE_MAX];
+	uint64_t length = range->last - range->first + 1;
+	size_t len = http_content_range(range, entry->id.size, text);
+	struct http_head head;
+	struct http_writer w;
+
+	http_writer_init(&w, block, sizeof(block));
+	http_head_begin(&head, &w, 206);
+	http_put_header(&w, SLICE_LITERAL("Content-Type"), entry->type);
+	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
+	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(text, len));
+	put_validators(&w, entry);
+	http_head_end(&head, &w);
+	if (w.cut) {
+		file_entry_unref(entry);
+		return answer_status(a, 500);
+	}
+	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	return send_entry(a, 206, entry, range->first, length);
+}
+
+/* The hot path: header and body lie side by side, sent as they are but for the date. */
+static enum http_answered put_whole(struct answer *a, struct file_entry *entry)
+{
+	uint64_t length = a->head ? 0 : entry->id.size;
+	char *at = a->w.at;
+
+	if (likely(a->connection == HTTP_KEEP)) {
+		http_put(&a->w, entry->block, entry->head.length);
+		if (!a->w.cut)
+			http_head_stamp(&entry->head, at, a->date);
+	} else {
+		http_head_emit(&entry->head, entry->block, a->date, a->connection, &a->w);
+	}
+	return send_entry(a, 200, entry, 0, length);
+}
+
+static enum http_answered put_ranged(struct answer *a, struct file_entry *entry)
+{
+	struct http_ranges ranges;
+	struct slice value;
+
+	http_request_field(a->request, HTTP_FIELD_RANGE, &value);
+	if (a->request->repeated & (1u << HTTP_FIELD_RANGE))
+		return put_whole(a, entry);
+	switch (http_range_parse(value, entry->id.size, &ranges)) {
+	case HTTP_RANGE_WHOLE:
+		break;
+	case HTTP_RANGE_UNSATISFIABLE:
+		return put_unsatisfiable(a, entry);
+	case HTTP_RANGE_PARTIAL:
+		/* More than one would be multipart/byteranges; RFC 9110 14.2 allows to send the
+		 * whole instead. */
+		if (ranges.count == 1)
+			return put_partial(a, entry, &ranges.range[0]);
+		break;
+	}
+	return put_whole(a, entry);
+}
+
+enum http_answered answer_file(struct answer *a, struct file_entry *entry)
+{
+	const struct http_validators validators = {.etag = entry->etag, .mtime = entry->mtime};
+
+	switch (http_conditional(a->request, &validators, loop_wall(a->c->loop->loop))) {
+	case HTTP_CONDITION_PASS:
+		/* RFC 9110 14.2: Range is for GET only. */
+		if (http_request_has(a->request, HTTP_FIELD_RANGE) && !a->head)
+			return put_ranged(a, entry);
+		return put_whole(a, entry);
+	case HTTP_CONDITION_WHOLE:
+		return put_whole(a, entry);
+	case HTTP_CONDITION_NOT_MODIFIED:
+		return put_not_modified(a, entry);
+	case HTTP_CONDITION_PRECONDITION_FAILED:
+		break;
+	}
+	file_entry_unref(entry);
+	return answer_status(a, 412);
+}
