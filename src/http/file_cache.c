@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "http/file_watch.h"
-#include "http/hash.h"
+#include "base/hash.h"
 #include "http/http_limits.h"
 
 LIST_HEAD(bucket, file_entry);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 
-#include "http/hash.h"
+#include "base/hash.h"
 #include "http/http_limits.h"
 #include "sys/sys.h"
 

@@ -12,7 +12,7 @@
 #include "http/file_cache.h"
 #include "http/http_server.h"
 #include "http/http_limits.h"
-#include "http/spare.h"
+#include "base/spare.h"
 #include "leat/leat.h"
 #include "reactor/reactor.h"
 

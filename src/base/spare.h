@@ -4,8 +4,8 @@
  *
  * One thread; what is taken is not zeroed.
  */
-#ifndef HTTP_SPARE_H
-#define HTTP_SPARE_H
+#ifndef BASE_SPARE_H
+#define BASE_SPARE_H
 
 #include <stdlib.h>
 
