@@ -1,4 +1,4 @@
-"""What the integration tests share: the program under test.
+"""What the integration tests share: the program under test, and servers of it.
 
 `LEAT` names it (tools/check runs everything twice, with the release and with the ASan build); by
 hand it is build/leat. A test whose claim only holds for the release (memory, start-up time) is
@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from http_client import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,3 +25,31 @@ def leat():
     if not path.exists():
         pytest.skip(f"{path} is not built")
     return path
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The directory that `serve` serves."""
+    path = tmp_path / "root"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def serve(leat, root):
+    """Starts servers of `root`; each must end well."""
+    servers = []
+
+    def start(*arguments, **options):
+        servers.append(Server(leat, root, *arguments, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        assert server.stop() == 0, server.log()
+        assert "ERROR: " not in server.log() and "runtime error" not in server.log(), server.log()
+
+
+@pytest.fixture
+def server(serve):
+    return serve("--threads", "2")

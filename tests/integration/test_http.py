@@ -19,33 +19,6 @@ GIB = 1 << 30
 
 
 @pytest.fixture
-def root(tmp_path):
-    path = tmp_path / "root"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def serve(leat, root):
-    """Starts servers of `root`; each must end well."""
-    servers = []
-
-    def start(*arguments, **options):
-        servers.append(Server(leat, root, *arguments, **options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        assert server.stop() == 0, server.log()
-        assert "ERROR: " not in server.log() and "runtime error" not in server.log(), server.log()
-
-
-@pytest.fixture
-def server(serve):
-    return serve("--threads", "2")
-
-
-@pytest.fixture
 def sizes(root):
     files = {}
     for size in SIZES:
