@@ -18,7 +18,8 @@ MAY_INCLUDE = {
     "http/core": {"base"},
     "kafka/wire": {"base"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "leat"},
-    "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "leat"},
+    "copystat": {"base", "sys"},
+    "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "copystat", "leat"},
 }
 
 # The kernel is asked in src/sys only. These are libc's names for asking it; a word that is also an
