@@ -17,6 +17,7 @@ MAY_INCLUDE = {
     "reactor": {"base", "sys"},
     "http/core": {"base"},
     "kafka/wire": {"base"},
+    "kafka/store": {"base", "sys", "kafka/wire"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "leat"},
     "copystat": {"base", "sys"},
     "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "copystat", "leat"},

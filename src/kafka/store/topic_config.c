@@ -1,0 +1,136 @@
+#include "kafka/store/topic_config.h"
+
+#include <errno.h>
+
+#define ROW(id, topic_name, server, kind_, words_, preset_, min_, max_) \
+	[TOPIC_CONFIG_##                                                \
+	    id] = {topic_name, server, TOPIC_CONFIG_##kind_, words_, preset_, min_, max_},
+
+const struct topic_config_info topic_configs[TOPIC_CONFIG_COUNT] = {TOPIC_CONFIGS(ROW)};
+
+_Static_assert(TOPIC_CONFIG_COUNT <= 32, "struct topic_config has a bit for each");
+
+int topic_config_find(struct slice name)
+{
+	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++)
+		if (slice_eq(name, slice_of(topic_configs[id].name)))
+			return id;
+	return -ENOENT;
+}
+
+int topic_config_find_server(struct slice name)
+{
+	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++)
+		if (slice_eq(name, slice_of(topic_configs[id].server_name)))
+			return id;
+	return -ENOENT;
+}
+
+/* Takes what stands before the next comma, and the comma. */
+static bool take_word(struct slice *list, struct slice *ret)
+{
+	const char *comma;
+
+	if (list->len == 0)
+		return false;
+	comma = memchr(list->ptr, ',', list->len);
+	*ret = slice_make(list->ptr, comma ? (size_t)(comma - list->ptr) : list->len);
+	*list = slice_make(list->ptr + ret->len, list->len - ret->len);
+	if (comma)
+		*list = slice_make(list->ptr + 1, list->len - 1);
+	return true;
+}
+
+static int parse_word(const char *words, struct slice text, int64_t *ret)
+{
+	struct slice rest = slice_of(words), word;
+
+	for (int64_t i = 0; take_word(&rest, &word); i++)
+		if (slice_eq_nocase(text, word)) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int parse_list(const char *words, struct slice text, int64_t *ret)
+{
+	struct slice word;
+	int64_t bits = 0, bit;
+
+	while (take_word(&text, &word)) {
+		if (parse_word(words, slice_trim(word), &bit) < 0)
+			return -EINVAL;
+		bits |= INT64_C(1) << bit;
+	}
+	*ret = bits;
+	return 0;
+}
+
+static int parse_number(struct slice text, int64_t *ret)
+{
+	bool negative = text.len > 0 && text.ptr[0] == '-';
+	int64_t value = 0;
+
+	if (text.len == (size_t)negative)
+		return -EINVAL;
+	for (size_t i = negative; i < text.len; i++) {
+		int digit = text.ptr[i] - '0';
+
+		if (digit < 0 || digit > 9)
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_sub_overflow(value, digit, &value))
+			return -ERANGE;
+	}
+	if (!negative && value == INT64_MIN)
+		return -ERANGE;
+	*ret = negative ? value : -value;
+	return 0;
+}
+
+int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
+{
+	const struct topic_config_info *info = &topic_configs[id];
+	int64_t value = 0;
+	int r;
+
+	text = slice_trim(text);
+	if (info->kind == TOPIC_CONFIG_LIST)
+		r = parse_list(info->words, text, &value);
+	else if (info->words)
+		r = parse_word(info->words, text, &value);
+	else
+		r = parse_number(text, &value);
+	if (r < 0)
+		return r;
+	if (value < info->min || value > info->max)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}
+
+void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf)
+{
+	const struct topic_config_info *info = &topic_configs[id];
+	struct slice rest = slice_of(info->words ? info->words : ""), word;
+	bool list = info->kind == TOPIC_CONFIG_LIST, first = true;
+
+	if (!info->words)
+		buf_printf(buf, "%lld", (long long)value);
+	for (int i = 0; take_word(&rest, &word); i++) {
+		if (list ? !(value >> i & 1) : value != i)
+			continue;
+		if (!first)
+			buf_add_char(buf, ',');
+		buf_add_slice(buf, word);
+		first = false;
+	}
+}
+
+void topic_config_init(struct topic_config *ret)
+{
+	*ret = (struct topic_config){.set = 0};
+	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++)
+		ret->values[id] = topic_configs[id].preset;
+}

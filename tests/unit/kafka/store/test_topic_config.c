@@ -1,0 +1,82 @@
+#include "unit/unit.h"
+
+#include <errno.h>
+
+#include "kafka/store/topic_config.h"
+
+static void assert_text(enum topic_config_id id, int64_t value, const char *expected)
+{
+	char memory[64];
+	struct buf buf = buf_over(memory, sizeof(memory));
+	int64_t back;
+
+	topic_config_format(id, value, &buf);
+	assert_string_equal(buf_text(&buf), expected);
+	assert_int_equal(topic_config_parse(id, slice_of(expected), &back), 0);
+	assert_true(back == value);
+}
+
+static void values_are_written_as_kafka_writes_them(void **state)
+{
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 1, "delete");
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 3, "delete,compact");
+	assert_text(TOPIC_CONFIG_TIMESTAMP_TYPE, 1, "LogAppendTime");
+	assert_text(TOPIC_CONFIG_PREALLOCATE, 0, "false");
+	assert_text(TOPIC_CONFIG_RETENTION_MS, -1, "-1");
+	assert_text(TOPIC_CONFIG_FLUSH_MESSAGES, INT64_MAX, "9223372036854775807");
+	assert_text(TOPIC_CONFIG_RETENTION_BYTES, INT64_MIN, "-9223372036854775808");
+}
+
+static void wrong_values_are_refused(void **state)
+{
+	static const struct {
+		enum topic_config_id id;
+		const char *text;
+		int error;
+	} cases[] = {
+	    {TOPIC_CONFIG_SEGMENT_BYTES, "", -EINVAL},
+	    {TOPIC_CONFIG_SEGMENT_BYTES, "-", -EINVAL},
+	    {TOPIC_CONFIG_SEGMENT_BYTES, "1 GiB", -EINVAL},
+	    {TOPIC_CONFIG_SEGMENT_BYTES, "1023", -ERANGE},
+	    {TOPIC_CONFIG_SEGMENT_BYTES, "2147483648", -ERANGE},
+	    {TOPIC_CONFIG_RETENTION_MS, "9223372036854775808", -ERANGE},
+	    {TOPIC_CONFIG_RETENTION_MS, "-2", -ERANGE},
+	    {TOPIC_CONFIG_CLEANUP_POLICY, "", -ERANGE},
+	    {TOPIC_CONFIG_CLEANUP_POLICY, "delete,shrink", -EINVAL},
+	    {TOPIC_CONFIG_TIMESTAMP_TYPE, "Created", -EINVAL},
+	    {TOPIC_CONFIG_PREALLOCATE, "yes", -EINVAL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int64_t value = 42;
+
+		assert_int_equal(topic_config_parse(cases[i].id, slice_of(cases[i].text), &value),
+				 cases[i].error);
+		assert_int_equal(value, 42);
+	}
+}
+
+static void the_table_is_sorted_and_found_by_both_names(void **state)
+{
+	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++) {
+		const struct topic_config_info *info = &topic_configs[id];
+
+		assert_int_equal(topic_config_find(slice_of(info->name)), id);
+		assert_int_equal(topic_config_find_server(slice_of(info->server_name)), id);
+		assert_true(info->preset >= info->min && info->preset <= info->max);
+		assert_true(id == 0 || strcmp(topic_configs[id - 1].name, info->name) < 0);
+	}
+	assert_int_equal(topic_config_find(SLICE_LITERAL("segment.byte")), -ENOENT);
+	assert_int_equal(topic_config_find_server(SLICE_LITERAL("segment.bytes")), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(values_are_written_as_kafka_writes_them),
+	    cmocka_unit_test(wrong_values_are_refused),
+	    cmocka_unit_test(the_table_is_sorted_and_found_by_both_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
