@@ -2,7 +2,8 @@
  * Making one answer: what http_answer.c and the files of answer_*.c share.
  *
  *     http_answer.c      which method and path, and everything that has no file behind it
- *     answer_file.c      a file: conditions, ranges, the whole
+ *     answer_file.c      a file: conditions, one range, the whole
+ *     answer_parts.c     several ranges of it
  *     answer_directory.c an index file or a listing
  *
  * Each attempt writes behind what the flight holds already, and only a whole answer moves the
@@ -13,6 +14,7 @@
 #define HTTP_ANSWER_H
 
 #include "http/core/path.h"
+#include "http/core/range.h"
 #include "http/http_send.h"
 
 struct answer {
@@ -43,8 +45,21 @@ struct http_found answer_take_found(struct http_conn *c);
 
 /* With a reference. -EINPROGRESS: a helper should load it. */
 int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret);
+
+/* A body is copied behind its header up to this size, and sent from the cache by the same sendmsg
+ * above it. */
+#define ANSWER_COPY_MAX (HTTP_OUT_BYTES - HTTP_HEADER_BYTES)
+
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);
+
+/* Last-Modified, ETag. */
+void answer_put_validators(struct http_writer *w, const struct file_entry *entry);
+/* 200. Takes the reference. */
+enum http_answered answer_whole(struct answer *a, struct file_entry *entry);
+/* 206 with several ranges. Takes the reference. */
+enum http_answered answer_parts(struct answer *a, struct file_entry *entry,
+				const struct http_ranges *ranges);
 
 /* `path` lies in `buf`, which has room for the index's name behind it, and is overwritten. */
 enum http_answered answer_directory(struct answer *a, const struct http_path *path, char *buf,

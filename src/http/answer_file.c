@@ -4,11 +4,6 @@
 #include "http/answer.h"
 
 #include "http/core/conditional.h"
-#include "http/core/range.h"
-
-/* A body is copied behind its header up to this size, and sent from the cache by the same sendmsg
- * above it. */
-#define COPY_BODY_MAX (HTTP_OUT_BYTES - HTTP_HEADER_BYTES)
 
 /* The bytes of [offset, offset + length) behind the header that is written. Takes the reference. */
 static enum http_answered send_entry(struct answer *a, int status, struct file_entry *entry,
@@ -18,10 +13,10 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 	enum http_answered answered;
 	int r;
 
-	if (in_memory && length <= COPY_BODY_MAX)
+	if (in_memory && length <= ANSWER_COPY_MAX)
 		http_put(&a->w, file_entry_body(entry) + offset, length);
 	answered = answer_commit(a, status);
-	if (answered != HTTP_ANSWERED || length == 0 || (in_memory && length <= COPY_BODY_MAX)) {
+	if (answered != HTTP_ANSWERED || length == 0 || (in_memory && length <= ANSWER_COPY_MAX)) {
 		file_entry_unref(entry);
 		return answered;
 	}
@@ -32,7 +27,7 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 	return r < 0 ? HTTP_FAILED : HTTP_ANSWERED;
 }
 
-static void put_validators(struct http_writer *w, const struct file_entry *entry)
+void answer_put_validators(struct http_writer *w, const struct file_entry *entry)
 {
 	http_put_header_date(w, SLICE_LITERAL("Last-Modified"), entry->mtime);
 	http_put_header(w, SLICE_LITERAL("ETag"), entry->etag);
@@ -46,7 +41,7 @@ static enum http_answered put_not_modified(struct answer *a, struct file_entry *
 
 	http_writer_init(&w, block, sizeof(block));
 	http_head_begin(&head, &w, 304);
-	put_validators(&w, entry);
+	answer_put_validators(&w, entry);
 	http_head_end(&head, &w);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);
 	file_entry_unref(entry);
@@ -79,7 +74,7 @@ static enum http_answered put_partial(struct answer *a, struct file_entry *entry
 	http_put_header(&w, SLICE_LITERAL("Content-Type"), entry->type);
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
 	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(text, len));
-	put_validators(&w, entry);
+	answer_put_validators(&w, entry);
 	http_head_end(&head, &w);
 	if (w.cut) {
 		file_entry_unref(entry);
@@ -89,8 +84,8 @@ static enum http_answered put_partial(struct answer *a, struct file_entry *entry
 	return send_entry(a, 206, entry, range->first, length);
 }
 
-/* The hot path: header and body lie side by side, sent as they are but for the date. */
-static enum http_answered put_whole(struct answer *a, struct file_entry *entry)
+/* The hot path. Header and body lie side by side, sent as they are but for the date. */
+enum http_answered answer_whole(struct answer *a, struct file_entry *entry)
 {
 	uint64_t length = a->head ? 0 : entry->id.size;
 	char *at = a->w.at;
@@ -110,22 +105,19 @@ static enum http_answered put_ranged(struct answer *a, struct file_entry *entry)
 	struct http_ranges ranges;
 	struct slice value;
 
-	http_request_field(a->request, HTTP_FIELD_RANGE, &value);
-	if (a->request->repeated & (1u << HTTP_FIELD_RANGE))
-		return put_whole(a, entry);
+	if (!http_request_single(a->request, HTTP_FIELD_RANGE, &value))
+		return answer_whole(a, entry);
 	switch (http_range_parse(value, entry->id.size, &ranges)) {
 	case HTTP_RANGE_WHOLE:
 		break;
 	case HTTP_RANGE_UNSATISFIABLE:
 		return put_unsatisfiable(a, entry);
 	case HTTP_RANGE_PARTIAL:
-		/* More than one would be multipart/byteranges; RFC 9110 14.2 allows to send the
-		 * whole instead. */
 		if (ranges.count == 1)
 			return put_partial(a, entry, &ranges.range[0]);
-		break;
+		return answer_parts(a, entry, &ranges);
 	}
-	return put_whole(a, entry);
+	return answer_whole(a, entry);
 }
 
 enum http_answered answer_file(struct answer *a, struct file_entry *entry)
@@ -137,9 +129,9 @@ enum http_answered answer_file(struct answer *a, struct file_entry *entry)
 		/* RFC 9110 14.2: Range is for GET only. */
 		if (http_request_has(a->request, HTTP_FIELD_RANGE) && !a->head)
 			return put_ranged(a, entry);
-		return put_whole(a, entry);
+		return answer_whole(a, entry);
 	case HTTP_CONDITION_WHOLE:
-		return put_whole(a, entry);
+		return answer_whole(a, entry);
 	case HTTP_CONDITION_NOT_MODIFIED:
 		return put_not_modified(a, entry);
 	case HTTP_CONDITION_PRECONDITION_FAILED:

@@ -20,7 +20,8 @@ void http_flight_free(struct http_conn *c)
 	c->flight = NULL;
 }
 
-static int begin_chain(struct http_conn *c)
+/* With the first `len` bytes of the flight's buffer. */
+static int begin_chain(struct http_conn *c, size_t len)
 {
 	struct http_flight *flight = c->flight;
 	struct chain_sink sink = {
@@ -34,13 +35,13 @@ static int begin_chain(struct http_conn *c)
 	/* The device on the way to this peer: asked once a connection, not once an answer. */
 	flight->chain.reference_column = c->reference_column;
 	flight->chained = true;
-	return leat_chain_add_memory(&flight->chain, flight->out, flight->len, NULL, NULL);
+	return leat_chain_add_memory(&flight->chain, flight->out, len, NULL, NULL);
 }
 
 int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
 			 uint64_t length)
 {
-	int r = begin_chain(c);
+	int r = begin_chain(c, c->flight->len);
 
 	c->flight->entry = entry;
 	if (r < 0)
@@ -51,7 +52,7 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
 int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
 			 size_t length)
 {
-	int r = begin_chain(c);
+	int r = begin_chain(c, c->flight->len);
 
 	c->flight->entry = entry;
 	if (r < 0)
@@ -60,9 +61,38 @@ int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t o
 				     NULL, NULL);
 }
 
+static int add_slice(struct leat_chain *chain, const struct file_entry *entry,
+		     const struct http_range *range)
+{
+	uint64_t length = range->last - range->first + 1;
+
+	if (entry->fd >= 0)
+		return chain_add_known_file(chain, entry->fd, range->first, length, NULL, NULL);
+	return leat_chain_add_memory(chain, file_entry_body(entry) + range->first, length, NULL,
+				     NULL);
+}
+
+int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
+			  const struct http_ranges *ranges, const size_t *text_ends)
+{
+	struct http_flight *flight = c->flight;
+	int r = begin_chain(c, text_ends[0]);
+
+	flight->entry = entry;
+	for (unsigned i = 0; i < ranges->count && r == 0; i++) {
+		size_t next = i + 1 < ranges->count ? text_ends[i + 1] : flight->len;
+
+		r = add_slice(&flight->chain, entry, &ranges->range[i]);
+		if (r == 0)
+			r = leat_chain_add_memory(&flight->chain, flight->out + text_ends[i],
+						  next - text_ends[i], NULL, NULL);
+	}
+	return r;
+}
+
 int http_flight_add_text(struct http_conn *c, char *text, size_t length)
 {
-	int r = begin_chain(c);
+	int r = begin_chain(c, c->flight->len);
 
 	c->flight->text = text;
 	if (r < 0)

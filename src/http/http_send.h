@@ -4,6 +4,7 @@
 #ifndef HTTP_HTTP_SEND_H
 #define HTTP_HTTP_SEND_H
 
+#include "http/core/range.h"
 #include "http/http_conn.h"
 
 enum http_sent {
@@ -20,6 +21,10 @@ void http_flight_free(struct http_conn *c);
  * `entry`'s reference and `text` from now on, also on failure. */
 int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
 			 uint64_t length);
+/* Parts: before the bytes of range i stands what is in the flight's buffer up to text_ends[i], from
+ * the text before it ended; behind the last, the rest. */
+int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
+			  const struct http_ranges *ranges, const size_t *text_ends);
 int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
 			 size_t length);
 int http_flight_add_text(struct http_conn *c, char *text, size_t length);

@@ -145,6 +145,8 @@ int sys_uring_register(int ring, unsigned opcode, void *arg, unsigned count);
 int sys_signal_handle(int signal, void (*handler)(int));
 /* dup3(2): `target` becomes another name of `fd`. Safe in a signal handler. */
 int sys_dup_onto(int fd, int target);
+/* getrandom(2): `len` bytes nobody can guess, at most 256. */
+int sys_random(void *ret, size_t len);
 
 /* ---- event.c ---- */
 

@@ -3,11 +3,33 @@
  * eight bytes, and one by which to shift them.
  */
 #include "fuzz/fuzz.h"
-#include "http/core/range.h"
+#include "http/core/multipart.h"
 
 static bool apart(const struct http_range *a, const struct http_range *b)
 {
 	return a->last + 1 < b->first || b->last + 1 < a->first;
+}
+
+/* The length that is announced is that of the text and the parts. */
+static void check_multipart(const struct http_ranges *r, uint64_t size)
+{
+	struct http_multipart multipart = {.ranges = *r,
+					   .size = size,
+					   .type = SLICE_LITERAL("a/b")};
+	char text[HTTP_PART_TEXT_MAX];
+	struct http_writer w;
+	uint64_t length = 0;
+
+	http_multipart_boundary((const uint64_t[2]){size, r->count}, multipart.boundary);
+	for (unsigned i = 0; i <= r->count; i++) {
+		http_writer_init(&w, text, sizeof(text));
+		http_put_multipart_text(&w, &multipart, i);
+		HOLDS(!w.cut);
+		length += http_written(&w);
+		if (i < r->count)
+			length += r->range[i].last - r->range[i].first + 1;
+	}
+	HOLDS(http_multipart_length(&multipart) == length);
 }
 
 static void check_ranges(const struct http_ranges *r, uint64_t size)
@@ -15,6 +37,7 @@ static void check_ranges(const struct http_ranges *r, uint64_t size)
 	char out[HTTP_CONTENT_RANGE_MAX];
 
 	HOLDS(r->count >= 1 && r->count <= HTTP_RANGES_MAX);
+	check_multipart(r, size);
 	for (unsigned i = 0; i < r->count; i++) {
 		HOLDS(r->range[i].first <= r->range[i].last && r->range[i].last < size);
 		HOLDS(http_content_range(&r->range[i], size, out) < sizeof(out));

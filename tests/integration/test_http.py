@@ -329,12 +329,6 @@ def test_ranges(server, root, size):
         assert client.get("/r", Range="bytes=0-1", method="HEAD").status == 200
 
 
-def test_several_ranges_are_answered_with_the_whole(server, root):
-    (root / "r").write_bytes(b"0123456789")
-    response = server.get("/r", Range="bytes=0-1,5-6")
-    assert (response.status, response.body) == (200, b"0123456789")
-
-
 def test_types_come_from_the_name(server, root):
     for name, kind in [("a.html", "text/html"), ("a.JS", "javascript"), ("a.png", "image/png"), ("a", "octet-stream")]:
         (root / name).write_bytes(b"x")
