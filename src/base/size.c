@@ -52,18 +52,32 @@ static unsigned take_unit(const char **suffix)
 	return 0;
 }
 
-int size_parse(const char *text, uint64_t *ret_bytes)
+/* *text is moved behind the digits. -EINVAL: there are none; -ERANGE. */
+static int take_number(const char **text, uint64_t *ret)
 {
+	const char *c = *text;
 	uint64_t value = 0;
-	const char *c = text;
-	unsigned power;
 
 	for (; *c >= '0' && *c <= '9'; c++)
 		if (__builtin_mul_overflow(value, 10u, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
 			return -ERANGE;
-	if (c == text)
+	if (c == *text)
 		return -EINVAL;
+	*text = c;
+	*ret = value;
+	return 0;
+}
+
+int size_parse(const char *text, uint64_t *ret_bytes)
+{
+	const char *c = text;
+	uint64_t value;
+	unsigned power;
+	int r = take_number(&c, &value);
+
+	if (r < 0)
+		return r;
 	power = take_unit(&c);
 	if (strcmp(c, "") != 0 && strcmp(c, "B") != 0 && !(power > 0 && strcmp(c, "iB") == 0))
 		return -EINVAL;
@@ -71,5 +85,29 @@ int size_parse(const char *text, uint64_t *ret_bytes)
 		if (__builtin_mul_overflow(value, UINT64_C(1024), &value))
 			return -ERANGE;
 	*ret_bytes = value;
+	return 0;
+}
+
+int duration_parse(const char *text, uint64_t *ret_ms)
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} durations[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	const char *c = text;
+	uint64_t value;
+	size_t i;
+	int r = take_number(&c, &value);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < ARRAY_SIZE(durations); i++)
+		if (strcmp(c, durations[i].name) == 0)
+			break;
+	if (i == ARRAY_SIZE(durations))
+		return -EINVAL;
+	if (__builtin_mul_overflow(value, durations[i].ms, &value))
+		return -ERANGE;
+	*ret_ms = value;
 	return 0;
 }

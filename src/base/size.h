@@ -1,5 +1,5 @@
 /*
- * Sizes as people write them: "1.5 GiB", "64k". Units are powers of 1024.
+ * Sizes and times as people write them: "1.5 GiB", "64k" (units are powers of 1024), "500ms", "1m".
  */
 #ifndef BASE_SIZE_H
 #define BASE_SIZE_H
@@ -14,5 +14,8 @@ const char *size_format(uint64_t bytes, char text[SIZE_TEXT_MAX]);
 /* Digits, then at most one of k, M, G, T (either case), then nothing or "B" or "iB". -EINVAL,
  * -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes);
+
+/* Digits, then nothing (seconds), or ms, s, m or h. -EINVAL, -ERANGE. */
+int duration_parse(const char *text, uint64_t *ret_ms);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "cmd/cmd.h"
 #include "http/http_server.h"
 
@@ -30,6 +31,13 @@ static const char help[] =
     "      --autoindex on|off   list directories that have no index [on]\n"
     "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
     "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
+    "      --cache-entries N    files kept ready, for each thread [65536]\n"
+    "      --cache-bytes SIZE   memory for small files, for each thread [128M]\n"
+    "      --header-timeout T   a request must be complete after T [30s]; also 500ms, 2m\n"
+    "      --body-timeout T     and its body, which is read and dropped [30s]\n"
+    "      --idle-timeout T     wait for the next request of a connection [75s]\n"
+    "      --write-timeout T    wait for a client that takes nothing [60s]\n"
+    "      --drain-timeout T    after SIGTERM, wait for what is being sent [10s]\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: what is being sent is finished first.\n"
@@ -40,7 +48,19 @@ static const char help[] =
     "  leat http -l 127.0.0.1:8080 -l '[::1]:8080' --autoindex off site\n"
     "  leat http -l unix:/run/leat.sock /srv/www   behind a proxy\n";
 
-enum { OPTION_INDEX = 256, OPTION_AUTOINDEX, OPTION_MIME_TYPES, OPTION_MAX_CONNECTIONS };
+enum {
+	OPTION_INDEX = 256,
+	OPTION_AUTOINDEX,
+	OPTION_MIME_TYPES,
+	OPTION_MAX_CONNECTIONS,
+	OPTION_CACHE_ENTRIES,
+	OPTION_CACHE_BYTES,
+	OPTION_HEADER_TIMEOUT,
+	OPTION_BODY_TIMEOUT,
+	OPTION_IDLE_TIMEOUT,
+	OPTION_WRITE_TIMEOUT,
+	OPTION_DRAIN_TIMEOUT,
+};
 
 static const struct option long_options[] = {
     {"listen", required_argument, NULL, 'l'},
@@ -49,6 +69,13 @@ static const struct option long_options[] = {
     {"autoindex", required_argument, NULL, OPTION_AUTOINDEX},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
+    {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
+    {"cache-bytes", required_argument, NULL, OPTION_CACHE_BYTES},
+    {"header-timeout", required_argument, NULL, OPTION_HEADER_TIMEOUT},
+    {"body-timeout", required_argument, NULL, OPTION_BODY_TIMEOUT},
+    {"idle-timeout", required_argument, NULL, OPTION_IDLE_TIMEOUT},
+    {"write-timeout", required_argument, NULL, OPTION_WRITE_TIMEOUT},
+    {"drain-timeout", required_argument, NULL, OPTION_DRAIN_TIMEOUT},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -75,6 +102,41 @@ static bool parse_number(const char *text, unsigned max, unsigned *ret)
 	return true;
 }
 
+static int need_number(const char *name, const char *text, unsigned max, unsigned *ret)
+{
+	if (parse_number(text, max, ret))
+		return EXIT_OK;
+	return usage_error("http", "--%s is a number from 1 to %u, not '%s'", name, max, text);
+}
+
+/* 0 would mean the default, and never is no limit. */
+#define TIMEOUT_MAX_MS (24u * 3600u * 1000u)
+
+static int parse_timeout(const char *name, const char *text, uint32_t *ret_ms)
+{
+	uint64_t ms;
+
+	if (duration_parse(text, &ms) < 0 || ms == 0 || ms > TIMEOUT_MAX_MS)
+		return usage_error("http",
+				   "--%s is a time from 1ms to 24h such as 30s, 500ms or 2m, not "
+				   "'%s'",
+				   name, text);
+	*ret_ms = (uint32_t)ms;
+	return EXIT_OK;
+}
+
+/* At least a page: one small file. */
+#define CACHE_BYTES_MIN 4096u
+
+static int parse_cache_bytes(const char *text, uint64_t *ret)
+{
+	if (size_parse(text, ret) < 0 || *ret < CACHE_BYTES_MIN || *ret > SIZE_MAX / 2)
+		return usage_error("http",
+				   "--cache-bytes is a size from 4k up such as 64M or 1G, not '%s'",
+				   text);
+	return EXIT_OK;
+}
+
 static int parse_on_off(const char *text, bool *ret)
 {
 	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
@@ -92,6 +154,28 @@ static int parse_index(const char *text, const char **ret)
 	return EXIT_OK;
 }
 
+static int parse_limit(struct http_options *o, int option)
+{
+	switch (option) {
+	case OPTION_MAX_CONNECTIONS:
+		return need_number("max-connections", optarg, INT_MAX, &o->connections_max);
+	case OPTION_CACHE_ENTRIES:
+		return need_number("cache-entries", optarg, 1u << 24, &o->cache_entries);
+	case OPTION_CACHE_BYTES:
+		return parse_cache_bytes(optarg, &o->cache_bytes);
+	case OPTION_HEADER_TIMEOUT:
+		return parse_timeout("header-timeout", optarg, &o->timeouts.header_ms);
+	case OPTION_BODY_TIMEOUT:
+		return parse_timeout("body-timeout", optarg, &o->timeouts.body_ms);
+	case OPTION_IDLE_TIMEOUT:
+		return parse_timeout("idle-timeout", optarg, &o->timeouts.idle_ms);
+	case OPTION_WRITE_TIMEOUT:
+		return parse_timeout("write-timeout", optarg, &o->timeouts.write_ms);
+	default:
+		return parse_timeout("drain-timeout", optarg, &o->drain_ms);
+	}
+}
+
 static int parse_option(struct arguments *arguments, int option, char *const *argv)
 {
 	struct http_options *o = &arguments->options;
@@ -103,10 +187,7 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		arguments->listen[o->listen_count++] = optarg;
 		return EXIT_OK;
 	case 't':
-		if (!parse_number(optarg, 1024, &o->threads))
-			return usage_error("http", "--threads is a number from 1 to 1024, not '%s'",
-					   optarg);
-		return EXIT_OK;
+		return need_number("threads", optarg, 1024, &o->threads);
 	case OPTION_INDEX:
 		return parse_index(optarg, &o->index);
 	case OPTION_AUTOINDEX:
@@ -115,11 +196,14 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		o->mime_types = optarg;
 		return EXIT_OK;
 	case OPTION_MAX_CONNECTIONS:
-		if (!parse_number(optarg, INT_MAX, &o->connections_max))
-			return usage_error("http",
-					   "--max-connections is a number above 0, not '%s'",
-					   optarg);
-		return EXIT_OK;
+	case OPTION_CACHE_ENTRIES:
+	case OPTION_CACHE_BYTES:
+	case OPTION_HEADER_TIMEOUT:
+	case OPTION_BODY_TIMEOUT:
+	case OPTION_IDLE_TIMEOUT:
+	case OPTION_WRITE_TIMEOUT:
+	case OPTION_DRAIN_TIMEOUT:
+		return parse_limit(o, option);
 	case 'h':
 		arguments->help = true;
 		return EXIT_OK;

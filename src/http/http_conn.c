@@ -89,10 +89,11 @@ static enum turn rest(struct http_conn *c)
 		return gone(c);
 	if (c->kept_len == 0) {
 		c->late = false;
-		conn_deadline(c->conn, HTTP_IDLE_MS);
+		conn_deadline(c->conn, c->loop->timeouts.idle_ms);
 	} else if (!c->late) {
 		c->late = true;
-		conn_deadline(c->conn, c->skim_head ? HTTP_BODY_MS : HTTP_HEADER_MS);
+		conn_deadline(c->conn, c->skim_head ? c->loop->timeouts.body_ms
+						    : c->loop->timeouts.header_ms);
 	}
 	return TURN_RESTS;
 }
@@ -432,14 +433,14 @@ static int opened(struct conn *conn)
 	struct http_conn *c = conn_data(conn);
 
 	c->conn = conn;
-	c->loop = loop_data(conn_loop(conn));
+	c->loop = http_server_loop(conn_arg(conn), loop_index(conn_loop(conn)));
 	c->reference_column = -1;
 	c->unix_socket = conn_peer(conn)->ss_family == AF_UNIX;
 	/* Answers leave whole: there is nothing to wait for, and Nagle's algorithm would hold a
 	 * second answer until the peer's delayed acknowledgement of the first. */
 	if (!c->unix_socket)
 		sys_setsockopt_int(conn_fd(conn), IPPROTO_TCP, TCP_NODELAY, 1);
-	conn_deadline(conn, HTTP_HEADER_MS);
+	conn_deadline(conn, c->loop->timeouts.header_ms);
 	return 0;
 }
 

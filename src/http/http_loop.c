@@ -50,6 +50,7 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 	if (!loop)
 		return err_set(err, -ENOMEM, "out of memory");
 	loop->server = server;
+	loop->timeouts = *http_server_timeouts(server);
 	loop->loop = reactor_loop;
 	loop->date_second = INT64_MIN;
 	list_init(&loop->jobs_waiting);
@@ -62,11 +63,11 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 		r = file_cache_new(http_server_site(server), http_server_cache_limits(server),
 				   &loop->cache);
 	if (r < 0) {
-		leat_engine_free(loop->engine);
-		free(loop);
+		http_loop_free(loop);
 		return err_set(err, r, "a thread can't start: %s", strerror(-r));
 	}
 	watch_files(loop);
+	http_server_set_loop(server, loop_index(reactor_loop), loop);
 	*ret_data = loop;
 	return 0;
 }
@@ -81,9 +82,14 @@ void http_loop_close(struct loop *reactor_loop, void *data)
 
 		http_job_free(container_of(node, struct http_job, waiting));
 	}
-	http_server_sum(loop->server, loop);
 	if (loop->cache_watch.fd >= 0)
 		loop_unwatch(reactor_loop, &loop->cache_watch);
+}
+
+void http_loop_free(struct http_loop *loop)
+{
+	if (!loop)
+		return;
 	file_cache_free(loop->cache);
 	leat_engine_free(loop->engine);
 	spare_fini(&loop->flights);

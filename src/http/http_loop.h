@@ -34,6 +34,7 @@ static inline void http_count(_Atomic uint64_t *counter, uint64_t n)
 
 struct http_loop {
 	const struct http_server *server;
+	struct http_timeouts timeouts;
 	struct loop *loop;
 	struct leat_engine *engine;
 	struct file_cache *cache;
@@ -53,8 +54,12 @@ struct http_loop {
 	char received[HTTP_RECV_BYTES];
 };
 
+/* For reactor_options: `server` is the struct http_server. */
 int http_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
+/* Its connections are gone. What other threads may read stays until http_loop_free(). */
 void http_loop_close(struct loop *loop, void *data);
+/* The server's, in its end. NULL is fine. */
+void http_loop_free(struct http_loop *loop);
 
 /* The Date of answers made now. */
 const char *http_loop_date(struct http_loop *loop);

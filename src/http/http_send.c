@@ -104,7 +104,7 @@ int http_flight_add_text(struct http_conn *c, char *text, size_t length)
 static enum http_sent wait_writable(struct http_conn *c, bool moved)
 {
 	if (moved || !c->flight->waiting)
-		conn_deadline(c->conn, HTTP_WRITE_MS);
+		conn_deadline(c->conn, c->loop->timeouts.write_ms);
 	c->flight->waiting = true;
 	return HTTP_SENT_SOME;
 }

@@ -1,34 +1,23 @@
 #include "http/http_server.h"
 
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "base/log.h"
-#include "base/size.h"
 #include "http/http_conn.h"
-#include "reactor/address.h"
+#include "http/http_limits.h"
+#include "http/http_loop.h"
 #include "sys/sys.h"
 
 #define MIME_FILE_MAX  (4u * 1024u * 1024u)
 #define LISTEN_DEFAULT "127.0.0.1:8080"
 
-/* What all loops together did; each adds its own when it ends. */
-struct totals {
-	_Atomic uint64_t requests;
-	_Atomic uint64_t status[HTTP_STATUS_MAX];
-	_Atomic uint64_t bytes, by_reference, copied, unknown, fallbacks, syscalls, loads;
-	_Atomic uint64_t hits, misses, dropped, evicted;
-	_Atomic uint64_t truncated;
-};
-
 struct http_server {
+	const struct http_options *options;
 	struct http_site site;
+	struct http_timeouts timeouts;
 	struct file_cache_limits cache_limits;
-	struct reactor *reactor;
-	struct totals *totals;
+	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 };
 
 const struct http_site *http_server_site(const struct http_server *server)
@@ -36,89 +25,30 @@ const struct http_site *http_server_site(const struct http_server *server)
 	return &server->site;
 }
 
+const struct http_timeouts *http_server_timeouts(const struct http_server *server)
+{
+	return &server->timeouts;
+}
+
 const struct file_cache_limits *http_server_cache_limits(const struct http_server *server)
 {
 	return &server->cache_limits;
 }
 
-/* ---- the account ---- */
-
-static void add(_Atomic uint64_t *total, uint64_t n)
+void http_server_set_loop(struct http_server *server, unsigned index, struct http_loop *loop)
 {
-	atomic_fetch_add_explicit(total, n, memory_order_relaxed);
+	CHECK(index < ARRAY_SIZE(server->loops));
+	atomic_store_explicit(&server->loops[index], loop, memory_order_release);
 }
 
-static uint64_t value(const _Atomic uint64_t *counter)
+struct http_loop *http_server_loop(const struct http_server *server, unsigned index)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
+	if (index >= ARRAY_SIZE(server->loops))
+		return NULL;
+	return atomic_load_explicit(&server->loops[index], memory_order_acquire);
 }
 
-void http_server_sum(const struct http_server *server, const struct http_loop *loop)
-{
-	const struct http_counters *counters = &loop->counters;
-	struct totals *totals = server->totals;
-	struct file_cache_stats cache;
-	struct leat_ledger ledger;
-
-	leat_engine_ledger(loop->engine, &ledger);
-	file_cache_stats(loop->cache, &cache);
-	add(&totals->requests, value(&counters->requests));
-	for (unsigned i = 0; i < HTTP_STATUS_MAX; i++)
-		add(&totals->status[i], value(&counters->status[i]));
-	add(&totals->truncated, value(&counters->truncated));
-	add(&totals->bytes, ledger.bytes);
-	add(&totals->by_reference, ledger.bytes_by_reference);
-	add(&totals->copied, ledger.bytes_copied + ledger.bytes_copied_later);
-	add(&totals->unknown, ledger.bytes_unknown);
-	add(&totals->fallbacks, ledger.fallbacks);
-	add(&totals->syscalls, ledger.syscalls);
-	add(&totals->loads, ledger.loads);
-	add(&totals->hits, cache.hits);
-	add(&totals->misses, cache.misses);
-	add(&totals->dropped, cache.dropped);
-	add(&totals->evicted, cache.evicted);
-}
-
-static void add_size(struct buf *buf, const _Atomic uint64_t *bytes, const char *what)
-{
-	char text[SIZE_TEXT_MAX];
-
-	buf_printf(buf, "%s%s", size_format(value(bytes), text), what);
-}
-
-static void say_account(const struct http_server *server)
-{
-	const struct totals *t = server->totals;
-	struct reactor_stats stats;
-	char line[LOG_LINE_MAX];
-	struct buf buf = buf_over(line, sizeof(line));
-
-	reactor_stats(server->reactor, &stats);
-	buf_printf(&buf, "%llu requests on %llu connections",
-		   (unsigned long long)value(&t->requests), (unsigned long long)stats.accepted);
-	for (unsigned i = 0; i < HTTP_STATUS_MAX; i++)
-		if (value(&t->status[i]))
-			buf_printf(&buf, "%s%u: %llu",
-				   buf.len && line[buf.len - 1] == '(' ? "" : ", ", i,
-				   (unsigned long long)value(&t->status[i]));
-	buf_add_literal(&buf, "; ");
-	add_size(&buf, &t->bytes, " sent: ");
-	add_size(&buf, &t->by_reference, " by reference, ");
-	add_size(&buf, &t->copied, " copied, ");
-	add_size(&buf, &t->unknown, " unknown");
-	buf_printf(&buf, "; %llu sends, %llu fallbacks, %llu cold ranges",
-		   (unsigned long long)value(&t->syscalls),
-		   (unsigned long long)value(&t->fallbacks), (unsigned long long)value(&t->loads));
-	buf_printf(&buf, "; files: %llu hits, %llu misses, %llu changed, %llu evicted",
-		   (unsigned long long)value(&t->hits), (unsigned long long)value(&t->misses),
-		   (unsigned long long)value(&t->dropped), (unsigned long long)value(&t->evicted));
-	if (value(&t->truncated))
-		buf_printf(&buf, ", %llu shrank in flight",
-			   (unsigned long long)value(&t->truncated));
-	log_info("%.*s", (int)buf.len, buf.ptr);
-}
-
-/* ---- start ---- */
+/* ---- what it serves ---- */
 
 static int read_file(const char *name, char **ret_text, size_t *ret_len)
 {
@@ -202,121 +132,80 @@ static int open_root(struct http_site *site, const char *dir, struct err *err)
 	return 0;
 }
 
+/* ---- limits ---- */
+
+static uint32_t or_default(uint32_t value, uint32_t standard)
+{
+	return value ? value : standard;
+}
+
 /* A quarter of the descriptors for what the caches keep open, half for connections (the reactor's
  * default), the rest for files that are being sent and for everything else. */
-static void limit_caches(struct http_server *server, unsigned threads)
+static void set_limits(struct http_server *server, const struct http_options *options)
 {
-	uint64_t fds = sys_fd_limit() / 4 / (threads ? threads : (unsigned)sys_cpu_count());
+	unsigned threads = options->threads ? options->threads : (unsigned)sys_cpu_count();
+	uint64_t fds = sys_fd_limit_raise() / 4 / threads;
 
 	server->cache_limits = (struct file_cache_limits){
-	    .entries = HTTP_CACHE_ENTRIES,
+	    .entries = or_default(options->cache_entries, HTTP_CACHE_ENTRIES),
 	    .fds = (unsigned)min_u64(HTTP_CACHE_FDS, max_u64(fds, 1)),
-	    .bytes = HTTP_CACHE_BYTES,
+	    .bytes = options->cache_bytes ? options->cache_bytes : HTTP_CACHE_BYTES,
+	};
+	server->timeouts = (struct http_timeouts){
+	    .header_ms = or_default(options->timeouts.header_ms, HTTP_HEADER_MS),
+	    .body_ms = or_default(options->timeouts.body_ms, HTTP_BODY_MS),
+	    .idle_ms = or_default(options->timeouts.idle_ms, HTTP_IDLE_MS),
+	    .write_ms = or_default(options->timeouts.write_ms, HTTP_WRITE_MS),
 	};
 }
 
-static int listen_all(struct http_server *server, const struct http_options *options,
-		      struct err *err)
+/* ---- start and end ---- */
+
+int http_server_new(const struct http_options *options, struct http_server **ret, struct err *err)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	int r;
+
+	if (!server)
+		return err_set(err, -ENOMEM, "out of memory");
+	server->options = options;
+	server->site.root_fd = -1;
+	server->site.index = slice_of(options->index);
+	server->site.autoindex = options->autoindex;
+	set_limits(server, options);
+	r = open_root(&server->site, options->dir, err);
+	if (r == 0)
+		r = load_mime(&server->site, options->mime_types, err);
+	if (r < 0) {
+		http_server_free(server);
+		return r;
+	}
+	*ret = server;
+	return 0;
+}
+
+int http_server_listen(struct http_server *server, struct reactor *reactor, struct err *err)
 {
 	static const char *const standard[] = {LISTEN_DEFAULT};
+	const struct http_options *options = server->options;
 	const char *const *where = options->listen_count ? options->listen : standard;
 	unsigned count = options->listen_count ? options->listen_count : 1;
-	const struct listener_options listener = {.ops = &http_conn_ops};
+	const struct listener_options listener = {.ops = &http_conn_ops, .arg = server};
 	int r = 0;
 
 	for (unsigned i = 0; i < count && r == 0; i++)
-		r = reactor_listen(server->reactor, where[i], &listener, err);
+		r = reactor_listen(reactor, where[i], &listener, err);
 	return r;
 }
 
-/* A device without scatter-gather or transmit checksums makes the kernel copy what sendfile hands
- * over, and nobody is told: so it is said here. */
-static void say_device(int socket, const char *device)
+void http_server_free(struct http_server *server)
 {
-	if (sys_ethtool_get(socket, device, ETHTOOL_GSG) == 0)
-		log_warning("%s has no scatter-gather: what goes out by it is copied by the CPU "
-			    "(ethtool -K %s sg on)",
-			    device, device);
-	else if (sys_ethtool_get(socket, device, ETHTOOL_GTXCSUM) == 0)
-		log_warning("%s has no transmit checksums: what goes out by it is copied by the "
-			    "CPU (ethtool -K %s tx on)",
-			    device, device);
-}
-
-static void say_devices(const char *listener)
-{
-	char device[16] = "", last[16] = "";
-	struct address address;
-	int socket;
-
-	if (address_parse(listener, &address, NULL) < 0 || address.fd >= 0)
+	if (!server)
 		return;
-	socket = sys_socket(AF_INET, SOCK_DGRAM, 0);
-	if (socket < 0)
-		return;
-	for (unsigned nth = 0;
-	     sys_device_of_address((const void *)&address.sockaddr, nth, device) == 0; nth++) {
-		/* A device with several addresses is found several times, in a row. */
-		if (strcmp(device, last) != 0)
-			say_device(socket, device);
-		memcpy(last, device, sizeof(last));
-	}
-	sys_close(socket);
-}
-
-static void say_start(const struct http_server *server)
-{
-	char text[512];
-
-	for (unsigned i = 0; reactor_listener_name(server->reactor, i, text, sizeof(text)) == 0;
-	     i++)
-		log_info("serving %s at %s%s", server->site.root_name,
-			 strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);
-	leat_capabilities_text(text, sizeof(text));
-	log_info("%s", text);
-	for (unsigned i = 0; reactor_listener_name(server->reactor, i, text, sizeof(text)) == 0;
-	     i++)
-		say_devices(text);
-}
-
-static void server_fini(struct http_server *server)
-{
-	reactor_free(server->reactor);
+	for (unsigned i = 0; i < ARRAY_SIZE(server->loops); i++)
+		http_loop_free(http_server_loop(server, i));
 	http_mime_free(server->site.mime);
 	if (server->site.root_fd >= 0)
 		sys_close(server->site.root_fd);
-	free(server->totals);
-}
-
-int http_serve(const struct http_options *options, struct err *err)
-{
-	CLEANUP(server_fini) struct http_server server = {.site.root_fd = -1};
-	const struct reactor_options reactor = {
-	    .threads = options->threads,
-	    .connections_max = options->connections_max,
-	    .loop_open = http_loop_open,
-	    .loop_close = http_loop_close,
-	    .arg = &server,
-	};
-	int r;
-
-	server.site.index = slice_of(options->index);
-	server.site.autoindex = options->autoindex;
-	server.totals = calloc(1, sizeof(*server.totals));
-	if (!server.totals)
-		return err_set(err, -ENOMEM, "out of memory");
-	r = open_root(&server.site, options->dir, err);
-	if (r == 0)
-		r = load_mime(&server.site, options->mime_types, err);
-	if (r == 0)
-		r = reactor_new(&reactor, &server.reactor, err);
-	if (r == 0)
-		r = listen_all(&server, options, err);
-	if (r < 0)
-		return r;
-	limit_caches(&server, options->threads);
-	say_start(&server);
-	r = reactor_run(server.reactor, err);
-	say_account(&server);
-	return r;
+	free(server);
 }

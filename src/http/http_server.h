@@ -1,11 +1,35 @@
 /*
- * `leat http`: a directory served over HTTP/1.1. Start, run, and the line at the end.
+ * The HTTP server: what all its loops share, and the pieces to start it with.
+ *
+ *     http_server_new()       reads the folder and the files it needs, opens nothing to the world
+ *     http_server_listen()    its listeners, in a reactor
+ *     http_loop_open/close()  its state on each loop (http_loop.h): reactor_options' hooks, or
+ *                             called by them where several services share a reactor
+ *     http_server_free()      after the reactor's loops have ended
+ *
+ * http_serve() is all of it, for a process that serves nothing else.
+ *
+ * A connection finds its server by its listener's arg and its loop's state by the loop's number, so
+ * that other services may have connections on the same loops. The loops' state stays until
+ * http_server_free(), so that it may be read from other threads (http_account.h) as long as there
+ * is a server.
  */
 #ifndef HTTP_HTTP_SERVER_H
 #define HTTP_HTTP_SERVER_H
 
 #include "base/err.h"
 #include "http/file_cache.h"
+
+struct http_server;
+struct http_loop;
+struct loop;
+struct reactor;
+
+/* How long a connection may take, milliseconds; 0: the default in http_limits.h, where the reasons
+ * are. */
+struct http_timeouts {
+	uint32_t header_ms, body_ms, idle_ms, write_ms;
+};
 
 struct http_options {
 	const char *dir;
@@ -16,17 +40,30 @@ struct http_options {
 	const char *index;        /* a file name */
 	bool autoindex;
 	const char *mime_types; /* NULL: the system's, if it has one */
+	struct http_timeouts timeouts;
+	uint32_t drain_ms;      /* 0: the reactor's default */
+	unsigned cache_entries; /* of each thread; 0: the default */
+	uint64_t cache_bytes;   /* of each thread; 0: the default */
 };
 
 /* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */
 int http_serve(const struct http_options *options, struct err *err);
 
-struct http_server;
-struct http_loop;
+/* `options` and what it points to must stay. */
+int http_server_new(const struct http_options *options, struct http_server **ret, struct err *err);
+int http_server_listen(struct http_server *server, struct reactor *reactor, struct err *err);
+/* NULL is fine. */
+void http_server_free(struct http_server *server);
+
 const struct http_site *http_server_site(const struct http_server *server);
+/* All set: the defaults are filled in. */
+const struct http_timeouts *http_server_timeouts(const struct http_server *server);
 /* Of each loop's cache. */
 const struct file_cache_limits *http_server_cache_limits(const struct http_server *server);
-/* A loop that ends adds its counters to the server's. */
-void http_server_sum(const struct http_server *server, const struct http_loop *loop);
+
+/* The server's state on a loop. */
+void http_server_set_loop(struct http_server *server, unsigned index, struct http_loop *loop);
+/* NULL: not open yet, or there is no such loop. Any thread. */
+struct http_loop *http_server_loop(const struct http_server *server, unsigned index);
 
 #endif

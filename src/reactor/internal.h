@@ -33,7 +33,7 @@
 
 /* Limits, and why. */
 enum {
-	LOOPS_MAX = 256,
+	LOOPS_MAX = REACTOR_LOOPS_MAX,
 	LISTENERS_MAX = 64, /* each is registered in each loop */
 	HELPERS_MAX = 64,
 	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */

@@ -29,6 +29,9 @@ struct reactor;
 struct loop;
 struct conn;
 
+/* Loops are numbered from 0 (loop_index()), and never more than this. */
+enum { REACTOR_LOOPS_MAX = 256 };
+
 /* ---- connections ---- */
 
 /* What happened: several may be set. Edge-triggered: after READABLE read until a short read or

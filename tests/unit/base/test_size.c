@@ -66,12 +66,34 @@ static void nonsense_is_refused_and_leaves_the_result_alone(void **state)
 	assert_int_equal(bytes, 7);
 }
 
+static void times_are_seconds_unless_they_say_otherwise(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} cases[] = {{"5", 5000},    {"75s", 75000},  {"500ms", 500},
+		     {"2m", 120000}, {"1h", 3600000}, {"0", 0}};
+	static const char *const wrong[] = {"", "s", "-1", "1.5s", "5 s", "5sec", "5M", "1s1ms"};
+	uint64_t ms = 7;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(duration_parse(cases[i].text, &ms), 0);
+		assert_int_equal(ms, cases[i].ms);
+	}
+	ms = 7;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(duration_parse(wrong[i], &ms), -EINVAL);
+	assert_int_equal(duration_parse("18446744073709551615h", &ms), -ERANGE);
+	assert_int_equal(ms, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sizes_read_as_people_write_them),
 	    cmocka_unit_test(suffixes_are_powers_of_1024),
 	    cmocka_unit_test(nonsense_is_refused_and_leaves_the_result_alone),
+	    cmocka_unit_test(times_are_seconds_unless_they_say_otherwise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,108 @@
+/*
+ * A process that serves HTTP and nothing else: the server, a reactor, what is said at the start and
+ * at the end.
+ */
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "http/http_account.h"
+#include "http/http_server.h"
+#include "reactor/address.h"
+#include "sys/sys.h"
+
+/* ---- what is said at the start ---- */
+
+/* A device without scatter-gather or transmit checksums makes the kernel copy what sendfile hands
+ * over, and nobody is told: so it is said here. */
+static void say_device(int socket, const char *device)
+{
+	if (sys_ethtool_get(socket, device, ETHTOOL_GSG) == 0)
+		log_warning("%s has no scatter-gather: what goes out by it is copied by the CPU "
+			    "(ethtool -K %s sg on)",
+			    device, device);
+	else if (sys_ethtool_get(socket, device, ETHTOOL_GTXCSUM) == 0)
+		log_warning("%s has no transmit checksums: what goes out by it is copied by the "
+			    "CPU (ethtool -K %s tx on)",
+			    device, device);
+}
+
+static void say_devices(const char *listener)
+{
+	char device[16] = "", last[16] = "";
+	struct address address;
+	int socket;
+
+	if (address_parse(listener, &address, NULL) < 0 || address.fd >= 0)
+		return;
+	socket = sys_socket(AF_INET, SOCK_DGRAM, 0);
+	if (socket < 0)
+		return;
+	for (unsigned nth = 0;
+	     sys_device_of_address((const void *)&address.sockaddr, nth, device) == 0; nth++) {
+		/* A device with several addresses is found several times, in a row. */
+		if (strcmp(device, last) != 0)
+			say_device(socket, device);
+		memcpy(last, device, sizeof(last));
+	}
+	sys_close(socket);
+}
+
+static void say_start(const struct http_server *server, const struct reactor *reactor)
+{
+	char text[512];
+
+	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)
+		log_info("serving %s at %s%s", http_server_site(server)->root_name,
+			 strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);
+	leat_capabilities_text(text, sizeof(text));
+	log_info("%s", text);
+	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)
+		say_devices(text);
+}
+
+/* ---- start, run, end ---- */
+
+struct service {
+	struct http_server *server;
+	struct reactor *reactor;
+};
+
+static void service_fini(struct service *service)
+{
+	reactor_free(service->reactor);
+	http_server_free(service->server);
+}
+
+static int make_reactor(struct service *service, const struct http_options *options,
+			struct err *err)
+{
+	const struct reactor_options reactor = {
+	    .threads = options->threads,
+	    .connections_max = options->connections_max,
+	    .drain_ms = options->drain_ms,
+	    .loop_open = http_loop_open,
+	    .loop_close = http_loop_close,
+	    .arg = service->server,
+	};
+
+	return reactor_new(&reactor, &service->reactor, err);
+}
+
+int http_serve(const struct http_options *options, struct err *err)
+{
+	CLEANUP(service_fini) struct service service = {0};
+	int r = http_server_new(options, &service.server, err);
+
+	if (r == 0)
+		r = make_reactor(&service, options, err);
+	if (r == 0)
+		r = http_server_listen(service.server, service.reactor, err);
+	if (r < 0)
+		return r;
+	say_start(service.server, service.reactor);
+	r = reactor_run(service.reactor, err);
+	http_account_say(service.server, service.reactor);
+	return r;
+}
