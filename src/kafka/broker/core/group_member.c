@@ -1,0 +1,214 @@
+#include "kafka/broker/core/group_internal.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+bool text_copy(struct slice *ret, struct slice s)
+{
+	char *copy = NULL;
+
+	if (s.ptr) {
+		copy = malloc(s.len + 1);
+		if (!copy)
+			return false;
+		memcpy(copy, s.ptr, s.len);
+	}
+	*ret = slice_make(copy, s.len);
+	return true;
+}
+
+void text_free(struct slice *s)
+{
+	free((void *)s->ptr);
+	*s = slice_make(NULL, 0);
+}
+
+/* ---- one member ---- */
+
+struct group_member *member_new(const struct group_join *join, struct slice id)
+{
+	struct group_member *member = calloc(1, sizeof(*member));
+
+	if (!member)
+		return NULL;
+	list_init(&member->node);
+	member->id_hash = hash_slice(id);
+	member->session_ms = join->session_ms;
+	member->rebalance_ms = join->rebalance_ms;
+	if (text_copy(&member->id, id) && text_copy(&member->instance_id, join->instance_id) &&
+	    text_copy(&member->client_id, join->client_id) &&
+	    text_copy(&member->client_host, join->client_host) &&
+	    member_set_protocols(member, join->protocols, join->protocols_count))
+		return member;
+	member_free(member);
+	return NULL;
+}
+
+void member_free(struct group_member *member)
+{
+	CHECK(!member->join && !member->sync);
+	text_free(&member->id);
+	text_free(&member->instance_id);
+	text_free(&member->client_id);
+	text_free(&member->client_host);
+	text_free(&member->assignment);
+	free(member->protocols);
+	free(member);
+}
+
+static char *put(char **at, struct slice s)
+{
+	char *start = *at;
+
+	if (s.len)
+		memcpy(start, s.ptr, s.len);
+	*at += s.len;
+	return start;
+}
+
+bool member_set_protocols(struct group_member *member, const struct group_protocol *protocols,
+			  int32_t count)
+{
+	size_t bytes = (size_t)count * sizeof(*protocols);
+	struct group_protocol *copy;
+	char *at;
+
+	for (int32_t i = 0; i < count; i++)
+		bytes += protocols[i].name.len + protocols[i].metadata.len;
+	copy = malloc(bytes + 1);
+	if (!copy)
+		return false;
+	at = (char *)(copy + count);
+	for (int32_t i = 0; i < count; i++) {
+		copy[i].name = slice_make(put(&at, protocols[i].name), protocols[i].name.len);
+		copy[i].metadata =
+		    slice_make(put(&at, protocols[i].metadata), protocols[i].metadata.len);
+	}
+	free(member->protocols);
+	member->protocols = copy;
+	member->protocols_count = count;
+	return true;
+}
+
+bool member_has_protocols(const struct group_member *member, const struct group_protocol *protocols,
+			  int32_t count)
+{
+	if (member->protocols_count != count)
+		return false;
+	for (int32_t i = 0; i < count; i++)
+		if (!slice_eq(member->protocols[i].name, protocols[i].name) ||
+		    !slice_eq(member->protocols[i].metadata, protocols[i].metadata))
+			return false;
+	return true;
+}
+
+bool member_set_assignment(struct group_member *member, struct slice assignment)
+{
+	struct slice copy;
+
+	if (!text_copy(&copy, assignment.ptr ? assignment : slice_make("", 0)))
+		return false;
+	text_free(&member->assignment);
+	member->assignment = copy;
+	return true;
+}
+
+const struct group_protocol *member_protocol(const struct group_member *member, struct slice name)
+{
+	for (int32_t i = 0; i < member->protocols_count; i++)
+		if (slice_eq(member->protocols[i].name, name))
+			return &member->protocols[i];
+	return NULL;
+}
+
+/* ---- the members of a group ---- */
+
+static struct group_member *find_in(const struct list *members, struct slice id)
+{
+	uint64_t hash = hash_slice(id);
+	struct list *node;
+
+	list_for_each (node, members) {
+		struct group_member *member = container_of(node, struct group_member, node);
+
+		if (member->id_hash == hash && slice_eq(member->id, id))
+			return member;
+	}
+	return NULL;
+}
+
+struct group_member *group_find(const struct group *group, struct slice id)
+{
+	return find_in(&group->members, id);
+}
+
+struct group_member *group_find_pending(const struct group *group, struct slice id)
+{
+	return find_in(&group->pending, id);
+}
+
+struct group_member *group_find_static(const struct group *group, struct slice instance_id)
+{
+	struct list *node;
+
+	list_for_each (node, &group->members) {
+		struct group_member *member = container_of(node, struct group_member, node);
+
+		if (member->instance_id.ptr && slice_eq(member->instance_id, instance_id))
+			return member;
+	}
+	return NULL;
+}
+
+enum kafka_error group_identify(const struct group *group, struct slice id,
+				struct slice instance_id, struct group_member **ret)
+{
+	struct group_member *member =
+	    instance_id.ptr ? group_find_static(group, instance_id) : group_find(group, id);
+
+	if (!member)
+		return KAFKA_UNKNOWN_MEMBER_ID;
+	if (!slice_eq(member->id, id))
+		return KAFKA_FENCED_INSTANCE_ID;
+	*ret = member;
+	return KAFKA_NONE;
+}
+
+void group_add(struct group *group, struct group_member *member)
+{
+	list_push_back(&group->members, &member->node);
+	group->members_count++;
+	if (member->join)
+		group->joining++;
+	if (!group->leader)
+		group->leader = member;
+}
+
+void group_remove(struct group *group, struct group_member *member, enum kafka_error error)
+{
+	const struct group_joined refusal = {.error = error,
+					     .generation = -1,
+					     .member_id = member->id};
+
+	if (member->join)
+		group_answer_join(group, member, &refusal);
+	if (member->sync)
+		group_answer_sync(group, member, error);
+	if (member->sync_missing)
+		group->syncs_missing--;
+	list_remove(&member->node);
+	group->members_count--;
+	if (group->leader == member)
+		group->leader = list_empty(&group->members)
+				    ? NULL
+				    : container_of(group->members.next, struct group_member, node);
+	member_free(member);
+}
+
+void group_forget_pending(struct group *group, struct group_member *pending)
+{
+	list_remove(&pending->node);
+	group->pending_count--;
+	member_free(pending);
+}
