@@ -1,0 +1,180 @@
+/*
+ * What all programs stand on: the maps, and how they find the process, the call, the file and the
+ * socket that an event belongs to. See ledger.bpf.c.
+ */
+#ifndef COPYSTAT_LEDGER_BPF_H
+#define COPYSTAT_LEDGER_BPF_H
+
+#include "copystat/kernel.bpf.h"
+
+#include "copystat/counts.h"
+#include "copystat/shared.h"
+
+/* ---- set before loading ---- */
+
+const volatile bool all_processes;  /* not only those in the map */
+const volatile uint32_t own_tgid;   /* never watched by that */
+const volatile bool no_sock_length; /* before 6.3: sends and receives by sys_exit */
+const volatile bool fexit;          /* what streams send is counted by fexit.bpf.h */
+const volatile uint8_t call_of[COPYSTAT_CALL_NUMBERS]; /* enum copystat_call by number */
+
+/* ---- maps ---- */
+
+/* Each CPU adds to counts of its own. Programs of softirqs break in, so they add atomically. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, COPYSTAT_PROCESSES_MAX);
+	__type(key, uint32_t);
+	__type(value, struct copystat_counts);
+} counts_of SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COPYSTAT_PROCESSES_MAX);
+	__type(key, uint32_t);
+	__type(value, struct copystat_entry);
+} processes SEC(".maps");
+
+/* Whose packets a TCP socket sends: the process that used it last. Gone with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, uint32_t);
+} owner_of SEC(".maps");
+
+/* By thread, while it is inside a send: flags the kernel sends with, bytes spliced. */
+struct sending {
+	uint32_t flags;
+	uint32_t by_reference;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, uint32_t);
+	__type(value, struct sending);
+} sending_of SEC(".maps");
+
+#define add(column, bytes) __sync_fetch_and_add(&(column), (bytes))
+
+/* ---- processes ---- */
+
+static const struct copystat_counts no_counts;
+
+static __always_inline struct copystat_counts *counts_begin(struct task_struct *task, uint32_t tgid,
+							    uint32_t children)
+{
+	struct copystat_entry entry = {.children = children};
+
+	BPF_CORE_READ_STR_INTO(&entry.comm, task, group_leader, comm);
+	if (bpf_map_update_elem(&processes, &tgid, &entry, BPF_NOEXIST) < 0)
+		return NULL;
+	bpf_map_update_elem(&counts_of, &tgid, &no_counts, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&counts_of, &tgid);
+}
+
+/* Of the process that is running; NULL when it is not watched. */
+static __always_inline struct copystat_counts *counts_of_current(struct task_struct *task)
+{
+	uint32_t tgid = (uint32_t)task->tgid;
+	struct copystat_counts *counts = bpf_map_lookup_elem(&counts_of, &tgid);
+
+	if (counts || !all_processes || tgid == own_tgid || tgid == 0)
+		return counts;
+	return counts_begin(task, tgid, 0);
+}
+
+/* ---- system calls ---- */
+
+static __always_inline struct pt_regs *regs_of(struct task_struct *task)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(task);
+}
+
+static __always_inline uint32_t call_by_number(long number)
+{
+	return number >= 0 && number < COPYSTAT_CALL_NUMBERS ? call_of[number]
+							     : COPYSTAT_OTHER_CALL;
+}
+
+/* The call that the running task is in. */
+static __always_inline uint32_t call_of_current(struct task_struct *task)
+{
+	uint32_t call;
+
+	if (task->flags & PF_IO_WORKER)
+		return COPYSTAT_URING;
+	if (task->flags & PF_KTHREAD)
+		return COPYSTAT_OTHER_CALL;
+	call = call_by_number(regs_call(regs_of(task)));
+	return call < COPYSTAT_CALLS ? call : COPYSTAT_OTHER_CALL;
+}
+
+/* ---- files ---- */
+
+static __always_inline struct file *file_of(struct task_struct *task, uint64_t fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files, *file = NULL;
+
+	fd = (uint32_t)fd;
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
+#define S_IFMT   0170000
+#define S_IFBLK  0060000
+#define S_IFREG  0100000
+#define S_IFSOCK 0140000
+
+static __always_inline uint32_t file_type(struct file *file)
+{
+	return file ? BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT : 0;
+}
+
+/* Its pages are in the page cache. */
+static __always_inline bool is_file(uint32_t type)
+{
+	return type == S_IFREG || type == S_IFBLK;
+}
+
+/* ---- sockets ---- */
+
+/* Both without a CO-RE pointer the verifier knows: the socket may come from a file. */
+static __always_inline bool is_inet(struct sock *sk)
+{
+	uint16_t family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline uint32_t kind_of(struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)
+		return COPYSTAT_UNIX;
+	if (is_inet(sk) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+		return COPYSTAT_TCP;
+	return COPYSTAT_OTHER_SOCKET;
+}
+
+static __always_inline bool is_stream(struct sock *sk)
+{
+	return kind_of(sk) != COPYSTAT_OTHER_SOCKET && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
+}
+
+/* `sk` as the kernel gave it to a program. */
+static __always_inline void own(struct sock *sk, struct task_struct *task)
+{
+	uint32_t tgid = (uint32_t)task->tgid, *owner;
+
+	owner = bpf_sk_storage_get(&owner_of, sk, &tgid, BPF_SK_STORAGE_GET_F_CREATE);
+	if (owner && *owner != tgid)
+		*owner = tgid;
+}
+
+#endif
