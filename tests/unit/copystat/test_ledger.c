@@ -228,7 +228,8 @@ static void zerocopy_is_unshared_on_loopback(void **state)
 	NEEDS_LEDGER();
 	counts = counted(send_zerocopy, pair_tcp);
 	about(counts.sockets[COPYSTAT_TCP].sent_by_reference, BYTES);
-	about(counts.unshared, BYTES);
+	/* Segments that TCP sends again, on a busy machine, are copied again. */
+	assert_in_range(counts.unshared, BYTES - BYTES / 100, 2 * BYTES);
 }
 
 static void unknown_processes_are_refused(void **state)
