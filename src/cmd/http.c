@@ -29,6 +29,8 @@ static const char help[] =
     "  -t, --threads N          threads [one a CPU]\n"
     "      --index NAME         file served for a directory [index.html]\n"
     "      --autoindex on|off   list directories that have no index [on]\n"
+    "      --precompressed on|off\n"
+    "                           serve a file's .gz, .zst or .br to clients that take it [on]\n"
     "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
     "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
     "      --cache-entries N    files kept ready, for each thread [65536]\n"
@@ -51,6 +53,7 @@ static const char help[] =
 enum {
 	OPTION_INDEX = 256,
 	OPTION_AUTOINDEX,
+	OPTION_PRECOMPRESSED,
 	OPTION_MIME_TYPES,
 	OPTION_MAX_CONNECTIONS,
 	OPTION_CACHE_ENTRIES,
@@ -67,6 +70,7 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, 't'},
     {"index", required_argument, NULL, OPTION_INDEX},
     {"autoindex", required_argument, NULL, OPTION_AUTOINDEX},
+    {"precompressed", required_argument, NULL, OPTION_PRECOMPRESSED},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
@@ -137,10 +141,10 @@ static int parse_cache_bytes(const char *text, uint64_t *ret)
 	return EXIT_OK;
 }
 
-static int parse_on_off(const char *text, bool *ret)
+static int parse_on_off(const char *name, const char *text, bool *ret)
 {
 	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
-		return usage_error("http", "--autoindex is on or off, not '%s'", text);
+		return usage_error("http", "--%s is on or off, not '%s'", name, text);
 	*ret = strcmp(text, "on") == 0;
 	return EXIT_OK;
 }
@@ -191,7 +195,9 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 	case OPTION_INDEX:
 		return parse_index(optarg, &o->index);
 	case OPTION_AUTOINDEX:
-		return parse_on_off(optarg, &o->autoindex);
+		return parse_on_off("autoindex", optarg, &o->autoindex);
+	case OPTION_PRECOMPRESSED:
+		return parse_on_off("precompressed", optarg, &o->precompressed);
 	case OPTION_MIME_TYPES:
 		o->mime_types = optarg;
 		return EXIT_OK;
@@ -233,7 +239,10 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 int cmd_http(int argc, char **argv)
 {
 	struct arguments arguments = {
-	    .options = {.dir = ".", .index = "index.html", .autoindex = true},
+	    .options = {.dir = ".",
+			.index = "index.html",
+			.autoindex = true,
+			.precompressed = true},
 	};
 	struct err err = {0};
 	int code, r;

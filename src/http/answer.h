@@ -45,6 +45,8 @@ struct http_found answer_take_found(struct http_conn *c);
 
 /* With a reference. -EINPROGRESS: a helper should load it. */
 int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret);
+int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
+		     struct file_entry **ret);
 
 /* A body is copied behind its header up to this size, and sent from the cache by the same sendmsg
  * above it. */
@@ -53,7 +55,7 @@ int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);
 
-/* Last-Modified, ETag. */
+/* Last-Modified, ETag, Vary: what a 200, a 206 and a 304 have in common. */
 void answer_put_validators(struct http_writer *w, const struct file_entry *entry);
 /* 200. Takes the reference. */
 enum http_answered answer_whole(struct answer *a, struct file_entry *entry);

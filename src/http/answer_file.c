@@ -1,7 +1,9 @@
 /*
- * The answer that is a file: conditions first (RFC 9110 13.2.2), then Range, then the whole.
+ * The answer that is a file: first which of its encodings, then conditions (RFC 9110 13.2.2), then Range, then the whole.
  */
 #include "http/answer.h"
+
+#include <errno.h>
 
 #include "http/core/conditional.h"
 
@@ -31,6 +33,7 @@ void answer_put_validators(struct http_writer *w, const struct file_entry *entry
 {
 	http_put_header_date(w, SLICE_LITERAL("Last-Modified"), entry->mtime);
 	http_put_header(w, SLICE_LITERAL("ETag"), entry->etag);
+	file_entry_put_vary(entry, w);
 }
 
 static enum http_answered put_not_modified(struct answer *a, struct file_entry *entry)
@@ -74,6 +77,7 @@ static enum http_answered put_partial(struct answer *a, struct file_entry *entry
 	http_put_header(&w, SLICE_LITERAL("Content-Type"), entry->type);
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
 	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(text, len));
+	file_entry_put_coding(entry, &w);
 	answer_put_validators(&w, entry);
 	http_head_end(&head, &w);
 	if (w.cut) {
@@ -115,12 +119,55 @@ static enum http_answered put_ranged(struct answer *a, struct file_entry *entry)
 	case HTTP_RANGE_PARTIAL:
 		if (ranges.count == 1)
 			return put_partial(a, entry, &ranges.range[0]);
+		/* Content-Encoding above a multipart body would say that all of it is encoded, and
+		 * within the parts nobody looks for it: the whole, which is always allowed. */
+		if (entry->coding != HTTP_IDENTITY)
+			break;
 		return answer_parts(a, entry, &ranges);
 	}
 	return answer_whole(a, entry);
 }
 
-enum http_answered answer_file(struct answer *a, struct file_entry *entry)
+static enum http_answered wait_for_coded(struct answer *a, struct slice path,
+					 enum http_coding coding, struct file_entry *entry)
+{
+	struct http_job *job = http_job_new(a->c->loop, a->c->conn, HTTP_JOB_FILE);
+
+	/* The file itself need not be looked for again. */
+	a->c->found = (struct http_found){.kind = HTTP_FOUND_FILE, .entry = entry};
+	if (job)
+		job->coding = coding;
+	return answer_submit(a, job, path);
+}
+
+/* *entry becomes the encoding that the client likes best; HTTP_ANSWERED: it is there. A sibling
+ * that can't be had is as if there were none. */
+static enum http_answered choose_coding(struct answer *a, struct file_entry **entry)
+{
+	unsigned available = (*entry)->siblings;
+	enum http_coding coding;
+
+	while ((coding = http_accept_coding(a->request, available)) != HTTP_IDENTITY) {
+		struct file_entry *coded;
+		char name[PATH_MAX];
+		struct slice path;
+		int r = -ENAMETOOLONG;
+
+		if (file_sibling_name((*entry)->path, coding, name, &path))
+			r = answer_get_coded(a->c, path, coding, &coded);
+		if (r == -EINPROGRESS)
+			return wait_for_coded(a, path, coding, *entry);
+		if (r == 0) {
+			file_entry_unref(*entry);
+			*entry = coded;
+			break;
+		}
+		available &= ~(1u << coding);
+	}
+	return HTTP_ANSWERED;
+}
+
+static enum http_answered answer_chosen(struct answer *a, struct file_entry *entry)
 {
 	const struct http_validators validators = {.etag = entry->etag, .mtime = entry->mtime};
 
@@ -139,4 +186,13 @@ enum http_answered answer_file(struct answer *a, struct file_entry *entry)
 	}
 	file_entry_unref(entry);
 	return answer_status(a, 412);
+}
+
+enum http_answered answer_file(struct answer *a, struct file_entry *entry)
+{
+	enum http_answered answered = HTTP_ANSWERED;
+
+	if (entry->siblings)
+		answered = choose_coding(a, &entry);
+	return answered == HTTP_ANSWERED ? answer_chosen(a, entry) : answered;
 }

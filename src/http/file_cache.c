@@ -42,25 +42,43 @@ static void drop(struct file_cache *cache, struct file_entry *entry)
 		file_watch_release(cache->watch, dir);
 }
 
-static struct file_entry *find(struct file_cache *cache, struct slice path, uint64_t hash)
+static uint64_t hash_of(struct slice path, enum http_coding coding)
 {
+	return hash_slice(path) + (uint64_t)coding;
+}
+
+static struct file_entry *find(struct file_cache *cache, struct slice path, enum http_coding coding)
+{
+	uint64_t hash = hash_of(path, coding);
 	struct file_entry *entry;
 
 	LIST_FOREACH(entry, &cache->buckets[hash & cache->mask], in_bucket)
-	if (entry->hash == hash && slice_eq(entry->path, path))
+	if (entry->hash == hash && entry->coding == coding && slice_eq(entry->path, path))
 		return entry;
 	return NULL;
 }
 
-static void name_changed(void *arg, struct slice path)
+static void entry_changed(struct file_cache *cache, struct slice path, enum http_coding coding)
 {
-	struct file_cache *cache = arg;
-	struct file_entry *entry = find(cache, path, hash_slice(path));
+	struct file_entry *entry = find(cache, path, coding);
 
 	if (!entry)
 		return;
 	cache->stats.dropped++;
 	drop(cache, entry);
+}
+
+static void name_changed(void *arg, struct slice path)
+{
+	enum http_coding coding = http_coding_of(path);
+	struct file_cache *cache = arg;
+
+	entry_changed(cache, path, HTTP_IDENTITY);
+	if (coding == HTTP_IDENTITY)
+		return;
+	entry_changed(cache, path, coding);
+	path.len -= http_coding_suffix(coding).len;
+	entry_changed(cache, path, HTTP_IDENTITY);
 }
 
 static void dir_gone(void *arg, struct watched_dir *dir)
@@ -145,7 +163,7 @@ unsigned file_cache_shed(struct file_cache *cache)
 static void insert(struct file_cache *cache, struct file_entry *entry, struct watched_dir *dir,
 		   uint64_t now_ms)
 {
-	entry->hash = hash_slice(entry->path);
+	entry->hash = hash_of(entry->path, (enum http_coding)entry->coding);
 	entry->checked_ms = now_ms;
 	entry->cached = true;
 	entry->dir = dir;
@@ -163,8 +181,8 @@ static void insert(struct file_cache *cache, struct file_entry *entry, struct wa
 /* The watch comes first, then the file: a change in between is an event that drops the entry. But
  * no watch is made for a name that has no file: it would go at once, at the price of many system
  * calls and an event for each directory on the way, as often as somebody asks. */
-static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bool warm,
-		struct file_entry **ret)
+static int load(struct file_cache *cache, struct slice path, enum http_coding coding,
+		uint64_t now_ms, bool warm, struct file_entry **ret)
 {
 	enum file_load how = warm ? FILE_LOAD_WARM : FILE_LOAD_NOW;
 	struct watched_dir *dir = NULL;
@@ -179,7 +197,7 @@ static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bo
 		r = file_watch_dir(cache->watch, path, how, &dir);
 	if (r == -EAGAIN)
 		return r;
-	r = file_entry_load(cache->site, path, how, &entry);
+	r = file_entry_load(cache->site, path, coding, how, &entry);
 	if (r == 0)
 		insert(cache, entry, dir, now_ms);
 	else if (dir)
@@ -189,6 +207,22 @@ static int load(struct file_cache *cache, struct slice path, uint64_t now_ms, bo
 	return r;
 }
 
+/* Whether the same siblings stand beside it, where no event would tell: 0, or -errno; -ESTALE: no.
+ */
+static int compare_siblings(struct file_cache *cache, const struct file_entry *entry)
+{
+	struct file_siblings siblings;
+	int r;
+
+	if (entry->coding != HTTP_IDENTITY || (entry->dir && !entry->siblings_beyond_events))
+		return 0;
+	r = file_siblings_find(cache->site, entry->path, entry->id.mtime_ns, FILE_LOAD_WARM,
+			       &siblings);
+	if (r < 0)
+		return r;
+	return siblings.codings == entry->siblings ? 0 : -ESTALE;
+}
+
 /* Whether the file system still has what the entry has; else it is dropped. */
 static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t now_ms)
 {
@@ -196,7 +230,9 @@ static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t
 	int r = file_entry_identify(cache->site, entry, &id);
 
 	cache->stats.compared++;
-	if (r == 0 && file_id_equal(&id, &entry->id)) {
+	if (r == 0)
+		r = file_id_equal(&id, &entry->id) ? compare_siblings(cache, entry) : -ESTALE;
+	if (r == 0) {
 		entry->checked_ms = now_ms;
 		return true;
 	}
@@ -209,10 +245,10 @@ static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t
 	return false;
 }
 
-int file_cache_get(struct file_cache *cache, struct slice path, uint64_t now_ms, bool warm,
-		   struct file_entry **ret)
+int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding coding,
+		   uint64_t now_ms, bool warm, struct file_entry **ret)
 {
-	struct file_entry *entry = find(cache, path, hash_slice(path));
+	struct file_entry *entry = find(cache, path, coding);
 
 	if (likely(entry)) {
 		bool known = entry->dir && !entry->beyond_events &&
@@ -226,7 +262,7 @@ int file_cache_get(struct file_cache *cache, struct slice path, uint64_t now_ms,
 		}
 	}
 	cache->stats.misses++;
-	return load(cache, path, now_ms, warm, ret);
+	return load(cache, path, coding, now_ms, warm, ret);
 }
 
 int file_cache_fd(const struct file_cache *cache)

@@ -8,6 +8,10 @@
  * since stores through a mapping send no event. Comparing is three system calls; a plain hit makes
  * none.
  *
+ * An entry knows which encoded siblings stand beside its file: an event of a sibling's name drops
+ * both. A sibling served as an encoding is an entry of its own, another than the one of the same
+ * file asked for by its name.
+ *
  * Bounded in entries, bytes and descriptors; eviction is second chance (an entry that was used
  * since the hand came by is passed over once). Names that don't exist are not kept.
  *
@@ -47,8 +51,8 @@ void file_cache_sync(struct file_cache *cache);
 /* With a reference. -EAGAIN: would wait for the disk; let a helper thread call
  * file_entry_load(FILE_LOAD_WAIT) and ask again with `warm`; if it is -EAGAIN then too, use what
  * the helper got. Other errors as from file_entry_load(). */
-int file_cache_get(struct file_cache *cache, struct slice path, uint64_t now_ms, bool warm,
-		   struct file_entry **ret);
+int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding coding,
+		   uint64_t now_ms, bool warm, struct file_entry **ret);
 /* Descriptors have run out: closes those that only the cache holds. How many. */
 unsigned file_cache_shed(struct file_cache *cache);
 

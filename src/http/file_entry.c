@@ -33,9 +33,8 @@ int file_open_beneath(const struct http_site *site, const char *path, uint64_t f
 	return how == FILE_LOAD_NOW ? -EAGAIN : sys_openat2(site->root_fd, path, flags, 0, resolve);
 }
 
-/* The name itself, not opened for reading. */
-static int open_name(const struct http_site *site, const char *path, enum file_load how,
-		     bool *ret_by_link)
+int file_open_name(const struct http_site *site, const char *path, enum file_load how,
+		   bool *ret_by_link)
 {
 	int fd = file_open_beneath(site, path, O_PATH, RESOLVE_NO_SYMLINKS, how);
 
@@ -63,7 +62,7 @@ int file_entry_identify(const struct http_site *site, const struct file_entry *e
 			struct file_id *ret)
 {
 	bool by_link;
-	int fd = open_name(site, entry->path.ptr, FILE_LOAD_WARM, &by_link);
+	int fd = file_open_name(site, entry->path.ptr, FILE_LOAD_WARM, &by_link);
 	struct stat st;
 	int r;
 
@@ -103,17 +102,32 @@ static bool changes_are_local(int fd)
 	}
 }
 
+void file_entry_put_coding(const struct file_entry *entry, struct http_writer *w)
+{
+	if (entry->coding != HTTP_IDENTITY)
+		http_put_header(w, SLICE_LITERAL("Content-Encoding"),
+				slice_of(http_coding_name((enum http_coding)entry->coding)));
+}
+
+void file_entry_put_vary(const struct file_entry *entry, struct http_writer *w)
+{
+	if (entry->coding != HTTP_IDENTITY || entry->siblings)
+		http_put_header(w, SLICE_LITERAL("Vary"), SLICE_LITERAL("Accept-Encoding"));
+}
+
 /* Returns where in the block the ETag's value stands. */
 static size_t put_head(const struct http_site *site, struct slice path, const struct stat *st,
 		       struct file_entry *entry, struct http_writer *w)
 {
 	time_t now = sys_wall_time();
 	char etag[HTTP_ETAG_MAX];
+	enum http_coding coding = (enum http_coding)entry->coding;
+	struct slice suffix = http_coding_suffix(coding);
 	size_t etag_len, etag_at;
 
 	etag_len = http_etag_format(st->st_ino, (uint64_t)st->st_size, nanoseconds(&st->st_mtim),
-				    "", etag);
-	entry->type = http_mime_type(site->mime, path);
+				    suffix.len ? suffix.ptr + 1 : "", etag);
+	entry->type = http_mime_type(site->mime, slice_make(path.ptr, path.len - suffix.len));
 	/* RFC 9110 8.8.2.1: never later than the answer's Date. */
 	entry->mtime = st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now;
 	http_head_begin(&entry->head, w, 200);
@@ -124,17 +138,27 @@ static size_t put_head(const struct http_site *site, struct slice path, const st
 	entry->etag.len = etag_len;
 	http_put_header(w, SLICE_LITERAL("ETag"), slice_make(etag, etag_len));
 	http_put_header(w, SLICE_LITERAL("Accept-Ranges"), SLICE_LITERAL("bytes"));
+	file_entry_put_coding(entry, w);
+	file_entry_put_vary(entry, w);
 	http_head_end(&entry->head, w);
 	return etag_at;
 }
 
 /* One allocation: the struct, the path, the header block, the body. */
 static struct file_entry *entry_new(const struct http_site *site, struct slice path,
-				    const struct stat *st, char **ret_body)
+				    const struct stat *st, enum http_coding coding,
+				    const struct file_siblings *siblings, char **ret_body)
 {
 	bool in_memory = (uint64_t)st->st_size <= HTTP_BODY_CACHE_MAX;
 	char text[HTTP_HEADER_BYTES];
-	struct file_entry draft = {.refs = 1, .fd = -1}, *entry;
+	struct file_entry draft = {
+	    .refs = 1,
+	    .fd = -1,
+	    .coding = (uint8_t)coding,
+	    .siblings = siblings->codings,
+	    .siblings_beyond_events = siblings->beyond_events,
+	};
+	struct file_entry *entry;
 	struct http_writer w;
 	size_t etag_at;
 	char *at;
@@ -210,12 +234,22 @@ static int fill_body(struct file_entry *entry, int fd, char *body, enum file_loa
 	return 0;
 }
 
+/* What is to be loaded. */
+struct wanted {
+	struct slice path;
+	enum http_coding coding;
+	enum file_load how;
+	bool torn; /* fill_body() */
+};
+
 /* Takes `fd` over only on success. */
-static int load_open(const struct http_site *site, struct slice path, int fd, enum file_load how,
-		     bool torn, struct file_entry **ret)
+static int load_open(const struct http_site *site, const struct wanted *wanted, int fd,
+		     struct file_entry **ret)
 {
+	struct file_siblings siblings = {0};
 	struct file_entry *entry;
 	struct stat st;
+	bool local;
 	char *body;
 	int r = sys_fstat(fd, &st);
 
@@ -223,14 +257,21 @@ static int load_open(const struct http_site *site, struct slice path, int fd, en
 		return r;
 	if (!S_ISREG(st.st_mode)) /* exchanged since it was looked at */
 		return -ENXIO;
-	entry = entry_new(site, path, &st, &body);
+	if (wanted->coding == HTTP_IDENTITY)
+		r = file_siblings_find(site, wanted->path, nanoseconds(&st.st_mtim), wanted->how,
+				       &siblings);
+	if (r < 0)
+		return r;
+	entry = entry_new(site, wanted->path, &st, wanted->coding, &siblings, &body);
 	if (!entry)
 		return -ENOMEM;
-	entry->beyond_events = st.st_nlink > 1 || !changes_are_local(fd);
+	local = changes_are_local(fd);
+	entry->siblings_beyond_events |= !local;
+	entry->beyond_events = st.st_nlink > 1 || entry->siblings_beyond_events;
 	if (!body) {
 		entry->fd = fd;
 	} else {
-		r = fill_body(entry, fd, body, how, torn);
+		r = fill_body(entry, fd, body, wanted->how, wanted->torn);
 		if (r < 0) {
 			file_entry_free(entry);
 			return r;
@@ -246,7 +287,7 @@ static int look(const struct http_site *site, const char *path, enum file_load h
 		bool *ret_by_link)
 {
 	struct stat st;
-	int fd = open_name(site, path, how, ret_by_link);
+	int fd = file_open_name(site, path, how, ret_by_link);
 	int r;
 
 	if (fd < 0)
@@ -267,19 +308,20 @@ int file_entry_look(const struct http_site *site, struct slice path, enum file_l
 	return look(site, path.ptr, how, &by_link);
 }
 
-static int load_once(const struct http_site *site, struct slice path, enum file_load how, bool torn,
+static int load_once(const struct http_site *site, const struct wanted *wanted,
 		     struct file_entry **ret)
 {
+	const char *path = wanted->path.ptr;
 	bool by_link;
-	int fd, r = look(site, path.ptr, how, &by_link);
+	int fd, r = look(site, path, wanted->how, &by_link);
 
 	if (r < 0)
 		return r;
 	/* O_NONBLOCK: should it have become a FIFO since, nobody waits. */
-	fd = file_open_beneath(site, path.ptr, O_RDONLY | O_NONBLOCK, 0, how);
+	fd = file_open_beneath(site, path, O_RDONLY | O_NONBLOCK, 0, wanted->how);
 	if (fd < 0)
 		return fd;
-	r = load_open(site, path, fd, how, torn, ret);
+	r = load_open(site, wanted, fd, ret);
 	if (r < 0)
 		sys_close(fd);
 	else
@@ -289,13 +331,16 @@ static int load_once(const struct http_site *site, struct slice path, enum file_
 
 #define LOAD_TRIES 8 /* for a small file to hold still */
 
-int file_entry_load(const struct http_site *site, struct slice path, enum file_load how,
-		    struct file_entry **ret)
+int file_entry_load(const struct http_site *site, struct slice path, enum http_coding coding,
+		    enum file_load how, struct file_entry **ret)
 {
+	struct wanted wanted = {.path = path, .coding = coding, .how = how};
 	int r = -ESTALE;
 
-	for (int tries = 0; tries < 4 * LOAD_TRIES && r == -ESTALE; tries++)
-		r = load_once(site, path, how, tries >= LOAD_TRIES, ret);
+	for (int tries = 0; tries < 4 * LOAD_TRIES && r == -ESTALE; tries++) {
+		wanted.torn = tries >= LOAD_TRIES;
+		r = load_once(site, &wanted, ret);
+	}
 	return r == -ESTALE ? -EIO : r;
 }
 

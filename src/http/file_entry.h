@@ -15,9 +15,11 @@
 #ifndef HTTP_FILE_ENTRY_H
 #define HTTP_FILE_ENTRY_H
 
+#include <limits.h>
 #include <sys/queue.h>
 
 #include "base/slice.h"
+#include "http/core/accept.h"
 #include "http/core/mime.h"
 #include "http/core/response.h"
 
@@ -28,6 +30,7 @@ struct http_site {
 	struct http_mime *mime; /* NULL: the built-in table */
 	struct slice index;     /* the name tried in a directory; one path component */
 	bool autoindex;
+	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
 };
 
 /* Two looks at a name with equal ids saw the same version of the same file: ctime moves with every
@@ -54,7 +57,10 @@ struct file_entry {
 	/* Events of its directory don't tell all: a symbolic link on the way, further hard links,
 	 * a file system that others change. */
 	bool beyond_events;
-	int fd; /* -1: the body is in memory */
+	bool siblings_beyond_events; /* which siblings there are; then the other too */
+	uint8_t siblings;            /* encoded versions of it: bits (1u << coding) */
+	uint8_t coding;              /* enum http_coding: this is an encoded version */
+	int fd;                      /* -1: the body is in memory */
 	struct file_id id;
 	struct slice type, etag; /* type is the site's, etag lies in the block */
 	int64_t mtime;           /* seconds; not in the future */
@@ -74,12 +80,14 @@ enum file_load {
 	FILE_LOAD_WAIT,
 };
 
-/* With one reference. `path`: relative to the root, terminated, as from http_path_decode().
+/* With one reference. `path`: relative to the root, terminated, as from http_path_decode(). With a
+ * `coding`, `path` is the name of the encoded version, and the type that of the name before the
+ * suffix.
  * -EAGAIN, or what is to be said of the name: -EISDIR, -ENXIO (neither file nor directory),
  * -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ELOOP, -EXDEV (leads out of the root), -EACCES, -EMFILE,
  * -ENFILE, -ENOMEM, -EIO... */
-int file_entry_load(const struct http_site *site, struct slice path, enum file_load how,
-		    struct file_entry **ret);
+int file_entry_load(const struct http_site *site, struct slice path, enum http_coding coding,
+		    enum file_load how, struct file_entry **ret);
 void file_entry_free(struct file_entry *entry);
 
 /* Whether file_entry_load() would find a file: 0, or what it would say of the name. */
@@ -88,6 +96,10 @@ int file_entry_look(const struct http_site *site, struct slice path, enum file_l
 /* What the name is now: 0, -EAGAIN (would wait), or why there is no such file. */
 int file_entry_identify(const struct http_site *site, const struct file_entry *entry,
 			struct file_id *ret);
+
+/* Content-Encoding, if it is encoded; Vary, if there is a choice of encodings. */
+void file_entry_put_coding(const struct file_entry *entry, struct http_writer *w);
+void file_entry_put_vary(const struct file_entry *entry, struct http_writer *w);
 
 static inline bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {
@@ -113,6 +125,24 @@ static inline void file_entry_unref(struct file_entry *entry)
 		file_entry_free(entry);
 }
 
+/* ---- file_sibling.c ---- */
+
+struct file_siblings {
+	uint8_t codings;    /* bits (1u << coding) of those that can be served */
+	bool beyond_events; /* one is a symbolic link: events of the directory don't tell all */
+};
+
+/* What stands beside `path`, whose file has `mtime_ns`. 0, -EAGAIN (would wait), -EMFILE, -ENFILE,
+ * -ENOMEM. */
+int file_siblings_find(const struct http_site *site, struct slice path, int64_t mtime_ns,
+		       enum file_load how, struct file_siblings *ret);
+/* The name of one: in `buf`, terminated. false: too long to exist. */
+bool file_sibling_name(struct slice path, enum http_coding coding, char buf[PATH_MAX],
+		       struct slice *ret);
+
+/* A name as it is, not opened for reading. */
+int file_open_name(const struct http_site *site, const char *path, enum file_load how,
+		   bool *ret_by_link);
 /* openat2(2) as everything here is opened: under the root, close-on-exec, never a controlling
  * terminal. `resolve` adds to RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. */
 int file_open_beneath(const struct http_site *site, const char *path, uint64_t flags,

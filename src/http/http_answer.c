@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 
@@ -165,19 +166,39 @@ struct http_found answer_take_found(struct http_conn *c)
 	return found;
 }
 
-/* With a reference. -EINPROGRESS: a helper should load it. */
+void http_answer_forget(struct http_conn *c)
+{
+	struct http_found found = answer_take_found(c);
+
+	if (found.entry)
+		file_entry_unref(found.entry);
+	free(found.text);
+	if (c->coded)
+		file_entry_unref(c->coded);
+	c->coded = NULL;
+	c->coded_error = 0;
+}
+
+static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding, bool warm,
+		      struct file_entry **ret)
+{
+	struct file_cache *cache = c->loop->cache;
+	uint64_t now_ms = loop_now_ms(c->loop->loop);
+	int r = file_cache_get(cache, path, coding, now_ms, warm, ret);
+
+	if ((r == -EMFILE || r == -ENFILE) && file_cache_shed(cache) > 0)
+		r = file_cache_get(cache, path, coding, now_ms, warm, ret);
+	return r == -EAGAIN && !warm ? -EINPROGRESS : r;
+}
+
 int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret)
 {
-	uint64_t now_ms = loop_now_ms(c->loop->loop);
 	bool warm = c->found.kind == HTTP_FOUND_FILE;
+	int r = get_cached(c, path, HTTP_IDENTITY, warm, ret);
 	struct http_found found;
-	int r;
 
-	r = file_cache_get(c->loop->cache, path, now_ms, warm, ret);
-	if ((r == -EMFILE || r == -ENFILE) && file_cache_shed(c->loop->cache) > 0)
-		r = file_cache_get(c->loop->cache, path, now_ms, warm, ret);
 	if (!warm)
-		return r == -EAGAIN ? -EINPROGRESS : r;
+		return r;
 	found = answer_take_found(c);
 	if (r == -EAGAIN) {
 		/* A file system that always might wait: what the helper got, for this once. */
@@ -186,6 +207,28 @@ int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **
 	}
 	if (found.entry)
 		file_entry_unref(found.entry);
+	return r;
+}
+
+int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
+		     struct file_entry **ret)
+{
+	/* Another sibling may be the best by now. */
+	bool warm = (c->coded && c->coded->coding == coding) || c->coded_error < 0;
+	int r = get_cached(c, path, coding, warm, ret);
+
+	if (!warm)
+		return r;
+	if (r == -EAGAIN) {
+		/* As in answer_get_file(). */
+		r = c->coded_error;
+		*ret = c->coded;
+		c->coded = NULL;
+	}
+	if (c->coded)
+		file_entry_unref(c->coded);
+	c->coded = NULL;
+	c->coded_error = 0;
 	return r;
 }
 
@@ -215,20 +258,16 @@ static enum http_answered answer_path(struct answer *a)
 	return answer_errno(a, r);
 }
 
-enum http_answered http_answer(struct http_conn *c, const struct http_request *request)
+static enum http_answered answer_request(struct answer *a)
 {
-	struct answer a;
-
-	if (!begin(&a, c, request))
-		return HTTP_FAILED;
-	switch (request->method) {
+	switch (a->request->method) {
 	case HTTP_GET:
 	case HTTP_HEAD:
-		return answer_path(&a);
+		return answer_path(a);
 	case HTTP_OPTIONS:
-		return put_options(&a);
+		return put_options(a);
 	case HTTP_METHOD_UNKNOWN:
-		return answer_status(&a, 501);
+		return answer_status(a, 501);
 	case HTTP_POST:
 	case HTTP_PUT:
 	case HTTP_DELETE:
@@ -237,7 +276,22 @@ enum http_answered http_answer(struct http_conn *c, const struct http_request *r
 	case HTTP_CONNECT:
 		break;
 	}
-	return answer_error(&a, 405, slice_make(NULL, 0), SLICE_LITERAL(ALLOW));
+	return answer_error(a, 405, slice_make(NULL, 0), SLICE_LITERAL(ALLOW));
+}
+
+enum http_answered http_answer(struct http_conn *c, const struct http_request *request)
+{
+	enum http_answered answered;
+	struct answer a;
+
+	if (!begin(&a, c, request))
+		return HTTP_FAILED;
+	answered = answer_request(&a);
+	/* What was found for this request is nothing to the next one. */
+	if (unlikely(answered == HTTP_ANSWERED &&
+		     (c->found.kind != HTTP_FOUND_NOTHING || c->coded || c->coded_error)))
+		http_answer_forget(c);
+	return answered;
 }
 
 enum http_answered http_answer_bad(struct http_conn *c, int status, const char *reason)

@@ -394,6 +394,13 @@ static void http_turn(struct http_conn *c)
 
 static void take_found(struct http_conn *c, struct http_job *job)
 {
+	if (job->coding != HTTP_IDENTITY) {
+		CHECK(!c->coded);
+		c->coded = job->entry;
+		c->coded_error = job->error;
+		job->entry = NULL;
+		return;
+	}
 	CHECK(c->found.kind == HTTP_FOUND_NOTHING);
 	c->found = (struct http_found){
 	    .kind = job->kind == HTTP_JOB_FILE ? HTTP_FOUND_FILE : HTTP_FOUND_LISTING,
@@ -477,9 +484,7 @@ static void closed(struct conn *conn)
 	forget_kept(c);
 	if (c->flight)
 		http_flight_free(c);
-	if (c->found.entry)
-		file_entry_unref(c->found.entry);
-	free(c->found.text);
+	http_answer_forget(c);
 }
 
 const struct conn_ops http_conn_ops = {

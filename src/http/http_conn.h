@@ -65,6 +65,9 @@ struct http_conn {
 	struct http_flight *flight;
 	struct http_job *job;
 	struct http_found found;
+	/* An encoded version of the file, as a helper found it; or why there is none. */
+	struct file_entry *coded;
+	int coded_error;
 
 	char *kept; /* the beginning of a request, or whole ones that wait for their turn */
 	uint32_t kept_len;
@@ -101,5 +104,8 @@ enum http_answered {
 enum http_answered http_answer(struct http_conn *c, const struct http_request *request);
 /* For what can't be understood; the connection lingers and closes. */
 enum http_answered http_answer_bad(struct http_conn *c, int status, const char *reason);
+
+/* Frees what helpers have found and no answer took. */
+void http_answer_forget(struct http_conn *c);
 
 #endif

@@ -43,8 +43,8 @@ static void run(struct job *base)
 
 	switch (job->kind) {
 	case HTTP_JOB_FILE:
-		job->error =
-		    file_entry_load(site, slice_of(job->path), FILE_LOAD_WAIT, &job->entry);
+		job->error = file_entry_load(site, slice_of(job->path), job->coding, FILE_LOAD_WAIT,
+					     &job->entry);
 		break;
 	case HTTP_JOB_LISTING:
 		job->listing.path = slice_of(job->path);

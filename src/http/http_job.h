@@ -25,6 +25,7 @@ struct http_job {
 	enum http_job_kind kind;
 	int error; /* 0 or -errno: the result */
 
+	enum http_coding coding; /* HTTP_JOB_FILE: of what `path` names */
 	/* HTTP_JOB_FILE: the result. HTTP_JOB_LOAD: keeps the descriptor open. */
 	struct file_entry *entry;
 	struct leat_load load;

@@ -172,6 +172,7 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->site.root_fd = -1;
 	server->site.index = slice_of(options->index);
 	server->site.autoindex = options->autoindex;
+	server->site.precompressed = options->precompressed;
 	set_limits(server, options);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)

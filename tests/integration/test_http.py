@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from http_client import Client, Closed, Server, drop_from_page_cache, pattern, request
+from kernels import lesser_kernel
 
 SIZES = [0, 1, 1023, 4096, 65535, 65536, 65537, (1 << 20) + 1]
 GIB = 1 << 30
@@ -687,70 +688,13 @@ def test_a_cold_small_file_is_served(server, root):
                 assert client.response().body == b"cold"
 
 
-KERNELS = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <linux/openat2.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-
-static int is(const char *kernel)
-{
-	return strcmp(getenv("KERNEL"), kernel) == 0;
-}
-
-long syscall(long number, ...)
-{
-	long (*real)(long, ...) = dlsym(RTLD_NEXT, "syscall"), args[6];
-	va_list list;
-
-	va_start(list, number);
-	for (int i = 0; i < 6; i++)
-		args[i] = va_arg(list, long);
-	va_end(list);
-	if (number == SYS_openat2 && ((struct open_how *)args[2])->resolve & RESOLVE_CACHED) {
-		errno = is("uncertain") ? EAGAIN : EINVAL;
-		if (is("uncertain") || is("old"))
-			return -1;
-	}
-	return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
-}
-
-int inotify_init1(int flags)
-{
-	int (*real)(int) = dlsym(RTLD_NEXT, "inotify_init1");
-
-	errno = EMFILE;
-	return is("blind") ? -1 : real(flags);
-}
-
-ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
-{
-	ssize_t (*real)(int, const struct iovec *, int, off_t, int) = dlsym(RTLD_NEXT, "preadv64v2");
-
-	errno = EOPNOTSUPP;
-	return is("silent") && flags ? -1 : real(fd, iov, count, offset, flags);
-}
-"""
-
-
-# uncertain: a file system where each look at a name might wait. old: no RESOLVE_CACHED. blind: no
-# inotify left for this user. silent: a file system that can't say whether a read would wait.
 @pytest.mark.release_only
 @pytest.mark.parametrize("kernel", ["uncertain", "old", "blind", "silent"])
 def test_kernels_and_file_systems_that_can_do_less(leat, root, sizes, kernel):
-    if not shutil.which("cc"):
-        pytest.skip("no C compiler")
-    library = root.parent / "kernel.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=KERNELS.encode(), check=True)
     (root / "d").mkdir()
     (root / "d" / "index.html").write_bytes(b"index")
     (root / "out").symlink_to("/etc/passwd")
-    server = Server(leat, root, env=dict(os.environ, LD_PRELOAD=str(library), KERNEL=kernel))
+    server = Server(leat, root, env=lesser_kernel(root.parent, kernel))
     with server.connect() as client:
         for name in list(sizes) * 2:
             client.send(request("/" + name) * 2)

@@ -1,12 +1,17 @@
-"""What `leat http` answers for a file: several ranges at once, byte by byte against a plain reference."""
+"""What `leat http` answers for a file: several ranges at once and its encodings, against plain references."""
 
 import email
 import email.policy
+import gzip
+import os
 import random
+import shutil
 import subprocess
 
 import pytest
-from http_client import pattern, request
+from http_client import Server, pattern, request
+from kernels import lesser_kernel
+from support import as_nobody
 
 MIB = 1 << 20
 
@@ -175,3 +180,271 @@ def test_curl_gets_several_ranges(server, root, tmp_path):
     )
     assert "206 Partial Content" in head.read_text()
     assert data[150000:] in ran.stdout and data[:100] + b"\r\n--" in ran.stdout
+
+
+# ---- encoded versions ----
+
+SUFFIXES = {"gzip": ".gz", "zstd": ".zst", "br": ".br"}
+
+
+@pytest.fixture
+def script(root):
+    """app.js with all its encodings; what is in them says which it is."""
+    (root / "app.js").write_bytes(b"plain " * 1000)
+    for coding, suffix in SUFFIXES.items():
+        (root / f"app.js{suffix}").write_bytes(f"this is {coding} ".encode() * 50)
+    return root / "app.js"
+
+
+def content_of(path, coding):
+    return path.with_name(path.name + SUFFIXES.get(coding, "")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "accept, coding",
+    [
+        (None, None),
+        ("", None),
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, deflate, zstd", "zstd"),
+        ("gzip;q=1, br;q=0.5", "gzip"),
+        ("br;q=0, zstd;q=0, *", "gzip"),
+        ("identity, gzip;q=0.5", None),
+        ("gzip;q=0", None),
+        ("deflate", None),
+    ],
+)
+def test_the_client_chooses_the_encoding(server, script, accept, coding):
+    headers = {} if accept is None else {"Accept_Encoding": accept}
+    with server.connect() as client:
+        plain = client.get("/app.js")
+        for method in ["GET", "HEAD", "GET"]:
+            response = client.get("/app.js", method=method, **headers)
+            content = content_of(script, coding)
+            assert response.status == 200
+            assert response["content-encoding"] == coding
+            assert response["vary"] == "Accept-Encoding"
+            assert response["content-length"] == str(len(content))
+            assert response["content-type"] == plain["content-type"] and "javascript" in plain["content-type"]
+            assert response["accept-ranges"] == "bytes"
+            assert response.body == (b"" if method == "HEAD" else content)
+            assert (response["etag"] == plain["etag"]) == (coding is None)
+            assert not response["etag"].startswith("W/")
+
+
+def test_each_encoding_has_its_own_tag(server, script):
+    with server.connect() as client:
+        tags = {client.get("/app.js", Accept_Encoding=coding)["etag"] for coding in [*SUFFIXES, "identity"]}
+    assert len(tags) == 4
+
+
+def test_an_encoded_file_asked_for_by_its_name_is_itself(server, script):
+    with server.connect() as client:
+        for _ in range(2):
+            assert client.get("/app.js", Accept_Encoding="gzip")["content-encoding"] == "gzip"
+            response = client.get("/app.js.gz", Accept_Encoding="gzip, br")
+            assert response["content-encoding"] is None and response["vary"] is None
+            assert "gzip" in response["content-type"]
+            assert response.body == content_of(script, "gzip")
+
+
+def test_conditions_and_ranges_are_about_the_chosen_encoding(server, script):
+    content = content_of(script, "gzip")
+    with server.connect() as client:
+
+        def get(**headers):
+            return client.get("/app.js", Accept_Encoding="gzip", **headers)
+
+        ours = get()["etag"]
+        plain = client.get("/app.js")["etag"]
+        same = get(If_None_Match=ours)
+        assert (same.status, same["etag"], same["vary"]) == (304, ours, "Accept-Encoding")
+        assert get(If_None_Match=plain).status == 200
+        same = client.get("/app.js", If_None_Match=f"{ours}, {plain}")
+        assert (same.status, same["etag"], same["vary"]) == (304, plain, "Accept-Encoding")
+        assert get(If_Match=plain).status == 412
+        part = get(Range="bytes=5-9")
+        assert (part.status, part.body, part["content-encoding"]) == (206, content[5:10], "gzip")
+        assert part["content-range"] == f"bytes 5-9/{len(content)}"
+        assert part["vary"] == "Accept-Encoding"
+        assert get(Range="bytes=5-9", If_Range=ours).status == 206
+        assert get(Range="bytes=5-9", If_Range=plain).status == 200
+        assert get(Range=f"bytes={len(content)}-")["content-range"] == f"bytes */{len(content)}"
+        # Content-Encoding has no good place in a multipart answer.
+        whole = get(Range="bytes=0-1,5-9")
+        assert (whole.status, whole.body) == (200, content)
+        part = client.get("/app.js", Range="bytes=0-1,5-9")
+        assert (part.status, part["vary"]) == (206, "Accept-Encoding")
+
+
+def test_index_files_and_large_files_have_encodings_too(server, root):
+    large = pattern(3 * MIB)
+    (root / "index.html").write_bytes(b"index")
+    (root / "index.html.br").write_bytes(b"encoded index")
+    (root / "big.svg").write_bytes(b"x" * (9 * MIB))
+    (root / "big.svg.zst").write_bytes(large)
+    with server.connect() as client:
+        for _ in range(2):
+            index = client.get("/", Accept_Encoding="br")
+            assert (index.body, index["content-encoding"]) == (b"encoded index", "br")
+            assert "text/html" in index["content-type"]
+            big = client.get("/big.svg", Accept_Encoding="zstd")
+            assert (big.body == large, big["content-encoding"]) == (True, "zstd")
+            assert big["content-type"].startswith("image/svg")
+
+
+def test_a_file_without_encodings_does_not_vary(server, root):
+    (root / "a.js").write_bytes(b"a")
+    response = server.get("/a.js", Accept_Encoding="gzip")
+    assert response["vary"] is None and response["content-encoding"] is None
+
+
+def test_encodings_can_be_switched_off(serve, script):
+    response = serve("--precompressed", "off").get("/app.js", Accept_Encoding="gzip")
+    assert response["vary"] is None and response.body == script.read_bytes()
+
+
+def test_an_encoding_without_its_file_is_nothing(server, root):
+    (root / "a.js.gz").write_bytes(b"a")
+    assert server.get("/a.js", Accept_Encoding="gzip").status == 404
+
+
+def test_an_encoding_older_than_its_file_is_not_served(server, script):
+    now = script.stat().st_mtime
+    os.utime(f"{script}.br", (now - 2, now - 2))
+    with server.connect() as client:
+        assert client.get("/app.js", Accept_Encoding="br, gzip")["content-encoding"] == "gzip"
+        assert client.get("/app.js", Accept_Encoding="br")["content-encoding"] is None
+        assert "app.js.br is older than the file it was made from: not served" in server.log()
+        os.utime(f"{script}.br", (now, now))
+        assert client.get("/app.js", Accept_Encoding="br")["content-encoding"] == "br"
+        # Made anew, and its encodings not yet: nobody gets the old one.
+        script.write_bytes(b"new")
+        os.utime(script, (now + 2, now + 2))
+        assert client.get("/app.js", Accept_Encoding="gzip, br, zstd").body == b"new"
+
+
+def test_what_is_no_file_is_no_encoding(server, root, tmp_path):
+    (tmp_path / "outside").write_bytes(b"secret")
+    (root / "a.js").write_bytes(b"plain")
+    os.mkfifo(root / "a.js.gz")
+    (root / "a.js.br").mkdir()
+    (root / "a.js.zst").symlink_to(tmp_path / "outside")
+    with server.connect() as client:
+        response = client.get("/a.js", Accept_Encoding="gzip, br, zstd")
+        assert (response.body, response["content-encoding"], response["vary"]) == (b"plain", None, None)
+        (root / "a.js.gz").unlink()
+        # A link that leads to a file one day, without anything happening in its directory.
+        (root / "there").mkdir()
+        (root / "a.js.gz").symlink_to("there/a.gz")
+        assert client.get("/a.js", Accept_Encoding="gzip").body == b"plain"
+        (root / "there" / "a.gz").write_bytes(b"linked")
+        assert client.get("/a.js", Accept_Encoding="gzip").body == b"linked"
+        (root / "there" / "a.gz").unlink()
+        assert client.get("/a.js", Accept_Encoding="gzip").body == b"plain"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make the server somebody else")
+def test_an_encoding_that_may_not_be_read_is_passed_over(leat, root, script):
+    for folder in [root, *root.parents][:-1]:
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o055)
+    os.chmod(f"{script}.br", 0)
+    server = Server(leat, root, preexec_fn=as_nobody)
+    try:
+        response = server.get("/app.js", Accept_Encoding="br, gzip;q=0.5")
+        assert (response["content-encoding"], response.body) == ("gzip", content_of(script, "gzip"))
+    finally:
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "kernel", [None] + [pytest.param(k, marks=pytest.mark.release_only) for k in ["uncertain", "old", "blind", "silent"]]
+)
+def test_every_change_of_encodings_is_seen_by_the_next_request(leat, root, kernel):
+    """Random changes against a model: what there is now decides."""
+    environment = dict(os.environ) if kernel is None else lesser_kernel(root.parent, kernel)
+    server = Server(leat, root, env=environment)
+    chance = random.Random(7)
+    order = ["br", "zstd", "gzip", None]
+    there = {}
+    written = 0
+    (root / "d").mkdir()
+
+    def change(coding):
+        nonlocal written
+        path = root / "d" / ("f.txt" + SUFFIXES.get(coding, ""))
+        kind = chance.choice(["write", "replace", "remove", "rename", "age"])
+        if kind in ("write", "replace"):
+            written += 1
+            data = f"{coding} {written} ".encode() * chance.choice([1, 50, 10000])
+            target = path if kind == "write" else root / "new"
+            target.write_bytes(data)
+            if kind == "replace":
+                target.rename(path)
+            there[coding] = (data, path.stat().st_mtime_ns // 10**9)
+        elif kind == "remove" and coding in there:
+            path.unlink()
+            del there[coding]
+        elif kind == "rename" and coding in there:
+            path.rename(root / "d" / "elsewhere")
+            del there[coding]
+        elif kind == "age" and coding in there:
+            age = chance.choice([1, 5, 100])
+            os.utime(path, (age, age))
+            there[coding] = (there[coding][0], age)
+
+    with server.connect() as client:
+        for _ in range(400):
+            change(chance.choice(order))
+            accepted = [coding for coding in order[:3] if chance.random() < 0.7]
+            response = client.get("/d/f.txt", Accept_Encoding=", ".join(accepted))
+            if None not in there:
+                assert response.status == 404
+                continue
+            fit = [c for c in order[:3] if c in there and there[c][1] >= there[None][1]]
+            best = next((c for c in fit if c in accepted), None)
+            assert response["content-encoding"] == best
+            assert response.body == there[best][0]
+            assert response["vary"] == ("Accept-Encoding" if fit else None)
+    assert server.stop() == 0
+
+
+@pytest.mark.release_only
+def test_a_cached_file_with_encodings_costs_no_more_calls(leat, root, script):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    trace = root.parent / "trace"
+    server = Server(leat, root, "--threads", "1")
+    strace = subprocess.Popen(
+        ["strace", "-f", "-o", trace, "-e", "trace=openat2,fstat,newfstatat,statx,pread64", "-p", str(server.process.pid)],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        if b"attached" not in strace.stderr.readline():
+            pytest.skip("strace may not attach here")
+        with server.connect() as client:
+            for _ in range(2):
+                client.get("/app.js", Accept_Encoding="gzip")
+            before = len(trace.read_text().splitlines())
+            for _ in range(300):
+                assert client.get("/app.js", Accept_Encoding="gzip")["content-encoding"] == "gzip"
+            after = len(trace.read_text().splitlines())
+    finally:
+        server.stop()
+        strace.wait(60)
+        strace.stderr.close()
+    # Each entry is compared once a second: a few calls, not one a request.
+    assert before > 0
+    assert after - before < 100
+
+
+def test_curl_decodes_what_it_gets(server, root):
+    data = pattern(50000)
+    (root / "a.css").write_bytes(data)
+    (root / "a.css.gz").write_bytes(gzip.compress(data))
+    ran = subprocess.run(
+        ["curl", "-sS", "--fail", "--compressed", f"{server.url}/a.css"], check=True, timeout=60, stdout=subprocess.PIPE
+    )
+    assert ran.stdout == data

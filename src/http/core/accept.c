@@ -82,6 +82,30 @@ const char *http_coding_name(enum http_coding coding)
 	return names[coding];
 }
 
+struct slice http_coding_suffix(enum http_coding coding)
+{
+	static const struct slice suffixes[HTTP_CODING_COUNT] = {{"", 0},
+								 {".gz", 3},
+								 {".zst", 4},
+								 {".br", 3}};
+
+	return suffixes[coding];
+}
+
+enum http_coding http_coding_of(struct slice path)
+{
+	for (int i = HTTP_IDENTITY + 1; i < HTTP_CODING_COUNT; i++) {
+		struct slice suffix = http_coding_suffix((enum http_coding)i);
+
+		/* "a.gz", not ".gz" and "a/.gz": there has to be a name before it. */
+		if (path.len <= suffix.len || path.ptr[path.len - suffix.len - 1] == '/')
+			continue;
+		if (memcmp(path.ptr + path.len - suffix.len, suffix.ptr, suffix.len) == 0)
+			return (enum http_coding)i;
+	}
+	return HTTP_IDENTITY;
+}
+
 struct codings {
 	int weight[HTTP_CODING_COUNT]; /* -1: not mentioned */
 	int other;                     /* of "*"; -1: not mentioned */

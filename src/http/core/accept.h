@@ -13,6 +13,10 @@ enum http_coding { HTTP_IDENTITY, HTTP_GZIP, HTTP_ZSTD, HTTP_BR };
 
 /* "identity", "gzip", "zstd", "br": also the value of Content-Encoding. */
 const char *http_coding_name(enum http_coding coding);
+/* "", ".gz", ".zst", ".br": what a file's name has behind it when it is encoded so. */
+struct slice http_coding_suffix(enum http_coding coding);
+/* By the suffix of `path`; HTTP_IDENTITY: it has none of them, or nothing before it. */
+enum http_coding http_coding_of(struct slice path);
 
 /* `available`: bits (1u << coding). Identity when nothing available is acceptable, or when there is
  * no Accept-Encoding: a client that can't say gets what everyone can read. A line that is not well

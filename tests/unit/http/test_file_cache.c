@@ -98,11 +98,11 @@ static int get(struct fixture *f, const char *path, struct file_entry **ret)
 	int r, helped;
 
 	file_cache_sync(f->cache);
-	r = file_cache_get(f->cache, slice_of(path), f->now_ms, false, ret);
+	r = file_cache_get(f->cache, slice_of(path), HTTP_IDENTITY, f->now_ms, false, ret);
 	if (r != -EAGAIN)
 		return r;
-	helped = file_entry_load(&f->site, slice_of(path), FILE_LOAD_WAIT, &loaded);
-	r = file_cache_get(f->cache, slice_of(path), f->now_ms, true, ret);
+	helped = file_entry_load(&f->site, slice_of(path), HTTP_IDENTITY, FILE_LOAD_WAIT, &loaded);
+	r = file_cache_get(f->cache, slice_of(path), HTTP_IDENTITY, f->now_ms, true, ret);
 	if (r == -EAGAIN) {
 		*ret = loaded;
 		return helped;
@@ -492,16 +492,20 @@ static void a_cold_file_is_for_a_helper(void **state)
 	assert_int_equal(fsync(fd), 0);
 	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	close(fd);
-	r = file_cache_get(f->cache, slice_of("a"), f->now_ms, false, &entry);
+	r = file_cache_get(f->cache, slice_of("a"), HTTP_IDENTITY, f->now_ms, false, &entry);
 	if (r == 0) { /* /tmp lives in memory: nothing is ever cold there */
 		file_entry_unref(entry);
 		return;
 	}
 	assert_int_equal(r, -EAGAIN);
-	assert_int_equal(file_entry_load(&f->site, slice_of("a"), FILE_LOAD_WAIT, &loaded), 0);
+	assert_int_equal(file_entry_load(&f->site, slice_of("a"), HTTP_IDENTITY, FILE_LOAD_WAIT,
+					 &loaded),
+			 0);
 	assert_memory_equal(file_entry_body(loaded), "cold", 4);
 	file_entry_unref(loaded);
-	assert_int_equal(file_cache_get(f->cache, slice_of("a"), f->now_ms, true, &entry), 0);
+	assert_int_equal(file_cache_get(f->cache, slice_of("a"), HTTP_IDENTITY, f->now_ms, true,
+					&entry),
+			 0);
 	file_entry_unref(entry);
 	assert_hit_without_comparing(f, "a", "cold");
 }

@@ -129,9 +129,29 @@ static void json_is_for_those_who_ask_for_it(void **state)
 	}
 }
 
+static void a_suffix_behind_a_name_says_the_coding(void **state)
+{
+	static const struct {
+		const char *path;
+		enum http_coding coding;
+	} rows[] = {
+	    {"a.gz", HTTP_GZIP},     {"d/app.js.zst", HTTP_ZSTD}, {"d.gz/a.br", HTTP_BR},
+	    {"a.br.gz", HTTP_GZIP},  {"..gz", HTTP_GZIP},         {"a", HTTP_IDENTITY},
+	    {"a.js", HTTP_IDENTITY}, {"a.GZ", HTTP_IDENTITY},     {"a.gz/", HTTP_IDENTITY},
+	    {"agz", HTTP_IDENTITY},  {".gz", HTTP_IDENTITY},      {"d/.br", HTTP_IDENTITY},
+	    {"gz", HTTP_IDENTITY},   {"", HTTP_IDENTITY},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (http_coding_of(slice_of(rows[i].path)) != rows[i].coding)
+			fail_msg("%s: %d", rows[i].path,
+				 (int)http_coding_of(slice_of(rows[i].path)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_suffix_behind_a_name_says_the_coding),
 	    cmocka_unit_test(the_best_weight_wins_and_then_our_taste),
 	    cmocka_unit_test(random_weights_are_as_a_plain_reference_has_them),
 	    cmocka_unit_test(json_is_for_those_who_ask_for_it),
