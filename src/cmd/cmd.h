@@ -17,6 +17,7 @@ enum exit_code {
 /* argv[0] is the command's own name. SIGPIPE is ignored. */
 int cmd_copy(int argc, char **argv);
 int cmd_http(int argc, char **argv);
+int cmd_lab(int argc, char **argv);
 
 /* One line on stderr, "leat COMMAND: text (leat COMMAND --help explains)"; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -22,6 +22,7 @@ static const struct command {
 } commands[] = {
     {"copy", cmd_copy, "move bytes between files, pipes and sockets, and say how it went"},
     {"http", cmd_http, "serve a directory over HTTP"},
+    {"lab", cmd_lab, "measure every technique on this machine, and the table that everybody repeats"},
 };
 
 int usage_error(const char *command, const char *fmt, ...)

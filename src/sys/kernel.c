@@ -17,6 +17,17 @@ int sys_kernel_release(char ret_release[65])
 	return 0;
 }
 
+int sys_machine(char ret_machine[65])
+{
+	struct utsname names;
+
+	_Static_assert(sizeof(names.machine) == 65, "the header promises 65 bytes");
+	if (uname(&names) < 0)
+		return -errno;
+	snprintf(ret_machine, 65, "%s", names.machine);
+	return 0;
+}
+
 int sys_uring_setup(unsigned entries, struct io_uring_params *params)
 {
 	long fd = syscall(SYS_io_uring_setup, entries, params);

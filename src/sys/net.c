@@ -121,6 +121,15 @@ int sys_ethtool_get(int fd, const char *device, uint32_t command)
 	return ioctl(fd, SIOCETHTOOL, &request) < 0 ? -errno : (int)value.data;
 }
 
+int sys_ethtool_set(int fd, const char *device, uint32_t command, uint32_t value)
+{
+	struct ethtool_value set = {.cmd = command, .data = value};
+	struct ifreq request = {.ifr_data = (char *)&set};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	return ioctl(fd, SIOCETHTOOL, &request) < 0 ? -errno : 0;
+}
+
 int sys_device_name(unsigned index, char ret_name[16])
 {
 	_Static_assert(IF_NAMESIZE == 16, "the header promises 16 bytes");

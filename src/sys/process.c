@@ -1,7 +1,9 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -35,4 +37,56 @@ int sys_random(void *ret, size_t len)
 		n = getrandom(ret, len, 0);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
+}
+
+int sys_fork(void)
+{
+	pid_t pid = fork();
+
+	return pid < 0 ? -errno : (int)pid;
+}
+
+void sys_exit(int code)
+{
+	_exit(code);
+}
+
+int sys_wait_for(int pid, int *ret_status)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	*ret_status = status;
+	return 0;
+}
+
+int sys_kill(int pid, int signal)
+{
+	return kill(pid, signal) < 0 ? -errno : 0;
+}
+
+int sys_die_with_parent(int parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	/* It may have ended before it could be noticed. */
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+int sys_exec(const char *path, char *const argv[])
+{
+	execv(path, argv);
+	return -errno;
+}
+
+int sys_usage(struct rusage *ret)
+{
+	return getrusage(RUSAGE_SELF, ret) < 0 ? -errno : 0;
+}
+
+bool sys_is_root(void)
+{
+	return geteuid() == 0;
 }

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <time.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -123,6 +124,8 @@ int sys_getsockopt_int(int fd, int level, int name);
 int sys_netns_cookie(int fd, uint64_t *ret);
 /* ioctl(SIOCETHTOOL) with a one-word command such as ETHTOOL_GSG: the value, 0 or 1. */
 int sys_ethtool_get(int fd, const char *device, uint32_t command);
+/* The same with a command that sets, such as ETHTOOL_SSG. */
+int sys_ethtool_set(int fd, const char *device, uint32_t command, uint32_t value);
 int sys_device_name(unsigned index, char ret_name[16]);
 /* The nth (from 0) device that is up, is no loopback, and has this IPv4 or IPv6 address; for the
  * address that stands for all, any of its family. -ENODEV: there are no more. */
@@ -134,6 +137,8 @@ struct io_uring_params;
 
 /* uname's release. */
 int sys_kernel_release(char ret_release[65]);
+/* uname's machine: "x86_64". */
+int sys_machine(char ret_machine[65]);
 /* Raw io_uring, for asking what a ring can do; rings that move bytes are liburing's. 5.1. */
 int sys_uring_setup(unsigned entries, struct io_uring_params *params);
 int sys_uring_register(int ring, unsigned opcode, void *arg, unsigned count);
@@ -147,6 +152,31 @@ int sys_signal_handle(int signal, void (*handler)(int));
 int sys_dup_onto(int fd, int target);
 /* getrandom(2): `len` bytes nobody can guess, at most 256. */
 int sys_random(void *ret, size_t len);
+/* 0 in the child, which should leave by sys_exit(). */
+int sys_fork(void);
+/* No atexit functions, nothing is flushed. */
+void sys_exit(int code) __attribute__((noreturn));
+/* Waits for the end of a child; *ret_status as waitpid(2) has it. */
+int sys_wait_for(int pid, int *ret_status);
+int sys_kill(int pid, int signal);
+/* SIGKILL for the calling process when its parent ends; -ESRCH: `parent` has ended already. */
+int sys_die_with_parent(int parent);
+/* Comes back only with an error. The environment stays. */
+int sys_exec(const char *path, char *const argv[]);
+/* getrusage(RUSAGE_SELF). */
+int sys_usage(struct rusage *ret);
+bool sys_is_root(void);
+
+/* ---- namespace.c ---- */
+
+/* CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER. */
+int sys_unshare(int flags);
+int sys_setns(int fd, int type);
+int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
+	      const char *options);
+/* A free loop device over a file; it is gone when the last user has closed it (LO_FLAGS_AUTOCLEAR).
+ * Its descriptor, and its name in ret_path; LOOP_CONFIGURE, 5.8. */
+int sys_loop_over(int file, char ret_path[32]);
 
 /* ---- event.c ---- */
 

@@ -1,0 +1,32 @@
+/*
+ * Rounds into rows: which transfers, how often, and what their answers mean.
+ */
+#ifndef LAB_MEASURE_H
+#define LAB_MEASURE_H
+
+#include "lab/session.h"
+#include "lab/stats.h"
+
+/* Techniques side by side over the same bytes. */
+struct contest {
+	uint32_t techniques; /* bit (1u << technique) */
+	enum lab_source source;
+	int file;
+	uint64_t size;   /* of a transfer */
+	uint64_t bytes;  /* about as many in a round */
+	uint32_t rounds; /* at most, if the time allows */
+	uint32_t rounds_min;
+	uint64_t until_ns;
+	enum lab_proof proofs[LEAT_TECHNIQUE_COUNT];
+};
+
+/* Runs the rounds in turn, to and fro, and adds a row for each technique. On an error the rounds so
+ * far count, if there were enough of them. */
+int measure(struct session *session, const struct contest *contest, struct lab_result *result,
+	    struct err *err);
+
+/* The figures of one round; `proof` speaks where the engine's ledger has no evidence. */
+void measure_figures(const struct round *round, enum leat_technique technique, enum lab_proof proof,
+		     double ret[METRIC_COUNT]);
+
+#endif
