@@ -48,10 +48,6 @@ int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **
 int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
 		     struct file_entry **ret);
 
-/* A body is copied behind its header up to this size, and sent from the cache by the same sendmsg
- * above it. */
-#define ANSWER_COPY_MAX (HTTP_OUT_BYTES - HTTP_HEADER_BYTES)
-
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);
 

@@ -13,20 +13,15 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 {
 	bool in_memory = entry->fd < 0;
 	enum http_answered answered;
-	int r;
 
-	if (in_memory && length <= ANSWER_COPY_MAX)
+	if (in_memory)
 		http_put(&a->w, file_entry_body(entry) + offset, length);
 	answered = answer_commit(a, status);
-	if (answered != HTTP_ANSWERED || length == 0 || (in_memory && length <= ANSWER_COPY_MAX)) {
+	if (answered != HTTP_ANSWERED || length == 0 || in_memory) {
 		file_entry_unref(entry);
 		return answered;
 	}
-	if (in_memory)
-		r = http_flight_add_body(a->c, entry, offset, length);
-	else
-		r = http_flight_add_file(a->c, entry, offset, length);
-	return r < 0 ? HTTP_FAILED : HTTP_ANSWERED;
+	return http_flight_add_file(a->c, entry, offset, length) < 0 ? HTTP_FAILED : HTTP_ANSWERED;
 }
 
 void answer_put_validators(struct http_writer *w, const struct file_entry *entry)

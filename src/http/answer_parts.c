@@ -85,7 +85,7 @@ enum http_answered answer_parts(struct answer *a, struct file_entry *entry,
 	http_multipart_boundary(chance, multipart.boundary);
 	length = http_multipart_length(&multipart);
 	put_head(a, entry, &multipart, length);
-	if (entry->fd < 0 && length <= ANSWER_COPY_MAX)
+	if (entry->fd < 0 && length <= HTTP_BODY_CACHE_MAX)
 		return put_copied(a, entry, &multipart);
 	return put_chained(a, entry, &multipart);
 }

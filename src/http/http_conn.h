@@ -17,8 +17,7 @@
  * A flight is taken when there is something to answer and given back when it has left.
  *
  * Order. All requests of one receive are answered into one buffer and sent together; an answer with
- * a file range or a body too large for the buffer goes through a chain, and what came behind it
- * waits. A request that needs a helper is kept and looked at anew when the helper is done.
+ * a file range goes through a chain, and what came behind it waits. A request that needs a helper is kept and looked at anew when the helper is done.
  */
 #ifndef HTTP_HTTP_CONN_H
 #define HTTP_HTTP_CONN_H

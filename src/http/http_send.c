@@ -49,18 +49,6 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
 	return chain_add_known_file(&c->flight->chain, entry->fd, offset, length, NULL, NULL);
 }
 
-int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
-			 size_t length)
-{
-	int r = begin_chain(c, c->flight->len);
-
-	c->flight->entry = entry;
-	if (r < 0)
-		return r;
-	return leat_chain_add_memory(&c->flight->chain, file_entry_body(entry) + offset, length,
-				     NULL, NULL);
-}
-
 static int add_slice(struct leat_chain *chain, const struct file_entry *entry,
 		     const struct http_range *range)
 {

@@ -25,8 +25,6 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
  * the text before it ended; behind the last, the rest. */
 int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
 			  const struct http_ranges *ranges, const size_t *text_ends);
-int http_flight_add_body(struct http_conn *c, struct file_entry *entry, size_t offset,
-			 size_t length);
 int http_flight_add_text(struct http_conn *c, char *text, size_t length);
 
 #endif

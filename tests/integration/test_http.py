@@ -15,7 +15,7 @@ import pytest
 from http_client import Client, Closed, Server, drop_from_page_cache, pattern, request
 from kernels import lesser_kernel
 
-SIZES = [0, 1, 1023, 4096, 65535, 65536, 65537, (1 << 20) + 1]
+SIZES = [0, 1, 1023, 4096, 28671, 28672, 28673, 65537, (1 << 20) + 1]
 GIB = 1 << 30
 
 

@@ -383,14 +383,14 @@ static void entries_bytes_and_descriptors_are_bounded(void **state)
 		assert_true(stats(f).fds <= 2);
 	}
 	assert_true(stats(f).evicted >= 14);
-	limit(f, (struct file_cache_limits){.entries = 100, .fds = 2, .bytes = 200000});
+	limit(f, (struct file_cache_limits){.entries = 100, .fds = 2, .bytes = 100000});
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "m%d", i);
 		put(name, "");
-		assert_int_equal(truncate(name, 50000), 0);
+		assert_int_equal(truncate(name, 25000), 0);
 		assert_int_equal(get(f, name, &entry), 0);
 		file_entry_unref(entry);
-		assert_true(stats(f).bytes <= 200000);
+		assert_true(stats(f).bytes <= 100000);
 	}
 	assert_int_equal(stats(f).entries, 3);
 }
