@@ -16,6 +16,7 @@ enum exit_code {
 
 /* argv[0] is the command's own name. SIGPIPE is ignored. */
 int cmd_copy(int argc, char **argv);
+int cmd_copystat(int argc, char **argv);
 int cmd_http(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 

@@ -21,6 +21,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
     {"copy", cmd_copy, "move bytes between files, pipes and sockets, and say how it went"},
+    {"copystat", cmd_copystat, "show what any process copies and what goes by reference"},
     {"http", cmd_http, "serve a directory over HTTP"},
     {"lab", cmd_lab, "measure every technique on this machine, and the table that everybody repeats"},
 };

@@ -257,34 +257,23 @@ const char *copystat_backend(const struct copystat *cs)
 
 /* ---- processes ---- */
 
-/* The value of a line of /proc/PID/status, which begins with `name`; "" when it can't be read. */
-static void read_status(pid_t pid, const char *name, char *ret, size_t size)
+/* Not a thread of one. */
+static bool is_process(pid_t pid)
 {
-	char path[32], text[1024], *line;
+	char path[32], text[1024];
+	const char *tgid;
 	ssize_t len;
 	int fd;
 
-	ret[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
-		return;
+		return false;
 	len = sys_read(fd, text, sizeof(text) - 1);
 	sys_close(fd);
 	text[len > 0 ? len : 0] = '\0';
-	line = strstr(text, name);
-	if (!line)
-		return;
-	line += strlen(name);
-	snprintf(ret, size, "%.*s", (int)strcspn(line, "\n"), line);
-}
-
-static bool is_process(pid_t pid)
-{
-	char tgid[16];
-
-	read_status(pid, "Tgid:\t", tgid, sizeof(tgid));
-	return tgid[0] && atoi(tgid) == pid;
+	tgid = strstr(text, "\nTgid:\t");
+	return tgid && atoi(tgid + 7) == pid;
 }
 
 int copystat_watch(struct copystat *cs, pid_t pid, bool children)
@@ -295,7 +284,7 @@ int copystat_watch(struct copystat *cs, pid_t pid, bool children)
 
 	if (pid <= 0 || !is_process(pid))
 		return -ESRCH;
-	read_status(pid, "Name:\t", entry.comm, sizeof(entry.comm));
+	copystat_name(pid, entry.comm);
 	memset(cs->by_cpu, 0, (size_t)cs->cpus * sizeof(*cs->by_cpu));
 	r = bpf_map__update_elem(cs->ledger->maps.processes, &key, sizeof(key), &entry,
 				 sizeof(entry), BPF_ANY);
@@ -347,7 +336,8 @@ ssize_t copystat_processes(struct copystat *cs, struct copystat_process *ret, si
 			*process =
 			    (struct copystat_process){.pid = (pid_t)key, .ended = entry.ended != 0};
 			memcpy(process->comm, entry.comm, sizeof(process->comm));
-			process->comm[sizeof(process->comm) - 1] = '\0';
+			if (!entry.ended)
+				copystat_name(process->pid, process->comm); /* after an exec */
 		}
 		count++;
 	}

@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "copystat/counts.h"
 
@@ -53,6 +54,15 @@ int copystat_read(struct copystat *cs, pid_t pid, struct copystat_counts *ret);
 /* Up to `max` of the processes watched; returns how many there are. */
 ssize_t copystat_processes(struct copystat *cs, struct copystat_process *ret, size_t max);
 
+/* ---- processes by name (find.c) ---- */
+
+/* The name the kernel keeps for it: at most 15 bytes. */
+int copystat_name(pid_t pid, char ret_comm[static 16]);
+/* `name` may be longer than what the kernel keeps. */
+bool copystat_name_matches(const char *name, const char *comm);
+/* At most `max` of that name; how many, or -errno. */
+ssize_t copystat_find(const char *name, pid_t *ret, size_t max);
+
 /* ---- sums (counts.c; pure) ---- */
 
 struct copystat_sums {
@@ -73,6 +83,10 @@ void copystat_add(struct copystat_counts *sum, const struct copystat_counts *mor
 /* CPU copies for each byte sent: into the process's memory (read from files or received, at most
  * once for each byte that was sent from there), at the call, and later. 0 when nothing was sent. */
 double copystat_copies_per_sent_byte(const struct copystat_counts *counts);
+
+/* In words: "812.0 MiB sent, 100 % by reference, 0.00 copies per byte", with the reason where what was
+ * sent by reference was copied all the same (verdict.c). */
+void copystat_verdict(struct buf *out, const struct copystat_counts *counts);
 
 const char *copystat_call_name(enum copystat_call call);
 const char *copystat_kind_name(enum copystat_kind kind);

@@ -17,7 +17,7 @@
 enum copystat_kind {
 	COPYSTAT_TCP,
 	COPYSTAT_UNIX,
-	COPYSTAT_OTHER_SOCKET, /* UDP, netlink ... */
+	COPYSTAT_OTHER_SOCKET, /* UDP ...; not netlink, which is talk with the kernel */
 	COPYSTAT_KINDS,
 };
 

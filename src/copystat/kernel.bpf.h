@@ -130,6 +130,7 @@ struct msghdr {
 #define AF_UNIX          1
 #define AF_INET          2
 #define AF_INET6         10
+#define AF_NETLINK       16
 #define SOCK_STREAM      1
 #define IPPROTO_TCP      6
 #define MSG_PEEK         0x2

@@ -104,7 +104,7 @@ int BPF_PROG(sock_send_length, struct sock *sk, int bytes, int flags)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copystat_counts *counts = counts_of_current(task);
 
-	if (!counts || bytes <= 0 || (fexit && is_stream(sk)))
+	if (!counts || bytes <= 0 || is_netlink(sk) || (fexit && is_stream(sk)))
 		return 0;
 	if (kind_of(sk) == COPYSTAT_TCP)
 		own(sk, task);
@@ -145,13 +145,15 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int bytes, int flags)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copystat_counts *counts = counts_of_current(task);
 
-	if (!counts || bytes <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!counts || bytes <= 0 || is_netlink(sk) || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
 	if (kind_of(sk) == COPYSTAT_TCP)
 		own(sk, task); /* a server's answer goes where its request came from */
 	count_received(counts, task, sk, (uint32_t)bytes);
 	return 0;
 }
+
+#define NOBODYS COPYSTAT_KINDS
 
 /* A received packet of TCP or UDP belongs to no socket any more; one of a UNIX socket to its sender. */
 static __always_inline uint32_t kind_received(struct sk_buff *skb)
@@ -161,7 +163,7 @@ static __always_inline uint32_t kind_received(struct sk_buff *skb)
 	struct sock *sk = skb->sk; /* once: the verifier forgets what it has checked */
 
 	if (sk)
-		return kind_of(sk);
+		return is_netlink(sk) ? NOBODYS : kind_of(sk);
 	if (bpf_probe_read_kernel(header, sizeof(header), at) < 0)
 		return COPYSTAT_OTHER_SOCKET;
 	return (header[0] >> 4 == 4 ? header[9] : header[6]) == IPPROTO_TCP ? COPYSTAT_TCP
@@ -172,9 +174,13 @@ SEC("tp_btf/skb_copy_datagram_iovec")
 int BPF_PROG(skb_copied, struct sk_buff *skb, int bytes)
 {
 	struct copystat_counts *counts = counts_of_current(bpf_get_current_task_btf());
+	uint32_t kind;
 
-	if (counts && bytes > 0)
-		add(counts->sockets[kind_received(skb)].received_copied, (uint32_t)bytes);
+	if (!counts || bytes <= 0)
+		return 0;
+	kind = kind_received(skb);
+	if (kind != NOBODYS)
+		add(counts->sockets[kind].received_copied, (uint32_t)bytes);
 	return 0;
 }
 
@@ -285,6 +291,8 @@ static __always_inline void sockets_without_tracepoints(struct copystat_counts *
 {
 	struct sock *sk = sock_of(file);
 
+	if (is_netlink(sk))
+		return;
 	if (sends && !(fexit && is_stream(sk)))
 		count_sent(counts, task, sk, bytes);
 	if (!sends)

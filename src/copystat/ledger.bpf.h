@@ -153,6 +153,12 @@ static __always_inline bool is_inet(struct sock *sk)
 	return family == AF_INET || family == AF_INET6;
 }
 
+/* Talk with the kernel about itself: nothing that anybody sends. */
+static __always_inline bool is_netlink(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_NETLINK;
+}
+
 static __always_inline uint32_t kind_of(struct sock *sk)
 {
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)

@@ -178,6 +178,24 @@ int sys_mount(const char *source, const char *target, const char *type, unsigned
  * Its descriptor, and its name in ret_path; LOOP_CONFIGURE, 5.8. */
 int sys_loop_over(int file, char ret_path[32]);
 
+/* ---- command.c: a program as a child ---- */
+
+struct sys_command {
+	pid_t pid;
+	int go, failed; /* pipes: it may begin; why it could not */
+};
+
+/* Forks a child that waits for sys_command_go() or sys_command_drop(). It will have no signals
+ * blocked and SIGPIPE as a program expects it. */
+int sys_command_start(char *const argv[], struct sys_command *ret);
+/* It begins: execvp(3). An error is that of it, and the child is gone. */
+int sys_command_go(struct sys_command *command);
+/* It never begins, and is gone. */
+void sys_command_drop(struct sys_command *command);
+/* Does not wait; *ret_status as waitpid(2) has it. */
+bool sys_command_ended(const struct sys_command *command, int *ret_status);
+void sys_command_signal(const struct sys_command *command, int signal);
+
 /* ---- event.c ---- */
 
 int sys_epoll_create(void);
