@@ -13,6 +13,7 @@
 #include "http/http_server.h"
 
 #define LISTEN_MAX 64
+#define HEADER_MAX 64
 
 static const char help[] =
     "Serve a directory over HTTP.\n"
@@ -31,6 +32,11 @@ static const char help[] =
     "      --autoindex on|off   list directories that have no index [on]\n"
     "      --precompressed on|off\n"
     "                           serve a file's .gz, .zst or .br to clients that take it [on]\n"
+    "      --cache-control VALUE\n"
+    "                           Cache-Control of files, such as 'public, max-age=3600'\n"
+    "      --header 'NAME: VALUE'\n"
+    "                           a header of all answers that are no error; may be given more than\n"
+    "                           once\n"
     "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
     "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
     "      --cache-entries N    files kept ready, for each thread [65536]\n"
@@ -54,6 +60,8 @@ enum {
 	OPTION_INDEX = 256,
 	OPTION_AUTOINDEX,
 	OPTION_PRECOMPRESSED,
+	OPTION_CACHE_CONTROL,
+	OPTION_HEADER,
 	OPTION_MIME_TYPES,
 	OPTION_MAX_CONNECTIONS,
 	OPTION_CACHE_ENTRIES,
@@ -71,6 +79,8 @@ static const struct option long_options[] = {
     {"index", required_argument, NULL, OPTION_INDEX},
     {"autoindex", required_argument, NULL, OPTION_AUTOINDEX},
     {"precompressed", required_argument, NULL, OPTION_PRECOMPRESSED},
+    {"cache-control", required_argument, NULL, OPTION_CACHE_CONTROL},
+    {"header", required_argument, NULL, OPTION_HEADER},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
@@ -86,7 +96,7 @@ static const struct option long_options[] = {
 
 struct arguments {
 	struct http_options options;
-	const char *listen[LISTEN_MAX];
+	const char *listen[LISTEN_MAX], *headers[HEADER_MAX];
 	bool help;
 };
 
@@ -198,6 +208,14 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		return parse_on_off("autoindex", optarg, &o->autoindex);
 	case OPTION_PRECOMPRESSED:
 		return parse_on_off("precompressed", optarg, &o->precompressed);
+	case OPTION_CACHE_CONTROL:
+		o->cache_control = optarg;
+		return EXIT_OK;
+	case OPTION_HEADER:
+		if (o->header_count == HEADER_MAX)
+			return usage_error("http", "--header at most %d times", HEADER_MAX);
+		arguments->headers[o->header_count++] = optarg;
+		return EXIT_OK;
 	case OPTION_MIME_TYPES:
 		o->mime_types = optarg;
 		return EXIT_OK;
@@ -248,6 +266,7 @@ int cmd_http(int argc, char **argv)
 	int code, r;
 
 	arguments.options.listen = arguments.listen;
+	arguments.options.headers = arguments.headers;
 	code = parse(&arguments, argc, argv);
 	if (code != EXIT_OK)
 		return code;

@@ -28,6 +28,9 @@ struct answer {
 	bool head; /* HEAD: no body */
 };
 
+/* The site that is served. */
+const struct http_site *answer_site(const struct answer *a);
+
 /* The header, or all of the answer, is written: it counts from here on. */
 enum http_answered answer_commit(struct answer *a, int status);
 
@@ -51,8 +54,9 @@ int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding co
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);
 
-/* Last-Modified, ETag, Vary: what a 200, a 206 and a 304 have in common. */
-void answer_put_validators(struct http_writer *w, const struct file_entry *entry);
+/* Last-Modified, ETag, Vary, the operator's lines: what a 200, a 206 and a 304 have in common. */
+void answer_put_validators(const struct answer *a, const struct file_entry *entry,
+			   struct http_writer *w);
 /* 200. Takes the reference. */
 enum http_answered answer_whole(struct answer *a, struct file_entry *entry);
 /* 206 with several ranges. Takes the reference. */

@@ -23,6 +23,7 @@ static enum http_answered put_listing(struct answer *a, struct http_found *found
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), found->text_len);
 	http_put_header(&w, SLICE_LITERAL("Cache-Control"), SLICE_LITERAL("no-cache"));
 	http_put_header(&w, SLICE_LITERAL("Vary"), SLICE_LITERAL("Accept"));
+	http_put_slice(&w, answer_site(a)->headers);
 	http_head_end(&head, &w);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);
 	answered = answer_commit(a, 200);
@@ -81,7 +82,7 @@ static bool join_index(const struct http_path *path, struct slice index, char *b
 enum http_answered answer_directory(struct answer *a, const struct http_path *path, char *buf,
 				    size_t size)
 {
-	const struct http_site *site = http_server_site(a->c->loop->server);
+	const struct http_site *site = answer_site(a);
 	struct slice directory = path->text, index;
 	struct file_entry *entry;
 	char name[PATH_MAX];

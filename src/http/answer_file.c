@@ -24,11 +24,13 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 	return http_flight_add_file(a->c, entry, offset, length) < 0 ? HTTP_FAILED : HTTP_ANSWERED;
 }
 
-void answer_put_validators(struct http_writer *w, const struct file_entry *entry)
+void answer_put_validators(const struct answer *a, const struct file_entry *entry,
+			   struct http_writer *w)
 {
 	http_put_header_date(w, SLICE_LITERAL("Last-Modified"), entry->mtime);
 	http_put_header(w, SLICE_LITERAL("ETag"), entry->etag);
 	file_entry_put_vary(entry, w);
+	http_put_slice(w, answer_site(a)->file_headers);
 }
 
 static enum http_answered put_not_modified(struct answer *a, struct file_entry *entry)
@@ -39,7 +41,7 @@ static enum http_answered put_not_modified(struct answer *a, struct file_entry *
 
 	http_writer_init(&w, block, sizeof(block));
 	http_head_begin(&head, &w, 304);
-	answer_put_validators(&w, entry);
+	answer_put_validators(a, entry, &w);
 	http_head_end(&head, &w);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);
 	file_entry_unref(entry);
@@ -73,7 +75,7 @@ static enum http_answered put_partial(struct answer *a, struct file_entry *entry
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
 	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(text, len));
 	file_entry_put_coding(entry, &w);
-	answer_put_validators(&w, entry);
+	answer_put_validators(a, entry, &w);
 	http_head_end(&head, &w);
 	if (w.cut) {
 		file_entry_unref(entry);

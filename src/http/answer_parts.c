@@ -25,7 +25,7 @@ static void put_head(struct answer *a, const struct file_entry *entry,
 	http_head_begin(&head, &w, 206);
 	http_put_multipart_type(&w, multipart);
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
-	answer_put_validators(&w, entry);
+	answer_put_validators(a, entry, &w);
 	http_head_end(&head, &w);
 	CHECK(!w.cut);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);

@@ -140,6 +140,7 @@ static size_t put_head(const struct http_site *site, struct slice path, const st
 	http_put_header(w, SLICE_LITERAL("Accept-Ranges"), SLICE_LITERAL("bytes"));
 	file_entry_put_coding(entry, w);
 	file_entry_put_vary(entry, w);
+	http_put_slice(w, site->file_headers);
 	http_head_end(&entry->head, w);
 	return etag_at;
 }

@@ -30,6 +30,9 @@ struct http_site {
 	struct http_mime *mime; /* NULL: the built-in table */
 	struct slice index;     /* the name tried in a directory; one path component */
 	bool autoindex;
+	/* The operator's header lines, finished: of files (Cache-Control before the others), and of
+	 * all answers that are no error. */
+	struct slice file_headers, headers;
 	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
 };
 

@@ -32,6 +32,11 @@ static bool begin(struct answer *a, struct http_conn *c, const struct http_reque
 	return true;
 }
 
+const struct http_site *answer_site(const struct answer *a)
+{
+	return http_server_site(a->c->loop->server);
+}
+
 static enum http_answered no_room(struct answer *a)
 {
 	/* What does not fit into the empty buffer never will: our buffers are wrong. */
@@ -117,6 +122,7 @@ static enum http_answered put_options(struct answer *a)
 	http_writer_init(&w, block, sizeof(block));
 	http_head_begin(&head, &w, 200);
 	http_put_literal(&w, ALLOW "Content-Length: 0\r\n");
+	http_put_slice(&w, answer_site(a)->headers);
 	http_head_end(&head, &w);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);
 	return answer_commit(a, 200);
@@ -137,6 +143,7 @@ static enum http_answered put_redirect(struct answer *a, const struct http_path 
 		http_put_literal(&w, "?");
 	http_put_slice(&w, query);
 	http_put_literal(&w, "\r\n");
+	http_put_slice(&w, answer_site(a)->headers);
 	if (w.cut)
 		return answer_status(a, 414);
 	return answer_error(a, 301, slice_make(NULL, 0), slice_make(w.start, http_written(&w)));

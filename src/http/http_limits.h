@@ -32,8 +32,10 @@
 #define HTTP_KEEP_LARGE HTTP_RECV_BYTES
 /* Answers that leave together in one send. A socket buffer is 16 KiB at first and grows. */
 #define HTTP_OUT_BYTES (32u * 1024u)
-/* The header block of an answer: Content-Type is bounded by this, the rest is short. */
+/* The header block of an answer: Content-Type is bounded, the operator's own lines are, the rest is short. */
 #define HTTP_HEADER_BYTES (4u * 1024u)
+/* What --header and --cache-control add to it, all together. */
+#define HTTP_OWN_HEADER_BYTES 2048u
 /* A redirect's Location: a path of 4 KiB with every byte escaped, and a query. */
 #define HTTP_LOCATION_BYTES (24u * 1024u)
 /* Bytes for one connection before the others have their turn. */

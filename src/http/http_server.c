@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "http/http_conn.h"
+#include "http/http_site.h"
 #include "http/http_limits.h"
 #include "http/http_loop.h"
 #include "sys/sys.h"
@@ -177,6 +178,8 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)
 		r = load_mime(&server->site, options->mime_types, err);
+	if (r == 0)
+		r = http_site_set_headers(&server->site, options, err);
 	if (r < 0) {
 		http_server_free(server);
 		return r;
@@ -206,6 +209,7 @@ void http_server_free(struct http_server *server)
 	for (unsigned i = 0; i < ARRAY_SIZE(server->loops); i++)
 		http_loop_free(http_server_loop(server, i));
 	http_mime_free(server->site.mime);
+	http_site_free_headers(&server->site);
 	if (server->site.root_fd >= 0)
 		sys_close(server->site.root_fd);
 	free(server);

@@ -39,7 +39,10 @@ struct http_options {
 	unsigned connections_max; /* 0: from the descriptor limit */
 	const char *index;        /* a file name */
 	bool autoindex;
-	bool precompressed;     /* .gz, .zst, .br beside a file */
+	bool precompressed;         /* .gz, .zst, .br beside a file */
+	const char *cache_control;  /* of files; NULL: none */
+	const char *const *headers; /* "Name: value", for all answers that are no error */
+	unsigned header_count;
 	const char *mime_types; /* NULL: the system's, if it has one */
 	struct http_timeouts timeouts;
 	uint32_t drain_ms;      /* 0: the reactor's default */

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from http_client import Server, pattern, request
 from kernels import lesser_kernel
-from support import as_nobody
+from support import as_nobody, run
 
 MIB = 1 << 20
 
@@ -448,3 +448,59 @@ def test_curl_decodes_what_it_gets(server, root):
         ["curl", "-sS", "--fail", "--compressed", f"{server.url}/a.css"], check=True, timeout=60, stdout=subprocess.PIPE
     )
     assert ran.stdout == data
+
+
+# ---- the operator's headers ----
+
+
+@pytest.mark.parametrize("size", [10, 200000])
+def test_own_headers_are_on_all_answers_that_are_no_error(serve, root, size):
+    (root / "a.txt").write_bytes(pattern(size))
+    (root / "d").mkdir()
+    server = serve("--cache-control", " public, max-age=60 ", "--header", "X-One: 1", "--header", "X-Two:  b: c ")
+    with server.connect() as client:
+
+        def check(status, cached, own=True, path="/a.txt", method="GET", **headers):
+            response = client.get(path, method=method, **headers)
+            assert response.status == status
+            assert response["x-one"] == ("1" if own else None)
+            assert response["x-two"] == ("b: c" if own else None)
+            assert response["cache-control"] == cached
+            return response
+
+        etag = check(200, "public, max-age=60")["etag"]
+        check(200, "public, max-age=60", method="HEAD")
+        check(206, "public, max-age=60", Range="bytes=1-2")
+        check(206, "public, max-age=60", Range="bytes=1-2,5-6")
+        check(304, "public, max-age=60", If_None_Match=etag)
+        check(200, "no-cache", path="/d/")
+        check(301, None, path="/d")
+        check(200, None, path="/a.txt", method="OPTIONS")
+        for path, method, status, headers in [
+            ("/none", "GET", 404, {}),
+            ("/a.txt", "GET", 416, {"Range": f"bytes={size}-"}),
+            ("/a.txt", "GET", 412, {"If_Match": '"x"'}),
+            ("/a.txt", "PUT", 405, {}),
+        ]:
+            check(status, None, own=False, path=path, method=method, **headers)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--header", "no colon"], "--header 'no colon': no colon"),
+        (["--header", "a b: c"], "the name may have"),
+        (["--header", "a: b\r\nc: d"], "line break"),
+        (["--header", "Content-Length: 5"], "the server itself says that"),
+        (["--header", "cache-control: no-store"], "that is --cache-control's"),
+        (["--cache-control", "a\nb"], "line break"),
+        (["--cache-control", " "], "missing"),
+        (["--header", "a: " + "x" * 3000], "more than 2048 bytes"),
+        (["--header", "a: b"] * 65, "--header at most 64 times"),
+        (["--precompressed", "yes"], "--precompressed is on or off, not 'yes'"),
+    ],
+)
+def test_bad_options_get_one_clear_line(leat, root, arguments, words):
+    ran = run([leat, "http", *arguments, root])
+    assert ran.returncode == 2
+    assert words in ran.stderr and ran.stderr.count("\n") == 1

@@ -1,0 +1,17 @@
+/*
+ * What a site is made of beside its files: the header lines that the operator adds.
+ *
+ * Which answers carry them (as with nginx's add_header): those that are no error. Cache-Control is
+ * for files only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
+ */
+#ifndef HTTP_HTTP_SITE_H
+#define HTTP_HTTP_SITE_H
+
+#include "http/http_server.h"
+
+/* 0, -ENOMEM, or -EINVAL with the option in `err`. */
+int http_site_set_headers(struct http_site *site, const struct http_options *options,
+			  struct err *err);
+void http_site_free_headers(struct http_site *site);
+
+#endif
