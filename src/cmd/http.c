@@ -46,6 +46,9 @@ static const char help[] =
     "      --idle-timeout T     wait for the next request of a connection [75s]\n"
     "      --write-timeout T    wait for a client that takes nothing [60s]\n"
     "      --drain-timeout T    after SIGTERM, wait for what is being sent [10s]\n"
+    "      --access-log FILE    a line for each request; - is standard output; SIGHUP opens it "
+    "anew\n"
+    "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: what is being sent is finished first.\n"
@@ -71,6 +74,8 @@ enum {
 	OPTION_IDLE_TIMEOUT,
 	OPTION_WRITE_TIMEOUT,
 	OPTION_DRAIN_TIMEOUT,
+	OPTION_ACCESS_LOG,
+	OPTION_LOG_FORMAT,
 };
 
 static const struct option long_options[] = {
@@ -90,6 +95,8 @@ static const struct option long_options[] = {
     {"idle-timeout", required_argument, NULL, OPTION_IDLE_TIMEOUT},
     {"write-timeout", required_argument, NULL, OPTION_WRITE_TIMEOUT},
     {"drain-timeout", required_argument, NULL, OPTION_DRAIN_TIMEOUT},
+    {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -168,6 +175,14 @@ static int parse_index(const char *text, const char **ret)
 	return EXIT_OK;
 }
 
+static int parse_log_format(const char *text, enum http_log_format *ret)
+{
+	if (strcmp(text, "combined") != 0 && strcmp(text, "json") != 0)
+		return usage_error("http", "--log-format is combined or json, not '%s'", text);
+	*ret = strcmp(text, "json") == 0 ? HTTP_LOG_JSON : HTTP_LOG_COMBINED;
+	return EXIT_OK;
+}
+
 static int parse_limit(struct http_options *o, int option)
 {
 	switch (option) {
@@ -228,6 +243,11 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 	case OPTION_WRITE_TIMEOUT:
 	case OPTION_DRAIN_TIMEOUT:
 		return parse_limit(o, option);
+	case OPTION_ACCESS_LOG:
+		o->access_log = optarg;
+		return EXIT_OK;
+	case OPTION_LOG_FORMAT:
+		return parse_log_format(optarg, &o->log_format);
 	case 'h':
 		arguments->help = true;
 		return EXIT_OK;

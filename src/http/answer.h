@@ -25,7 +25,9 @@ struct answer {
 	enum http_connection connection;
 	const char *date;
 	bool keep;
-	bool head; /* HEAD: no body */
+	bool head;            /* HEAD: no body */
+	struct slice line;    /* of the request, for the log */
+	size_t header_length; /* where it is known; else 0 */
 };
 
 /* The site that is served. */

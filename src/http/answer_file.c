@@ -14,6 +14,7 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 	bool in_memory = entry->fd < 0;
 	enum http_answered answered;
 
+	a->header_length = http_written(&a->w);
 	if (in_memory)
 		http_put(&a->w, file_entry_body(entry) + offset, length);
 	answered = answer_commit(a, status);

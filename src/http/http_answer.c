@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/http_record.h"
 
 #define ALLOW "Allow: GET, HEAD, OPTIONS\r\n"
 
 /* ---- beginning and end ---- */
 
-static bool begin(struct answer *a, struct http_conn *c, const struct http_request *request)
+static bool begin(struct answer *a, struct http_conn *c, const struct http_request *request,
+		  struct slice line)
 {
 	struct http_flight *flight = http_conn_flight(c);
 
@@ -19,6 +21,7 @@ static bool begin(struct answer *a, struct http_conn *c, const struct http_reque
 	*a = (struct answer){
 	    .c = c,
 	    .request = request,
+	    .line = line,
 	    .flight = flight,
 	    .date = http_loop_date(c->loop),
 	    .connection = HTTP_CLOSE,
@@ -54,13 +57,17 @@ static void count(struct answer *a, int status)
 enum http_answered answer_commit(struct answer *a, int status)
 {
 	struct http_conn *c = a->c;
+	size_t start;
 
 	if (a->w.cut)
 		return no_room(a);
+	start = a->flight->len;
 	a->flight->len += http_written(&a->w);
 	if (!a->keep)
 		c->ending = c->body_left || !a->request ? HTTP_LINGERS : HTTP_CLOSES;
 	count(a, status);
+	http_record_answer(c, a->request, a->line, status, start,
+			   a->header_length ? start + a->header_length : 0);
 	return HTTP_ANSWERED;
 }
 
@@ -291,7 +298,7 @@ enum http_answered http_answer(struct http_conn *c, const struct http_request *r
 	enum http_answered answered;
 	struct answer a;
 
-	if (!begin(&a, c, request))
+	if (!begin(&a, c, request, request->line))
 		return HTTP_FAILED;
 	answered = answer_request(&a);
 	/* What was found for this request is nothing to the next one. */
@@ -301,11 +308,12 @@ enum http_answered http_answer(struct http_conn *c, const struct http_request *r
 	return answered;
 }
 
-enum http_answered http_answer_bad(struct http_conn *c, int status, const char *reason)
+enum http_answered http_answer_bad(struct http_conn *c, struct slice line, int status,
+				   const char *reason)
 {
 	struct answer a;
 
-	if (!begin(&a, c, NULL))
+	if (!begin(&a, c, NULL, line))
 		return HTTP_FAILED;
 	return answer_error(&a, status, reason ? slice_of(reason) : slice_make(NULL, 0),
 			    slice_make(NULL, 0));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/http_record.h"
 #include "http/http_send.h"
 #include "sys/sys.h"
 
@@ -124,6 +125,8 @@ struct http_flight *http_conn_flight(struct http_conn *c)
 	flight->waiting = false;
 	flight->entry = NULL;
 	flight->text = NULL;
+	flight->answers = 0;
+	flight->saved = NULL;
 	c->flight = flight;
 	return flight;
 }
@@ -134,9 +137,10 @@ struct input {
 	size_t head, len;
 };
 
-static enum http_answered bad(struct http_conn *c, struct input *in, int status, const char *reason)
+static enum http_answered bad(struct http_conn *c, struct input *in, struct slice line, int status,
+			      const char *reason)
 {
-	enum http_answered r = http_answer_bad(c, status, reason);
+	enum http_answered r = http_answer_bad(c, line, status, reason);
 
 	if (r == HTTP_ANSWERED)
 		in->head = in->len;
@@ -216,6 +220,16 @@ static enum progress progress_of(enum http_answered answered)
 	return PROGRESS_FAILED;
 }
 
+/* Of the request whose head was parsed, and is still there. */
+static struct slice first_line(const struct input *in)
+{
+	const char *head = in->data + in->head;
+	const char *end = memchr(head, '\n', in->len - in->head);
+	size_t len = end ? (size_t)(end - head) : in->len - in->head;
+
+	return slice_make(head, len > 0 && head[len - 1] == '\r' ? len - 1 : len);
+}
+
 static enum progress continue_body(struct http_conn *c, struct input *in)
 {
 	switch (skim(c, in)) {
@@ -226,7 +240,7 @@ static enum progress continue_body(struct http_conn *c, struct input *in)
 	case HTTP_PARSE_BAD:
 		break;
 	}
-	return progress_of(bad(c, in, 400, "bad chunked framing"));
+	return progress_of(bad(c, in, first_line(in), 400, "bad chunked framing"));
 }
 
 static enum progress begin_body(struct http_conn *c, struct input *in,
@@ -256,7 +270,7 @@ static enum progress one_request(struct http_conn *c, struct input *in)
 	case HTTP_PARSE_MORE:
 		return PROGRESS_MORE;
 	case HTTP_PARSE_BAD:
-		return progress_of(bad(c, in, request->status, request->reason));
+		return progress_of(bad(c, in, request->line, request->status, request->reason));
 	case HTTP_PARSE_OK:
 		break;
 	}
@@ -340,6 +354,7 @@ static bool receive(struct http_conn *c, struct input *in)
 	if (n == 0 || ((size_t)n < room && !c->ended))
 		c->readable = false;
 	in->len += (size_t)n;
+	http_record_received(c);
 	return true;
 }
 
@@ -355,6 +370,8 @@ static enum turn take_input(struct http_conn *c)
 	if (!receive(c, &in))
 		return gone(c);
 	turn = in.len ? answer_all(c, &in) : TURN_GOES_ON;
+	if (turn != TURN_GONE)
+		http_record_keep(c);
 	if (turn == TURN_GONE)
 		return gone(c);
 	if (!c->ending && !keep(c, in.data + in.head, in.len - in.head))

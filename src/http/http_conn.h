@@ -43,6 +43,8 @@ struct http_flight {
 	    sent; /* of out; with a chain it has taken over out, and `sent` counts no more */
 	bool chained;
 	bool waiting;             /* for the socket: the deadline is running */
+	unsigned answers;         /* in it */
+	struct http_saved *saved; /* of the answer that goes by the chain; or NULL */
 	struct file_entry *entry; /* whose bytes the chain sends; or NULL */
 	char *text;               /* a listing; or NULL */
 	struct leat_chain chain;  /* valid if chained */
@@ -68,6 +70,7 @@ struct http_conn {
 	struct file_entry *coded;
 	int coded_error;
 
+	uint64_t received_ns; /* the turn that received last; http_record.h */
 	char *kept; /* the beginning of a request, or whole ones that wait for their turn */
 	uint32_t kept_len;
 	bool kept_large;
@@ -101,8 +104,9 @@ enum http_answered {
 };
 
 enum http_answered http_answer(struct http_conn *c, const struct http_request *request);
-/* For what can't be understood; the connection lingers and closes. */
-enum http_answered http_answer_bad(struct http_conn *c, int status, const char *reason);
+/* For what can't be understood, beginning with `line`; the connection lingers and closes. */
+enum http_answered http_answer_bad(struct http_conn *c, struct slice line, int status,
+				   const char *reason);
 
 /* Frees what helpers have found and no answer took. */
 void http_answer_forget(struct http_conn *c);

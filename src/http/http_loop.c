@@ -5,7 +5,7 @@
 #include <sys/epoll.h>
 
 #include "base/log.h"
-#include "http/http_conn.h"
+#include "http/http_record.h"
 #include "sys/sys.h"
 
 const char *http_loop_date(struct http_loop *loop)
@@ -62,6 +62,8 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 	if (r == 0)
 		r = file_cache_new(http_server_site(server), http_server_cache_limits(server),
 				   &loop->cache);
+	if (r == 0)
+		r = http_server_record(server, loop);
 	if (r < 0) {
 		http_loop_free(loop);
 		return err_set(err, r, "a thread can't start: %s", strerror(-r));
@@ -86,6 +88,15 @@ void http_loop_close(struct loop *reactor_loop, void *data)
 		loop_unwatch(reactor_loop, &loop->cache_watch);
 }
 
+void http_loop_hangup(struct loop *reactor_loop, void *data)
+{
+	struct http_loop *loop = data;
+
+	/* Once a process. */
+	if (loop_index(reactor_loop) == 0)
+		http_server_hangup(loop->server);
+}
+
 void http_loop_free(struct http_loop *loop)
 {
 	if (!loop)
@@ -96,5 +107,6 @@ void http_loop_free(struct http_loop *loop)
 	spare_fini(&loop->kept_small);
 	spare_fini(&loop->kept_large);
 	spare_fini(&loop->jobs);
+	http_recorder_free(loop->recorder);
 	free(loop);
 }

@@ -48,6 +48,10 @@ struct http_loop {
 	char date[HTTP_DATE_LEN];
 	struct http_counters counters;
 
+	struct http_recorder *recorder; /* NULL: no access log */
+	bool timed;                     /* somebody wants to know how long answers took */
+	uint64_t turn, turn_ns;         /* that turn's time */
+
 	size_t turn_left;                   /* bytes for the connection whose turn it is */
 	struct http_request request;        /* the one that is being answered */
 	char location[HTTP_LOCATION_BYTES]; /* of a redirect */
@@ -58,6 +62,8 @@ struct http_loop {
 int http_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
 /* Its connections are gone. What other threads may read stays until http_loop_free(). */
 void http_loop_close(struct loop *loop, void *data);
+/* SIGHUP. */
+void http_loop_hangup(struct loop *loop, void *data);
 /* The server's, in its end. NULL is fine. */
 void http_loop_free(struct http_loop *loop);
 

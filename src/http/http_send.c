@@ -5,12 +5,14 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "http/http_record.h"
 #include "sys/sys.h"
 
 void http_flight_free(struct http_conn *c)
 {
 	struct http_flight *flight = c->flight;
 
+	http_record_flight(c);
 	if (flight->chained)
 		chain_fini(&flight->chain);
 	if (flight->entry)

@@ -84,6 +84,7 @@ static int make_reactor(struct service *service, const struct http_options *opti
 	    .drain_ms = options->drain_ms,
 	    .loop_open = http_loop_open,
 	    .loop_close = http_loop_close,
+	    .hangup = http_loop_hangup,
 	    .arg = service->server,
 	};
 
@@ -99,6 +100,8 @@ int http_serve(const struct http_options *options, struct err *err)
 		r = make_reactor(&service, options, err);
 	if (r == 0)
 		r = http_server_listen(service.server, service.reactor, err);
+	if (r == 0)
+		r = http_server_start(service.server, err);
 	if (r < 0)
 		return r;
 	say_start(service.server, service.reactor);

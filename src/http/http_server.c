@@ -7,7 +7,7 @@
 #include "http/http_conn.h"
 #include "http/http_site.h"
 #include "http/http_limits.h"
-#include "http/http_loop.h"
+#include "http/http_record.h"
 #include "sys/sys.h"
 
 #define MIME_FILE_MAX  (4u * 1024u * 1024u)
@@ -18,6 +18,7 @@ struct http_server {
 	struct http_site site;
 	struct http_timeouts timeouts;
 	struct file_cache_limits cache_limits;
+	struct access_log *log; /* NULL: none */
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 };
 
@@ -180,6 +181,8 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 		r = load_mime(&server->site, options->mime_types, err);
 	if (r == 0)
 		r = http_site_set_headers(&server->site, options, err);
+	if (r == 0 && options->access_log)
+		r = access_log_new(options->access_log, &server->log, err);
 	if (r < 0) {
 		http_server_free(server);
 		return r;
@@ -202,10 +205,35 @@ int http_server_listen(struct http_server *server, struct reactor *reactor, stru
 	return r;
 }
 
+int http_server_start(struct http_server *server, struct err *err)
+{
+	return server->log ? access_log_start(server->log, err) : 0;
+}
+
+void http_server_hangup(const struct http_server *server)
+{
+	if (server->log)
+		access_log_reopen(server->log);
+}
+
+const struct access_log *http_server_access_log(const struct http_server *server)
+{
+	return server->log;
+}
+
+int http_server_record(const struct http_server *server, struct http_loop *loop)
+{
+	enum http_log_format format = server->options->log_format;
+
+	loop->timed = server->log && format == HTTP_LOG_JSON;
+	return server->log ? http_recorder_new(server->log, format, &loop->recorder) : 0;
+}
+
 void http_server_free(struct http_server *server)
 {
 	if (!server)
 		return;
+	access_log_free(server->log);
 	for (unsigned i = 0; i < ARRAY_SIZE(server->loops); i++)
 		http_loop_free(http_server_loop(server, i));
 	http_mime_free(server->site.mime);

@@ -3,6 +3,7 @@
  *
  *     http_server_new()       reads the folder and the files it needs, opens nothing to the world
  *     http_server_listen()    its listeners, in a reactor
+ *     http_server_start()     its own threads: after the process has given up what it won't need
  *     http_loop_open/close()  its state on each loop (http_loop.h): reactor_options' hooks, or
  *                             called by them where several services share a reactor
  *     http_server_free()      after the reactor's loops have ended
@@ -18,6 +19,8 @@
 #define HTTP_HTTP_SERVER_H
 
 #include "base/err.h"
+#include "http/access_log.h"
+#include "http/core/log_line.h"
 #include "http/file_cache.h"
 
 struct http_server;
@@ -48,6 +51,8 @@ struct http_options {
 	uint32_t drain_ms;      /* 0: the reactor's default */
 	unsigned cache_entries; /* of each thread; 0: the default */
 	uint64_t cache_bytes;   /* of each thread; 0: the default */
+	const char *access_log; /* a path, "-"; NULL: none */
+	enum http_log_format log_format;
 };
 
 /* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */
@@ -56,6 +61,7 @@ int http_serve(const struct http_options *options, struct err *err);
 /* `options` and what it points to must stay. */
 int http_server_new(const struct http_options *options, struct http_server **ret, struct err *err);
 int http_server_listen(struct http_server *server, struct reactor *reactor, struct err *err);
+int http_server_start(struct http_server *server, struct err *err);
 /* NULL is fine. */
 void http_server_free(struct http_server *server);
 
@@ -65,6 +71,13 @@ const struct http_timeouts *http_server_timeouts(const struct http_server *serve
 /* Of each loop's cache. */
 const struct file_cache_limits *http_server_cache_limits(const struct http_server *server);
 
+/* SIGHUP: the log is opened anew. */
+void http_server_hangup(const struct http_server *server);
+/* NULL: there is none. */
+const struct access_log *http_server_access_log(const struct http_server *server);
+
+/* The loop records what the server's options ask for. -ENOMEM. */
+int http_server_record(const struct http_server *server, struct http_loop *loop);
 /* The server's state on a loop. */
 void http_server_set_loop(struct http_server *server, unsigned index, struct http_loop *loop);
 /* NULL: not open yet, or there is no such loop. Any thread. */

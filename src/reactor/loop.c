@@ -72,6 +72,11 @@ uint64_t loop_now_ms(const struct loop *loop)
 	return loop->now_ms;
 }
 
+uint64_t loop_turns(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->stats.turns, memory_order_relaxed);
+}
+
 int64_t loop_wall(const struct loop *loop)
 {
 	return loop->wall;

@@ -100,6 +100,8 @@ unsigned loop_index(const struct loop *loop);
 struct reactor *loop_reactor(const struct loop *loop);
 /* Monotonic, taken once a turn: no system call. */
 uint64_t loop_now_ms(const struct loop *loop);
+/* How many turns it has had: tells one from another. */
+uint64_t loop_turns(const struct loop *loop);
 /* Wall clock in seconds, taken once a turn. */
 int64_t loop_wall(const struct loop *loop);
 /* Per-loop state of the room that runs on it (reactor_options.loop_open's result). */

@@ -53,11 +53,12 @@ struct ask {
 struct talk {
 	struct ask asks[ASKS_MAX];
 	unsigned count;
+	bool log; /* with an access log */
 };
 
 struct visit {
 	const struct talk *talk;
-	char folder[32];
+	char folder[32], log[48];
 	pthread_t client;
 	bool client_runs;
 	_Atomic bool ended;
@@ -165,6 +166,7 @@ static void *prepare(void *arg)
 	put_file(visit, "big.bin", big, sizeof(big));
 	snprintf(path, sizeof(path), "%s/folder", visit->folder);
 	CHECK(mkdir(path, 0755) == 0);
+	snprintf(visit->log, sizeof(visit->log), "%s.log", visit->folder);
 	log_set_sink(hear, visit, LOG_LEVEL_INFO);
 	return visit;
 }
@@ -173,17 +175,19 @@ static int run(void *state)
 {
 	struct visit *visit = state;
 	const char *const listen[] = {"127.0.0.1:0"};
-	const struct http_options options = {.dir = visit->folder,
-					     .listen = listen,
-					     .listen_count = 1,
-					     .threads = 1,
-					     .connections_max = 16,
-					     .index = "index.html",
-					     .autoindex = true,
-					     .precompressed = true};
+	struct http_options options = {.dir = visit->folder,
+				       .listen = listen,
+				       .listen_count = 1,
+				       .threads = 1,
+				       .connections_max = 16,
+				       .index = "index.html",
+				       .autoindex = true,
+				       .precompressed = true};
 	struct err err = {""};
 	int r;
 
+	if (visit->talk->log)
+		options.access_log = visit->log;
 	visit->client_runs = pthread_create(&visit->client, NULL, client_main, visit) == 0;
 	r = http_serve(&options, &err);
 	visit->ended = true;
@@ -266,6 +270,23 @@ static fault_complaint check_answers(struct visit *visit, bool all_expected)
 	return left > 0 ? "bytes behind the last answer" : NULL;
 }
 
+/* Every answer has its line, and only whole lines are there. */
+static fault_complaint check_log(const struct visit *visit)
+{
+	unsigned lines = 0;
+	char text[4096];
+	int fd = open(visit->log, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	if (fd >= 0)
+		close(fd);
+	for (ssize_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	if (len > 0 && text[len - 1] != '\n')
+		return "the log ends inside a line";
+	return lines == visit->talk->count ? NULL : "the log has not a line for each answer";
+}
+
 static fault_complaint check(void *state, int result, bool hit)
 {
 	struct visit *visit = state;
@@ -274,6 +295,12 @@ static fault_complaint check(void *state, int result, bool hit)
 		pthread_join(visit->client, NULL);
 	if (visit->complaint[0])
 		return visit->complaint;
+	if (visit->talk->log && !hit) {
+		fault_complaint complaint = check_log(visit);
+
+		if (complaint)
+			return complaint;
+	}
 	return check_answers(visit, !hit);
 }
 
@@ -297,6 +324,7 @@ static void clean(void *state)
 	snprintf(path, sizeof(path), "%s/folder", visit->folder);
 	rmdir(path);
 	rmdir(visit->folder);
+	unlink(visit->log);
 	free(visit->got);
 	free(visit);
 }
@@ -341,6 +369,24 @@ static void small_files_pipelined(void **state)
 	};
 
 	try_talk("small_files_pipelined", &talk);
+}
+
+static void a_small_and_a_big_file_logged(void **state)
+{
+	static const struct talk talk = {
+	    .asks = {{.request = GET("/small.txt") HOST "\r\n",
+		      .status = 200,
+		      .file = "small.txt",
+		      .len = SMALL_BYTES},
+		     {.request = GET("/big.bin") LAST,
+		      .status = 200,
+		      .file = "big.bin",
+		      .len = BIG_BYTES}},
+	    .count = 2,
+	    .log = true,
+	};
+
+	try_talk("a_small_and_a_big_file_logged", &talk);
 }
 
 static void a_big_file_and_a_range_of_it(void **state)
@@ -411,6 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(small_files_pipelined),
+	    cmocka_unit_test(a_small_and_a_big_file_logged),
 	    cmocka_unit_test(a_big_file_and_a_range_of_it),
 	    cmocka_unit_test(several_ranges),
 	    cmocka_unit_test(an_encoded_version),

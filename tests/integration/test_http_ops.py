@@ -1,10 +1,18 @@
 """leat http as an operator sees it: limits, access log, metrics."""
 
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
 import time
 
 import pytest
-from http_client import Closed, Server, pattern, request
-from support import run
+from http_client import Client, Closed, Server, pattern, request
+from support import TIMEOUT, run
 
 
 @pytest.fixture
@@ -92,3 +100,308 @@ def test_a_cache_of_one_entry_still_serves_everything(serve, root):
         for _ in range(3):
             for i in range(10):
                 assert client.get(f"/f{i}").body == str(i).encode()
+
+
+# ---- access log ----
+
+COMBINED = re.compile(
+    r'(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "([^"]*)" (\d{3}) (\d+) "([^"]*)" "([^"]*)"')
+
+
+def wait_for(condition, what, seconds=TIMEOUT):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
+def lines_of(path, count):
+    """The log's lines, once there are so many."""
+    wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= count, f"{count} lines in {path}")
+    lines = path.read_bytes().decode("ascii").split("\n")
+    assert lines.pop() == "" and len(lines) == count, lines
+    return lines
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "access.log"
+
+
+def test_each_kind_of_answer_has_its_line(serve, root, log):
+    (root / "folder").mkdir()
+    (root / "empty").touch()
+    server = serve("--access-log", str(log))
+    size = (root / "large.bin").stat().st_size
+    asked = []
+
+    def ask(client, path, method="GET", line=None, **headers):
+        response = client.get(path, method=method, **headers)
+        asked.append((line or f"{method} {path} HTTP/1.1", response.status, len(response.body)))
+        return response
+
+    with server.connect() as client:
+        ask(client, "/small.txt")
+        etag = ask(client, "/large.bin")["etag"]
+        ask(client, "/large.bin", method="HEAD")
+        ask(client, "/large.bin", **{"Range": "bytes=5-1000004"})
+        ask(client, "/large.bin", **{"Range": "bytes=0-9,100-199"})
+        ask(client, "/large.bin", **{"Range": f"bytes=0-999999,{size - 1000000}-"})
+        ask(client, "/large.bin", **{"Range": f"bytes={size}-"})
+        ask(client, "/large.bin", **{"If-None-Match": etag})
+        ask(client, "/large.bin", **{"If-Match": '"other"'})
+        ask(client, "/empty")
+        ask(client, "/folder")
+        ask(client, "/folder/")
+        ask(client, "/missing?with=query")
+        ask(client, "/small.txt", method="OPTIONS")
+        ask(client, "/small.txt", method="DELETE")
+    statuses = [status for _, status, _ in asked]
+    assert statuses == [200, 200, 200, 206, 206, 206, 416, 304, 412, 200, 301, 200, 404, 200, 405]
+    found = [COMBINED.fullmatch(line) for line in lines_of(log, len(asked))]
+    assert [(m[3], int(m[4]), int(m[5])) for m in found] == asked
+    assert {m[1] for m in found} == {"127.0.0.1"}
+    written = time.mktime(time.strptime(found[0][2][:20], "%d/%b/%Y:%H:%M:%S"))
+    assert abs(written - time.time()) < 3600
+
+
+def test_pipelined_requests_have_a_line_each_with_their_own_bytes(serve, root, log):
+    server = serve("--threads", "1", "--access-log", str(log))
+    paths = (["/small.txt", "/missing", "/small.txt", "/large.bin"] * 30)
+    with server.connect() as client:
+        client.send(b"".join(request(path, Referer="http://a/", **{"User-Agent": f"n{i}"})
+                             for i, path in enumerate(paths)))
+        answers = [client.response() for _ in paths]
+    found = [COMBINED.fullmatch(line) for line in lines_of(log, len(paths))]
+    assert [(int(m[4]), int(m[5]), m[7]) for m in found] == \
+        [(answer.status, len(answer.body), f"n{i}") for i, answer in enumerate(answers)]
+    assert {m[6] for m in found} == {"http://a/"}
+
+
+def test_what_can_not_be_understood_is_logged_without_breaking_the_line(serve, log):
+    server = serve("--threads", "1", "--access-log", str(log))
+    asked = [
+        (b"GET /a\"b\\c HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\xff\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        (b"GET /chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", 400),
+        (b"GET /agent HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUser-Agent: a\" 200 \xe4\\\r\n\r\n", 404),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    ]
+    for data, status in asked:
+        with server.connect() as client:
+            client.send(data)
+            assert client.response().status == status
+    lines = lines_of(log, len(asked))
+    found = [COMBINED.fullmatch(line) for line in lines]
+    assert [int(m[4]) for m in found] == [status for _, status in asked]
+    assert found[0][3] == "GET /a\\x22b\\x5Cc HTTP/1.1"
+    assert found[2][3] == "NONSENSE"
+    assert found[4][3] == "GET /chunks HTTP/1.1"
+    assert found[5][7] == "a\\x22 200 \\xE4\\x5C"
+
+
+def test_json_says_how_it_went(serve, root, log):
+    server = serve("--access-log", str(log), "--log-format", "json")
+    with server.connect() as client:
+        client.get("/small.txt", **{"User-Agent": 'q"\\\u00fc'})
+        client.get("/large.bin?a b" .replace(" ", "%20"))
+        client.send(b"BAD\r\n\r\n")
+        client.response()
+    small, large, bad = [json.loads(line) for line in lines_of(log, 3)]
+    assert (small["method"], small["path"], small["protocol"]) == ("GET", "/small.txt", "HTTP/1.1")
+    assert (small["status"], small["bytes"], small["client"]) == (200, 6, "127.0.0.1")
+    assert small["user_agent"].startswith('q"\\')
+    assert (small["technique"], small["verdict"]) == ("copy", "copied")
+    assert 0 < small["duration"] < 60
+    assert large["path"] == "/large.bin?a%20b" and large["bytes"] == (root / "large.bin").stat().st_size
+    assert (large["technique"], large["verdict"]) == ("sendfile", "by-reference")
+    assert bad["request"] == "BAD" and bad["status"] == 400
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", small["time"])
+
+
+def test_a_peer_that_leaves_early_is_logged_with_what_it_got(serve, root, log):
+    (root / "huge").write_bytes(bytes(64 << 20))
+    server = serve("--access-log", str(log))
+    with server.connect(receive_buffer=4096) as client:
+        client.send(request("/huge", Referer="http://early/"))
+        while len(client.buffer) < 100000:
+            client.more()
+    with server.connect() as client:
+        client.get("/small.txt")
+    found = [COMBINED.fullmatch(line) for line in lines_of(log, 2)]
+    early = next(m for m in found if "huge" in m[3])
+    assert early[4] == "200" and early[6] == "http://early/"
+    assert 90000 < int(early[5]) < 64 << 20
+
+
+def test_clients_have_their_address(serve, tmp_path, log):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    path = tmp_path / "socket"
+    server = serve("--access-log", str(log), listen=("[::1]:0", f"unix:{path}"))
+    with socket.socket(socket.AF_INET6) as sock:
+        sock.connect(server.address)
+        Client(sock).get("/small.txt")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        Client(sock).get("/small.txt")
+    assert sorted(line.split()[0] for line in lines_of(log, 2)) == ["::1", "unix:"]
+
+
+def test_standard_output_gets_the_lines(leat, root, tmp_path):
+    with open(tmp_path / "stderr", "wb") as stderr:
+        process = subprocess.Popen([leat, "http", "--listen", "127.0.0.1:0", "--access-log", "-", str(root)],
+                                   stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        says = lambda: re.search(r"at http://127.0.0.1:(\d+)\n", (tmp_path / "stderr").read_text())
+        port = wait_for(says, "the address")[1]
+        with socket.create_connection(("127.0.0.1", int(port)), TIMEOUT) as sock:
+            Client(sock).get("/small.txt")
+        line = process.stdout.readline().decode()
+        assert COMBINED.fullmatch(line.rstrip("\n"))[3] == "GET /small.txt HTTP/1.1"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+        process.stdout.close()
+
+
+class Load:
+    """Clients that ask for numbered names until told to stop; `asked` counts the answers."""
+
+    def __init__(self, server, clients=4):
+        self.server, self.asked, self.ended = server, [0] * clients, False
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, i):
+        with self.server.connect() as client:
+            while not self.ended:
+                batch = range(self.asked[i], self.asked[i] + 50)
+                client.send(b"".join(request(f"/c{i}-{n}") for n in batch))
+                for _ in batch:
+                    client.response()
+                self.asked[i] += len(batch)
+
+    def stop(self):
+        self.ended = True
+        for thread in self.threads:
+            thread.join(TIMEOUT)
+        return {f"/c{i}-{n}" for i, count in enumerate(self.asked) for n in range(count)}
+
+
+def test_rotation_loses_and_doubles_nothing(serve, log):
+    server = serve("--threads", "2", "--access-log", str(log))
+    load = Load(server)
+    old = []
+    for n in range(8):
+        time.sleep(0.15)
+        old.append(log.with_suffix(f".{n}"))
+        log.rename(old[-1])
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(log.exists, "the new log")
+    asked = load.stop()
+    assert server.stop() == 0
+    logged = [line for path in old + [log] for line in path.read_text().splitlines()]
+    names = [COMBINED.fullmatch(line)[3].split()[1] for line in logged]
+    assert len(names) == len(set(names)), "a line is there twice"
+    assert set(names) == asked
+    assert sum(path.stat().st_size > 0 for path in old) > 2
+
+
+def test_without_a_place_for_the_new_log_the_old_one_goes_on(serve, log, tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = folder / "access.log"
+    server = serve("--access-log", str(log))
+    moved = tmp_path / "moved.log"
+    log.rename(moved)
+    folder.rmdir()
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "can't open" in server.log(), "the complaint")
+    server.get("/small.txt")
+    lines_of(moved, 1)
+
+
+def stuck(server, load_seconds=60):
+    """Asks until the server says that lines are lost; returns how many answers there were."""
+    with server.connect() as client:
+        deadline, count = time.monotonic() + load_seconds, 0
+        filler = {"User-Agent": "x" * 900}
+        while "lines are lost" not in server.log():
+            assert time.monotonic() < deadline
+            client.send(b"".join(request("/small.txt", **filler) for _ in range(50)))
+            for _ in range(50):
+                assert client.response().status == 200
+            count += 50
+    return count
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(leat, root, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    ran = run([leat, "http", "--listen", "127.0.0.1:0", "--access-log", fifo, root])
+    assert ran.returncode == 1 and "FIFO that nobody reads" in ran.stderr
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = Server(leat, root, "--threads", "1", "--access-log", str(fifo))
+    try:
+        stuck(server)
+        assert server.get("/small.txt").status == 200
+        start = time.monotonic()
+        assert server.stop() == 0  # though the log still takes nothing
+        assert time.monotonic() - start < 50
+        assert "given up" in server.log()
+    finally:
+        os.close(reader)
+        if server.process.poll() is None:
+            server.process.kill()
+
+
+@contextlib.contextmanager
+def tiny_disk(path, size):
+    path.mkdir()
+    ran = run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path])
+    if ran.returncode:
+        pytest.skip(f"can't mount a tmpfs here: {ran.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        run(["umount", "-l", path])
+
+
+def test_a_full_disk_cuts_no_line_for_good(leat, root, tmp_path):
+    with tiny_disk(tmp_path / "disk", "64k") as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(40 << 10))
+        log = disk / "access.log"
+        server = Server(leat, root, "--threads", "1", "--access-log", str(log))
+        try:
+            agent = {"User-Agent": "x" * 700}
+            with server.connect() as client:
+                for _ in range(100):
+                    assert client.get("/small.txt", **agent).status == 200
+                wait_for(lambda: "can't write" in server.log(), "the complaint")
+                assert client.get("/small.txt", **agent).status == 200
+            ballast.unlink()
+            run(["mount", "-o", "remount,size=1m", disk])
+            wait_for(lambda: log.read_bytes().count(b"\n") == 101, "all lines")
+            assert all(COMBINED.fullmatch(line) for line in log.read_text().splitlines())
+            assert server.stop() == 0
+        finally:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait()
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["--access-log", "/no/such/folder/log"], 1, "--access-log /no/such/folder/log: No such file"),
+    (["--access-log", "/"], 1, "--access-log /: Is a directory"),
+    (["--log-format", "xml"], 2, "--log-format is combined or json"),
+])
+def test_logs_that_can_not_be_are_refused(leat, root, arguments, code, says):
+    ran = run([leat, "http", "--listen", "127.0.0.1:0", *arguments, root])
+    assert ran.returncode == code
+    assert says in ran.stderr and ran.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 #include "http/core/listing.h"
 
 #include "base/size.h"
+#include "base/utf8.h"
 #include "http/core/chars.h"
 #include "http/core/date.h"
 #include "http/core/response.h"
@@ -342,23 +343,6 @@ static void put_html_row(struct http_writer *w, const struct http_entry *entry)
 
 /* ---- JSON ---- */
 
-/* Length of the well-formed UTF-8 character at the front (RFC 3629: no surrogates, no overlong
- * forms); 0: there is none. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	size_t need = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (need == 0 || s[0] > 0xf4 || need > len)
-		return 0;
-	for (size_t i = 1; i < need; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return need;
-}
-
 /* A byte of a name that is not UTF-8 becomes U+FFFD: JSON has no way to say it. */
 static void put_json_text(struct http_writer *w, struct slice text)
 {
@@ -366,7 +350,7 @@ static void put_json_text(struct http_writer *w, struct slice text)
 
 	for (size_t i = 0; i < text.len;) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		size_t len = utf8_length((const unsigned char *)text.ptr + i, text.len - i);
+		size_t len = utf8_length(text.ptr + i, text.len - i);
 
 		if (len == 0) {
 			http_put_literal(w, "\\ufffd");
