@@ -23,6 +23,7 @@
 #define PIDS_MAX     1024 /* given by number or found by name */
 #define ROWS_TOP     20   /* lines of --top: what the smallest terminals show */
 #define ROWS_A_TITLE 20
+#define LEFTOVERS_MS 100
 
 struct watcher {
 	/* what is asked */
@@ -319,7 +320,7 @@ static void show_json(struct watcher *w)
 	for (size_t i = 0; i < w->rows.count; i++) {
 		const struct row *row = &w->rows.row[i];
 
-		if (!row->closed && (!w->options.all || row_active(row)))
+		if (row_active(row) || (!row->last && !w->options.all))
 			copystat_view_json(w->out, &row->process, &row->between,
 					   copystat_backend(w->cs));
 	}
@@ -337,7 +338,7 @@ static void show_table(struct watcher *w, double seconds)
 	for (size_t i = 0; i < w->rows.count && !(w->top && lines == ROWS_TOP); i++) {
 		const struct row *row = &w->rows.row[i];
 
-		if (row->closed || !row_active(row))
+		if (!row_active(row))
 			continue;
 		if (!w->top && w->rows_shown++ % ROWS_A_TITLE == 0)
 			copystat_view_head(w->out);
@@ -403,6 +404,17 @@ static int poll_until(struct watcher *w, uint64_t until_ns)
 	return sys_poll(&fd, 1, (int)min_u64(wait_ms, INT32_MAX));
 }
 
+/* What processes have left in their sockets is sent when they have ended, and may be copied then. */
+static int look_once_more(struct watcher *w)
+{
+	for (size_t i = 0; i < w->rows.count; i++)
+		if (copystat_sum(&w->rows.row[i].total).sent_by_reference > 0) {
+			sys_poll(NULL, 0, LEFTOVERS_MS);
+			return look(w, sys_now_ns());
+		}
+	return 0;
+}
+
 static int run(struct watcher *w)
 {
 	const uint64_t interval_ns = (uint64_t)(w->interval * SECOND_NS);
@@ -425,7 +437,7 @@ static int run(struct watcher *w)
 		over = over || (w->pid_count > 0 && rows_running(&w->rows) == 0);
 		next_ns = max_u64(next_ns + interval_ns, now_ns);
 	}
-	return r;
+	return r == 0 && rows_running(&w->rows) == 0 ? look_once_more(w) : r;
 }
 
 /* ---- the end ---- */

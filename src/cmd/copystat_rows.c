@@ -10,11 +10,11 @@ void rows_free(struct rows *rows)
 	*rows = (struct rows){0};
 }
 
-/* The row of a process that runs, or that ended since the last look; a new one. NULL: no memory. */
+/* The row of a process that the ledger has not forgotten; a new one. NULL: no memory. */
 static struct row *row_of(struct rows *rows, const struct copystat_process *process)
 {
 	for (size_t i = 0; i < rows->count; i++)
-		if (rows->row[i].process.pid == process->pid && !rows->row[i].process.ended)
+		if (rows->row[i].process.pid == process->pid && !rows->row[i].last)
 			return &rows->row[i];
 	if (rows->count == rows->room) {
 		size_t room = rows->room * 2 + 16;
@@ -25,7 +25,7 @@ static struct row *row_of(struct rows *rows, const struct copystat_process *proc
 		rows->row = grown;
 		rows->room = room;
 	}
-	rows->row[rows->count] = (struct row){.process = *process};
+	rows->row[rows->count] = (struct row){.process.pid = process->pid};
 	return &rows->row[rows->count++];
 }
 
@@ -43,7 +43,7 @@ static bool is_worth_keeping(const struct row *row)
 	return !row->closed || sums.sent > 0 || sums.received > 0;
 }
 
-/* What ended by the last look has been shown since. Of --all, thousands end that did nothing. */
+/* What was last has been shown since. Of --all, thousands end that did nothing. */
 static void close_ended(struct rows *rows)
 {
 	size_t kept = 0;
@@ -51,7 +51,7 @@ static void close_ended(struct rows *rows)
 	for (size_t i = 0; i < rows->count; i++) {
 		struct row *row = &rows->row[i];
 
-		row->closed = row->process.ended;
+		row->closed = row->last;
 		row->between = (struct copystat_counts){0};
 		if (is_worth_keeping(row))
 			rows->row[kept++] = *row;
@@ -69,10 +69,11 @@ static int update(struct rows *rows, struct copystat *cs, const struct copystat_
 	row = row_of(rows, process);
 	if (!row)
 		return -ENOMEM;
+	row->last = row->process.ended;
 	row->process = *process;
 	row->between = copystat_since(&now, &row->total);
 	row->total = now;
-	if (process->ended)
+	if (row->last)
 		copystat_unwatch(cs, process->pid);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * The processes that copystat watches, with what they have done: in all, and since the last look.
- * Who has ended stays here for the summary, and is forgotten by the ledger.
+ * Who has ended stays here for the summary, and is forgotten by the ledger; not before the look that
+ * follows its end, since the kernel sends what the process has left behind.
  */
 #ifndef CMD_COPYSTAT_ROWS_H
 #define CMD_COPYSTAT_ROWS_H
@@ -10,7 +11,8 @@
 struct row {
 	struct copystat_process process;
 	struct copystat_counts total, between;
-	bool closed; /* ended, and its last counts have been shown */
+	bool last;   /* it had ended by the look before: nothing comes after these counts */
+	bool closed; /* and they have been shown */
 };
 
 struct rows {
