@@ -9,30 +9,53 @@
 
 #include "http/core/accept.h"
 
-static enum http_answered put_listing(struct answer *a, struct http_found *found, bool json)
+/* One that fits into a piece has a length; a larger one goes out as it is made, in chunks, or to
+ * HTTP/1.0 until the connection ends. Takes the list unless there is no room. */
+static enum http_answered put_listing(struct answer *a, struct dir_list *list, bool json)
 {
+	bool whole = dir_list_whole(list), chunked = !whole && a->request->minor > 0;
 	char block[HTTP_HEADER_BYTES];
-	size_t body = a->head ? 0 : found->text_len;
 	enum http_answered answered;
 	struct http_head head;
 	struct http_writer w;
 
+	if (!whole && !chunked) {
+		a->keep = false;
+		a->connection = HTTP_CLOSE;
+	}
+
 	http_writer_init(&w, block, sizeof(block));
 	http_head_begin(&head, &w, 200);
 	http_put_header(&w, SLICE_LITERAL("Content-Type"), http_listing_type(json));
-	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), found->text_len);
+	if (whole)
+		http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), dir_list_piece(list).len);
+	if (chunked)
+		http_put_header(&w, SLICE_LITERAL("Transfer-Encoding"), SLICE_LITERAL("chunked"));
 	http_put_header(&w, SLICE_LITERAL("Cache-Control"), SLICE_LITERAL("no-cache"));
 	http_put_header(&w, SLICE_LITERAL("Vary"), SLICE_LITERAL("Accept"));
 	http_put_slice(&w, answer_site(a)->headers);
 	http_head_end(&head, &w);
 	http_head_emit(&head, block, a->date, a->connection, &a->w);
 	answered = answer_commit(a, 200);
-	if (answered != HTTP_ANSWERED || body == 0)
+	if (answered == HTTP_NO_ROOM)
 		return answered;
-	if (http_flight_add_text(a->c, found->text, body) < 0)
+	if (a->head)
+		dir_list_free(list);
+	else if (http_flight_add_list(a->c, list) < 0)
 		answered = HTTP_FAILED;
-	found->text = NULL;
 	return answered;
+}
+
+static struct dir_list *new_list(const struct answer *a, struct slice path)
+{
+	const struct dir_list_options options = {
+	    .path = path,
+	    .order = http_order_parse(a->request->query),
+	    .json = http_accepts_json(a->request),
+	    .chunked = a->request->minor > 0,
+	};
+
+	return dir_list_new(http_server_site(a->c->loop->server), &options);
 }
 
 static enum http_answered answer_listing(struct answer *a, struct slice path)
@@ -48,17 +71,17 @@ static enum http_answered answer_listing(struct answer *a, struct slice path)
 		if (found.error < 0)
 			answered = answer_errno(a, found.error);
 		else
-			answered = put_listing(a, &found, json);
+			answered = put_listing(a, found.list, json);
 		if (answered == HTTP_NO_ROOM)
 			c->found = found;
-		else
-			free(found.text);
 		return answered;
 	}
 	job = http_job_new(c->loop, c->conn, HTTP_JOB_LISTING);
-	if (job) {
-		job->listing.json = json;
-		job->listing.order = http_order_parse(a->request->query);
+	if (job)
+		job->list = new_list(a, path);
+	if (job && !job->list) {
+		http_job_free(job);
+		job = NULL;
 	}
 	return answer_submit(a, job, path);
 }

@@ -23,6 +23,8 @@
 #include "http/core/mime.h"
 #include "http/core/response.h"
 
+struct dir_list_account;
+
 /* What is served, the same for all threads, never changed after start. */
 struct http_site {
 	int root_fd; /* O_PATH of the directory */
@@ -34,6 +36,7 @@ struct http_site {
 	 * all answers that are no error. */
 	struct slice file_headers, headers;
 	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
+	struct dir_list_account *lists; /* the only thing of it that changes: atomically */
 };
 
 /* Two looks at a name with equal ids saw the same version of the same file: ctime moves with every

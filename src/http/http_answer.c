@@ -111,7 +111,9 @@ enum http_answered answer_errno(struct answer *a, int error)
 	case -ENFILE:
 	case -ENOMEM:
 	case -EAGAIN:
-		return answer_status(a, 503);
+	case -EBUSY:
+		return answer_error(a, 503, slice_make(NULL, 0),
+				    SLICE_LITERAL("Retry-After: " HTTP_RETRY_AFTER "\r\n"));
 	default:
 		log_limited(loop_now_ms(a->c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
 			    "%.*s: error %d", (int)a->request->path.len, a->request->path.ptr,
@@ -186,7 +188,7 @@ void http_answer_forget(struct http_conn *c)
 
 	if (found.entry)
 		file_entry_unref(found.entry);
-	free(found.text);
+	dir_list_free(found.list);
 	if (c->coded)
 		file_entry_unref(c->coded);
 	c->coded = NULL;

@@ -124,9 +124,11 @@ struct http_flight *http_conn_flight(struct http_conn *c)
 	flight->chained = false;
 	flight->waiting = false;
 	flight->entry = NULL;
-	flight->text = NULL;
 	flight->answers = 0;
 	flight->saved = NULL;
+	flight->list = NULL;
+	flight->listing = false;
+	flight->unsent_bounded = false;
 	c->flight = flight;
 	return flight;
 }
@@ -422,12 +424,33 @@ static void take_found(struct http_conn *c, struct http_job *job)
 	c->found = (struct http_found){
 	    .kind = job->kind == HTTP_JOB_FILE ? HTTP_FOUND_FILE : HTTP_FOUND_LISTING,
 	    .error = job->error,
-	    .entry = job->entry,
-	    .text = job->text,
-	    .text_len = job->text_len,
 	};
+	/* A list that is not whole waits for the client from here on. */
+	if (job->error == 0 && job->list && !dir_list_whole(job->list))
+		c->found.error = dir_list_keep(job->list);
+	if (c->found.error < 0)
+		return;
+	c->found.entry = job->entry;
+	c->found.list = job->list;
 	job->entry = NULL;
-	job->text = NULL;
+	job->list = NULL;
+}
+
+/* What a helper did for the flight. False: it failed. */
+static bool resume_flight(struct http_conn *c, struct http_job *job)
+{
+	bool loaded = job->kind == HTTP_JOB_LOAD;
+
+	if (job->error == 0 && !loaded) {
+		job->error = http_flight_add_piece(c, job->list);
+		job->list = NULL;
+	}
+	if (job->error == 0)
+		return true;
+	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
+		    "%s: read error %d: connection closed",
+		    loaded ? job->entry->path.ptr : job->path, -job->error);
+	return false;
 }
 
 void http_conn_job_done(struct conn *conn, struct http_job *job)
@@ -436,16 +459,11 @@ void http_conn_job_done(struct conn *conn, struct http_job *job)
 
 	CHECK(c->job == job);
 	c->job = NULL;
-	if (job->kind == HTTP_JOB_LOAD) {
-		if (job->error < 0) {
-			log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
-				    "%s: read error %d: connection closed", job->entry->path.ptr,
-				    -job->error);
-			conn_close(conn);
-			return;
-		}
-	} else {
+	if (job->kind == HTTP_JOB_FILE || job->kind == HTTP_JOB_LISTING) {
 		take_found(c, job);
+	} else if (!resume_flight(c, job)) {
+		conn_close(conn);
+		return;
 	}
 	http_turn(c);
 }

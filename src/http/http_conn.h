@@ -46,8 +46,10 @@ struct http_flight {
 	unsigned answers;         /* in it */
 	struct http_saved *saved; /* of the answer that goes by the chain; or NULL */
 	struct file_entry *entry; /* whose bytes the chain sends; or NULL */
-	char *text;               /* a listing; or NULL */
-	struct leat_chain chain;  /* valid if chained */
+	struct dir_list *list;    /* whose piece the chain sends; or NULL */
+	bool listing;             /* there may be more pieces */
+	bool unsent_bounded;
+	struct leat_chain chain; /* valid if chained */
 	char out[HTTP_OUT_BYTES];
 };
 
@@ -56,8 +58,7 @@ struct http_found {
 	enum { HTTP_FOUND_NOTHING, HTTP_FOUND_FILE, HTTP_FOUND_LISTING } kind;
 	int error;
 	struct file_entry *entry;
-	char *text;
-	size_t text_len;
+	struct dir_list *list;
 };
 
 struct http_conn {

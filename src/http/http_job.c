@@ -31,7 +31,7 @@ void http_job_free(struct http_job *job)
 {
 	if (job->entry)
 		file_entry_unref(job->entry);
-	free(job->text);
+	dir_list_free(job->list);
 	spare_give(&job->loop->jobs, job);
 }
 
@@ -47,8 +47,8 @@ static void run(struct job *base)
 					     &job->entry);
 		break;
 	case HTTP_JOB_LISTING:
-		job->listing.path = slice_of(job->path);
-		job->error = dir_list(site, &job->listing, &job->text, &job->text_len);
+	case HTTP_JOB_PIECE:
+		job->error = dir_list_step(job->list);
 		break;
 	case HTTP_JOB_LOAD:
 		job->error = leat_load_run(&job->load);

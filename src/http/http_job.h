@@ -15,7 +15,14 @@
 #include "http/dir_list.h"
 #include "http/http_loop.h"
 
-enum http_job_kind { HTTP_JOB_FILE, HTTP_JOB_LISTING, HTTP_JOB_LOAD };
+enum http_job_kind {
+	/* For a request that waits: it is looked at anew. */
+	HTTP_JOB_FILE,
+	HTTP_JOB_LISTING, /* the first piece */
+	/* For a flight. */
+	HTTP_JOB_LOAD,
+	HTTP_JOB_PIECE, /* of a listing, the next one */
+};
 
 struct http_job {
 	struct job job;
@@ -29,9 +36,7 @@ struct http_job {
 	/* HTTP_JOB_FILE: the result. HTTP_JOB_LOAD: keeps the descriptor open. */
 	struct file_entry *entry;
 	struct leat_load load;
-	struct dir_list_options listing;
-	char *text; /* HTTP_JOB_LISTING: the result */
-	size_t text_len;
+	struct dir_list *list; /* HTTP_JOB_LISTING, HTTP_JOB_PIECE */
 	char path[PATH_MAX];
 };
 

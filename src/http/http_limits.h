@@ -84,7 +84,20 @@
 /* Answers of one turn whose lines are made when they are sent; further ones when they are made. */
 #define HTTP_RECORDS_MAX 64u
 
-/* A directory listing: names beyond this are left out, and the log says so. */
-#define HTTP_LISTING_MAX 200000u
+/* ---- listings ---- */
+
+/* What is made and sent at once. The peer has HTTP_WRITE_MS for each: 1 KiB a second. */
+#define HTTP_LISTING_PIECE (64u * 1024u)
+/* Names in memory, about 40 bytes each: of one listing, and of all together. Half a million names
+ * are sorted as a whole within 20 MiB; what does not fit is sorted in parts. */
+#define HTTP_LISTING_BYTES  (64u * 1024u * 1024u)
+#define HTTP_LISTINGS_BYTES (256u * 1024u * 1024u)
+/* So much each listing gets, whatever the others have: parts of thousands of names. */
+#define HTTP_LISTING_BYTES_MIN (256u * 1024u)
+/* Listings under way that are larger than a piece, each with an open directory and at most 0.4 MiB
+ * besides the above. Further ones get 503: they can't wait behind peers who read slowly. */
+#define HTTP_LISTINGS_MAX 256u
+/* What Retry-After says with each 503, seconds. */
+#define HTTP_RETRY_AFTER "5"
 
 #endif

@@ -1,12 +1,23 @@
 #include "http/http_send.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "engine/engine.h"
 #include "http/http_record.h"
 #include "sys/sys.h"
+
+/* How much the kernel takes beyond what it may send now: without a bound a socket's buffer grows to
+ * megabytes (net.ipv4.tcp_wmem), and a listing would wait there instead of not being made. 0: no
+ * bound, for files, whose pages cost nothing. */
+static void bound_unsent(struct http_conn *c, int bytes)
+{
+	if (!c->unix_socket)
+		sys_setsockopt_int(conn_fd(c->conn), IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
 
 void http_flight_free(struct http_conn *c)
 {
@@ -15,9 +26,11 @@ void http_flight_free(struct http_conn *c)
 	http_record_flight(c);
 	if (flight->chained)
 		chain_fini(&flight->chain);
+	if (flight->unsent_bounded)
+		bound_unsent(c, 0);
 	if (flight->entry)
 		file_entry_unref(flight->entry);
-	free(flight->text);
+	dir_list_free(flight->list);
 	spare_give(&c->loop->flights, flight);
 	c->flight = NULL;
 }
@@ -80,20 +93,38 @@ int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
 	return r;
 }
 
-int http_flight_add_text(struct http_conn *c, char *text, size_t length)
+int http_flight_add_piece(struct http_conn *c, struct dir_list *list)
+{
+	struct http_flight *flight = c->flight;
+	struct slice piece = dir_list_piece(list);
+
+	flight->list = list;
+	flight->listing = !dir_list_done(list);
+	if (piece.len == 0)
+		return 0;
+	return leat_chain_add_memory(&flight->chain, piece.ptr, piece.len, NULL, NULL);
+}
+
+int http_flight_add_list(struct http_conn *c, struct dir_list *list)
 {
 	int r = begin_chain(c, c->flight->len);
 
-	c->flight->text = text;
-	if (r < 0)
+	if (r < 0) {
+		c->flight->list = list;
 		return r;
-	return leat_chain_add_memory(&c->flight->chain, text, length, NULL, NULL);
+	}
+	if (!dir_list_whole(list)) {
+		c->flight->unsent_bounded = true;
+		bound_unsent(c, HTTP_LISTING_PIECE);
+	}
+	return http_flight_add_piece(c, list);
 }
 
-/* The socket takes no more. Each byte it took moves the deadline. */
+/* The socket takes no more. Each byte it took moves the deadline, but for a listing: one is dear to
+ * keep, so each piece has its time as a whole. */
 static enum http_sent wait_writable(struct http_conn *c, bool moved)
 {
-	if (moved || !c->flight->waiting)
+	if ((moved && !c->flight->list) || !c->flight->waiting)
 		conn_deadline(c->conn, c->loop->timeouts.write_ms);
 	c->flight->waiting = true;
 	return HTTP_SENT_SOME;
@@ -125,26 +156,41 @@ static enum http_sent send_buffer(struct http_conn *c)
 	return HTTP_SENT_ALL;
 }
 
-/* A helper reads the cold range; the connection goes on when it has. */
+/* A helper does what the flight needs next; the connection goes on when it has. */
+static enum http_sent wait_for(struct http_conn *c, struct http_job *job)
+{
+	if (http_job_submit(job) < 0)
+		return HTTP_SENT_FAILED;
+	c->job = job;
+	/* The peer is not asked for anything meanwhile; afterwards its time begins anew. */
+	c->flight->waiting = false;
+	conn_deadline(c->conn, 0);
+	return HTTP_SENT_SOME;
+}
+
+/* The cold range is read. */
 static enum http_sent load(struct http_conn *c)
 {
-	struct http_flight *flight = c->flight;
 	struct http_job *job = http_job_new(c->loop, c->conn, HTTP_JOB_LOAD);
 
 	if (!job)
 		return HTTP_SENT_FAILED;
-	job->load = leat_chain_load(&flight->chain);
-	job->entry = file_entry_ref(flight->entry);
-	if (http_job_submit(job) < 0) {
-		/* The helpers are busy for others: again when the loop has had its turn. */
-		conn_again(c->conn);
-		return HTTP_SENT_SOME;
-	}
-	c->job = job;
-	/* The peer is not asked for anything meanwhile; afterwards its time begins anew. */
-	flight->waiting = false;
-	conn_deadline(c->conn, 0);
-	return HTTP_SENT_SOME;
+	job->load = leat_chain_load(&c->flight->chain);
+	job->entry = file_entry_ref(c->flight->entry);
+	return wait_for(c, job);
+}
+
+/* The listing's next piece is made. */
+static enum http_sent next_piece(struct http_conn *c)
+{
+	struct http_job *job = http_job_new(c->loop, c->conn, HTTP_JOB_PIECE);
+
+	if (!job)
+		return HTTP_SENT_FAILED;
+	http_job_set_path(job, slice_of(dir_list_path(c->flight->list)));
+	job->list = c->flight->list;
+	c->flight->list = NULL;
+	return wait_for(c, job);
 }
 
 static enum http_sent chain_failed(struct http_conn *c, int error)
@@ -188,7 +234,7 @@ static enum http_sent send_chain(struct http_conn *c)
 	use_turn(c, moved);
 	switch ((enum leat_step)step) {
 	case LEAT_DONE:
-		return HTTP_SENT_ALL;
+		return flight->listing ? next_piece(c) : HTTP_SENT_ALL;
 	case LEAT_WANT_LOAD:
 		return load(c);
 	case LEAT_MORE:
@@ -206,7 +252,7 @@ enum http_sent http_send(struct http_conn *c)
 {
 	enum http_sent sent;
 
-	if (c->job && c->job->kind == HTTP_JOB_LOAD)
+	if (c->job && c->job->kind != HTTP_JOB_FILE && c->job->kind != HTTP_JOB_LISTING)
 		return HTTP_SENT_SOME;
 	if (c->flight->chained) {
 		sent = send_chain(c);

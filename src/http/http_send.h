@@ -18,13 +18,16 @@ enum http_sent http_send(struct http_conn *c);
 void http_flight_free(struct http_conn *c);
 
 /* What is in the flight's buffer, and then this, goes by a chain. 0 or -errno. The flight owns
- * `entry`'s reference and `text` from now on, also on failure. */
+ * `entry`'s reference and `list` from now on, also on failure. */
 int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
 			 uint64_t length);
 /* Parts: before the bytes of range i stands what is in the flight's buffer up to text_ends[i], from
  * the text before it ended; behind the last, the rest. */
 int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
 			  const struct http_ranges *ranges, const size_t *text_ends);
-int http_flight_add_text(struct http_conn *c, char *text, size_t length);
+/* The list's piece, and those that follow until it is done. */
+int http_flight_add_list(struct http_conn *c, struct dir_list *list);
+/* The next one, behind a chain that has sent everything. */
+int http_flight_add_piece(struct http_conn *c, struct dir_list *list);
 
 #endif

@@ -20,6 +20,7 @@ struct http_server {
 	struct file_cache_limits cache_limits;
 	struct access_log *log; /* NULL: none */
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
+	struct dir_list_account lists;
 };
 
 const struct http_site *http_server_site(const struct http_server *server)
@@ -175,6 +176,7 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->site.index = slice_of(options->index);
 	server->site.autoindex = options->autoindex;
 	server->site.precompressed = options->precompressed;
+	server->site.lists = &server->lists;
 	set_limits(server, options);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
  *   - what a client got is a sequence of answers, the last of which may be cut short;
  *   - an answer of 200 or 206 has the file's bytes and no others: a failure may cost an answer,
  * never its truth;
+ *   - a listing that ends as it should has no name that is not there, and unharmed it has all;
  *   - unharmed, every answer is there and has the status that it should;
  *   - no descriptor and no memory is lost (fault.c looks).
  *
@@ -18,6 +19,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,13 +49,15 @@ struct ask {
 	const char *otherwise; /* harmed it may be that one instead; or NULL */
 	size_t from, len;
 	bool no_body;
+	unsigned rows; /* a listing: of so many names */
 };
 
 /* The requests of one connection, all sent at once. The last one closes. */
 struct talk {
 	struct ask asks[ASKS_MAX];
 	unsigned count;
-	bool log; /* with an access log */
+	bool log;      /* with an access log */
+	unsigned many; /* names in the folder /many */
 };
 
 struct visit {
@@ -152,6 +156,24 @@ static void hear(void *arg, enum log_level level, const char *line, size_t len)
 		visit->port = (unsigned)atoi(found + sizeof(at) - 1);
 }
 
+/* With so long names two reads of the directory and two pieces of text. */
+static void many_name(const struct visit *visit, unsigned i, char name[PATH_MAX])
+{
+	snprintf(name, PATH_MAX, "%s/many/%0*u", visit->folder, 250, i);
+}
+
+static void put_many(const struct visit *visit)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/many", visit->folder);
+	CHECK(mkdir(path, 0755) == 0);
+	for (unsigned i = 0; i < visit->talk->many; i++) {
+		many_name(visit, i, path);
+		CHECK(mknod(path, S_IFREG | 0644, 0) == 0);
+	}
+}
+
 static void *prepare(void *arg)
 {
 	struct visit *visit = calloc(1, sizeof(*visit));
@@ -167,6 +189,7 @@ static void *prepare(void *arg)
 	snprintf(path, sizeof(path), "%s/folder", visit->folder);
 	CHECK(mkdir(path, 0755) == 0);
 	snprintf(visit->log, sizeof(visit->log), "%s.log", visit->folder);
+	put_many(visit);
 	log_set_sink(hear, visit, LOG_LEVEL_INFO);
 	return visit;
 }
@@ -204,7 +227,44 @@ struct answer {
 	size_t len;   /* as announced */
 	size_t have;  /* of the body */
 	size_t whole; /* header and announced body */
+	unsigned rows;
 };
+
+#define ROW "<tr><td><a href=\""
+
+static unsigned count_rows(const char *text, size_t len)
+{
+	const char *at = text, *end = text + len, *found;
+	unsigned rows = 0;
+
+	while ((found = memmem(at, (size_t)(end - at), ROW, sizeof(ROW) - 1))) {
+		at = found + 1;
+		rows++;
+	}
+	return rows;
+}
+
+/* A chunked body: as long as its chunks, or longer than what came. A row may lie on the border
+ * between chunks, but here each chunk is of whole rows. */
+static void answer_chunks(struct answer *ret, const char *end)
+{
+	const char *at = ret->body;
+	unsigned long chunk = 1;
+
+	while (chunk > 0) {
+		const char *line = memmem(at, (size_t)(end - at), "\r\n", 2);
+
+		chunk = line ? strtoul(at, NULL, 16) : 0;
+		if (!line || (size_t)(end - line) < chunk + 4) {
+			ret->len = (size_t)(end - ret->body) + 1;
+			return;
+		}
+		CHECK(memcmp(line + 2 + chunk, "\r\n", 2) == 0);
+		ret->rows += count_rows(line + 2, chunk);
+		at = line + 2 + chunk + 2;
+	}
+	ret->len = (size_t)(at - ret->body);
+}
 
 /* False: the header is not complete. */
 static bool answer_parse(const char *at, size_t len, bool no_body, struct answer *ret)
@@ -217,8 +277,13 @@ static bool answer_parse(const char *at, size_t len, bool no_body, struct answer
 	ret->status = (unsigned)atoi(at + 9);
 	ret->body = end + 4;
 	field = memmem(at, (size_t)(end - at), "\r\nContent-Length: ", 18);
+	ret->rows = 0;
 	ret->len = field && !no_body ? strtoul(field + 18, NULL, 10) : 0;
+	if (!no_body && memmem(at, (size_t)(end - at), "\r\nTransfer-Encoding: chunked", 28))
+		answer_chunks(ret, at + len);
 	ret->have = min_size(ret->len, len - (size_t)(ret->body - at));
+	if (field && ret->have == ret->len)
+		ret->rows = count_rows(ret->body, ret->len);
 	ret->whole = (size_t)(ret->body - at) + ret->len;
 	return true;
 }
@@ -232,6 +297,8 @@ static bool answer_is_true(const struct ask *ask, const struct answer *answer, b
 {
 	if (answer->status != ask->status)
 		return answer->status >= 400 || answer->status == ask->harmed;
+	if (answer->rows > ask->rows)
+		return false;
 	if (!ask->file || ask->no_body)
 		return true;
 	return answer->len == ask->len &&
@@ -260,7 +327,8 @@ static fault_complaint check_answers(struct visit *visit, bool all_expected)
 			return all_expected ? complain(visit, i, "is missing") : NULL;
 		if (!answer_is_true(ask, &answer, all_expected))
 			return complain(visit, i, "has the wrong bytes or status");
-		if (all_expected && (answer.status != ask->status || answer.have != answer.len))
+		if (all_expected && (answer.status != ask->status || answer.have != answer.len ||
+				     answer.rows != ask->rows))
 			return complain(visit, i, "is not what it should be");
 		if (left < answer.whole)
 			return NULL;
@@ -310,7 +378,7 @@ static void clean(void *state)
 	static const char *const names[] = {"small.txt", "small.txt.gz", "big.bin"};
 	const struct timespec now = {0};
 	sigset_t term;
-	char path[64];
+	char path[PATH_MAX];
 
 	/* It may have come too late for the server. */
 	sigemptyset(&term);
@@ -321,6 +389,12 @@ static void clean(void *state)
 		snprintf(path, sizeof(path), "%s/%s", visit->folder, names[i]);
 		unlink(path);
 	}
+	for (unsigned i = 0; i < visit->talk->many; i++) {
+		many_name(visit, i, path);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/many", visit->folder);
+	rmdir(path);
 	snprintf(path, sizeof(path), "%s/folder", visit->folder);
 	rmdir(path);
 	rmdir(visit->folder);
@@ -446,11 +520,23 @@ static void a_listing(void **state)
 {
 	static const struct talk talk = {
 	    .asks = {{.request = GET("/folder") HOST "\r\n", .status = 301},
-		     {.request = GET("/") LAST, .status = 200}},
+		     {.request = GET("/") LAST, .status = 200, .rows = 5}},
 	    .count = 2,
 	};
 
 	try_talk("a_listing", &talk);
+}
+
+static void a_listing_in_pieces(void **state)
+{
+	static const struct talk talk = {
+	    .asks = {{.request = HEAD("/many/") HOST "\r\n", .status = 200, .no_body = true},
+		     {.request = GET("/many/") LAST, .status = 200, .rows = 126}},
+	    .count = 2,
+	    .many = 125,
+	};
+
+	try_talk("a_listing_in_pieces", &talk);
 }
 
 int main(void)
@@ -462,6 +548,7 @@ int main(void)
 	    cmocka_unit_test(several_ranges),
 	    cmocka_unit_test(an_encoded_version),
 	    cmocka_unit_test(a_listing),
+	    cmocka_unit_test(a_listing_in_pieces),
 	};
 	sigset_t term;
 

@@ -122,14 +122,34 @@ class Client:
         status, headers = self.head()
         if status >= 200:
             assert "date" in headers
-        length = int(headers.get("content-length", 0))
         if method == "HEAD" or status in (100, 204, 304):
-            length = 0
+            body = b""
+        elif headers.get("transfer-encoding") == "chunked":
+            assert "content-length" not in headers
+            body = b"".join(self.chunks())
+        else:
+            body = self.take(int(headers.get("content-length", 0)))
+        return Response(status, headers, body)
+
+    def take(self, length):
         while len(self.buffer) < length:
             self.more()
-        body = bytes(self.buffer[:length])
+        data = bytes(self.buffer[:length])
         del self.buffer[:length]
-        return Response(status, headers, body)
+        return data
+
+    def chunks(self):
+        """The pieces of a chunked body, as they come."""
+        while True:
+            while b"\r\n" not in self.buffer:
+                self.more()
+            size = self.take(self.buffer.index(b"\r\n") + 2)
+            assert re.fullmatch(rb"[0-9A-Fa-f]+\r\n", size), size
+            chunk = self.take(int(size, 16))
+            assert self.take(2) == b"\r\n"
+            if not chunk:
+                return
+            yield chunk
 
     def get(self, path="/", method="GET", **headers):
         self.send(request(path, method, **headers))

@@ -7,50 +7,83 @@
 static struct http_entry entry(const char *name, enum http_entry_kind kind, uint64_t size,
 			       int64_t mtime)
 {
-	return (struct http_entry){name, (uint32_t)strlen(name), kind, size, mtime};
-}
-
-static struct http_entry file(const char *name)
-{
-	return entry(name, HTTP_ENTRY_FILE, 0, 0);
+	return (struct http_entry){slice_of(name), kind, size, mtime};
 }
 
 /* Renders with buffers of `size` bytes; terminated, to be freed. */
-static char *render(const struct http_listing_options *options, const struct http_entry *entries,
-		    size_t count, size_t size, unsigned *ret_pieces)
+static char *render(struct http_listing listing, const struct http_entry *entries, size_t count,
+		    size_t size, unsigned *ret_pieces)
 {
-	struct http_listing listing;
-	char *buf = malloc(size), *all = NULL;
-	size_t len = 0, piece;
+	char *all = malloc(16u << 20);
+	struct http_writer w;
+	size_t len = 0, next = 0;
+	bool done = false;
 
-	http_listing_init(&listing, options, entries, count);
 	*ret_pieces = 0;
-	do {
-		piece = http_listing_step(&listing, buf, size);
-		all = realloc(all, len + piece + 1);
-		memcpy(all + len, buf, piece);
-		len += piece;
-		*ret_pieces += piece > 0;
-	} while (piece > 0);
+	while (!done) {
+		http_writer_init(&w, all + len, size);
+		if (len == 0)
+			http_listing_top(&listing, &w);
+		while (next < count && http_listing_row(&listing, &w, &entries[next]))
+			next++;
+		done = next == count && http_listing_end(&listing, &w, 1);
+		assert_false(w.cut);
+		len += http_written(&w);
+		++*ret_pieces;
+	}
 	all[len] = '\0';
-	free(buf);
 	return all;
 }
 
-static char *render_whole(const struct http_listing_options *options,
-			  const struct http_entry *entries, size_t count)
+static char *render_whole(struct http_listing listing, const struct http_entry *entries,
+			  size_t count)
 {
 	unsigned pieces;
 
-	return render(options, entries, count, 1 << 20, &pieces);
+	return render(listing, entries, count, 1 << 20, &pieces);
 }
 
-static void assert_order(struct http_entry *entries, size_t count, struct http_order order,
-			 const char *const *names)
+/* Names as they are kept for sorting, from rows. */
+static struct http_name *keep(const struct http_entry *entries, size_t count,
+			      struct http_order order)
 {
-	http_listing_sort(entries, count, order);
+	struct http_name *names = calloc(count + 1, sizeof(*names));
+
+	for (size_t i = 0; i < count; i++) {
+		const struct http_entry *e = &entries[i];
+		struct http_kept_name *record = malloc(sizeof(*record) + e->name.len);
+
+		record->kind = (uint8_t)e->kind;
+		record->len = (uint8_t)e->name.len;
+		memcpy(record->name, e->name.ptr, e->name.len);
+		names[i] =
+		    (struct http_name){http_order_key(order, e->kind, e->size, e->mtime), record};
+	}
+	return names;
+}
+
+static void forget(struct http_name *names, size_t count)
+{
 	for (size_t i = 0; i < count; i++)
-		assert_string_equal(entries[i].name, names[i]);
+		free((void *)names[i].record);
+	free(names);
+}
+
+static void assert_name(const struct http_name *name, const char *expected)
+{
+	assert_int_equal(name->record->len, strlen(expected));
+	assert_memory_equal(name->record->name, expected, strlen(expected));
+}
+
+static void assert_order(const struct http_entry *entries, size_t count, struct http_order order,
+			 const char *const *expected)
+{
+	struct http_name *names = keep(entries, count, order);
+
+	http_names_sort(names, count, order.descending);
+	for (size_t i = 0; i < count; i++)
+		assert_name(&names[i], expected[i]);
+	forget(names, count);
 }
 
 static void names_are_in_natural_order(void **state)
@@ -61,7 +94,7 @@ static void names_are_in_natural_order(void **state)
 	struct http_entry entries[ARRAY_SIZE(names)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		entries[i] = file(names[ARRAY_SIZE(names) - 1 - i]);
+		entries[i] = entry(names[ARRAY_SIZE(names) - 1 - i], HTTP_ENTRY_FILE, 0, 0);
 	assert_order(entries, ARRAY_SIZE(names), (struct http_order){HTTP_SORT_NAME, false}, names);
 }
 
@@ -104,6 +137,7 @@ static void sorting_is_total_whatever_the_first_order(void **state)
 	}
 	for (int by = 0; by < 3; by++) {
 		struct http_order order = {(enum http_sort)by, by == 1};
+		struct http_name *a, *b;
 
 		memcpy(again, once, sizeof(once));
 		for (size_t i = COUNT - 1; i > 0; i--) {
@@ -112,10 +146,16 @@ static void sorting_is_total_whatever_the_first_order(void **state)
 			again[i] = again[other];
 			again[other] = swap;
 		}
-		http_listing_sort(once, COUNT, order);
-		http_listing_sort(again, COUNT, order);
-		for (size_t i = 0; i < COUNT; i++)
-			assert_string_equal(once[i].name, again[i].name);
+		a = keep(once, COUNT, order);
+		b = keep(again, COUNT, order);
+		http_names_sort(a, COUNT, order.descending);
+		http_names_sort(b, COUNT, order.descending);
+		for (size_t i = 0; i < COUNT; i++) {
+			assert_int_equal(a[i].record->len, b[i].record->len);
+			assert_memory_equal(a[i].record->name, b[i].record->name, a[i].record->len);
+		}
+		forget(a, COUNT);
+		forget(b, COUNT);
 	}
 }
 
@@ -139,26 +179,37 @@ static uint64_t pattern(int kind, size_t i, size_t count)
 static void every_pattern_of_every_size_is_sorted(void **state)
 {
 	enum { MAX = 300 };
-	struct http_entry entries[MAX];
+	static const struct http_kept_name record = {.kind = HTTP_ENTRY_FILE};
+	struct http_name names[MAX];
 
 	for (int kind = 0; kind < 5; kind++) {
 		for (size_t count = 0; count < MAX; count++) {
 			uint64_t sum = 0, sorted_sum = 0;
 
 			for (size_t i = 0; i < count; i++) {
-				uint64_t size = pattern(kind, i, count);
-				entries[i] = entry("x", HTTP_ENTRY_FILE, size, 0);
-				sum += size * size;
+				uint64_t key = pattern(kind, i, count);
+
+				names[i] = (struct http_name){key, &record};
+				sum += key * key;
 			}
-			http_listing_sort(entries, count,
-					  (struct http_order){HTTP_SORT_SIZE, false});
+			http_names_sort(names, count, false);
 			for (size_t i = 0; i < count; i++) {
-				sorted_sum += entries[i].size * entries[i].size;
-				assert_true(i == 0 || entries[i - 1].size <= entries[i].size);
+				sorted_sum += names[i].key * names[i].key;
+				assert_true(i == 0 || names[i - 1].key <= names[i].key);
 			}
 			assert_int_equal(sum, sorted_sum);
 		}
 	}
+}
+
+static void times_before_1970_are_before_the_others(void **state)
+{
+	struct http_entry entries[] = {entry("now", HTTP_ENTRY_FILE, 0, 1700000000),
+				       entry("zero", HTTP_ENTRY_FILE, 0, 0),
+				       entry("before", HTTP_ENTRY_FILE, 0, -5)};
+
+	assert_order(entries, 3, (struct http_order){HTTP_SORT_TIME, false},
+		     (const char *const[]){"before", "zero", "now"});
 }
 
 static void queries_choose_the_order(void **state)
@@ -189,8 +240,8 @@ static void names_are_harmless_in_html(void **state)
 	    entry("d %2f#?", HTTP_ENTRY_DIRECTORY, 0, 0),
 	    entry("fifo", HTTP_ENTRY_OTHER, 0, 0),
 	};
-	struct http_listing_options options = {.path = slice_of("/a<b>/")};
-	char *html = render_whole(&options, entries, 4);
+	struct http_listing listing = {.path = slice_of("/a<b>/")};
+	char *html = render_whole(listing, entries, 4);
 
 	assert_null(strstr(html, "<script>"));
 	assert_null(strstr(html, "<b>"));
@@ -209,9 +260,8 @@ static void names_are_harmless_in_html(void **state)
 
 static void the_root_has_no_parent_and_may_be_empty(void **state)
 {
-	struct http_listing_options options = {.path = slice_of("/"),
-					       .order = {HTTP_SORT_SIZE, false}};
-	char *html = render_whole(&options, NULL, 0);
+	struct http_listing listing = {.path = slice_of("/"), .order = {HTTP_SORT_SIZE, false}};
+	char *html = render_whole(listing, NULL, 0);
 
 	assert_null(strstr(html, "../"));
 	assert_non_null(strstr(html, "<td>Empty</td>"));
@@ -227,8 +277,8 @@ static void json_is_as_nginx_has_it(void **state)
 	    entry("a\"\\\n\xc3\xa4\xff\xed\xa0\x80\xf0\x9f\x98\x80", HTTP_ENTRY_FILE, 5, 0),
 	    entry("s", HTTP_ENTRY_OTHER, 0, 0),
 	};
-	struct http_listing_options options = {.path = slice_of("/"), .json = true};
-	char *json = render_whole(&options, entries, 3);
+	struct http_listing listing = {.path = slice_of("/"), .json = true};
+	char *json = render_whole(listing, entries, 3);
 
 	assert_string_equal(
 	    json,
@@ -239,7 +289,7 @@ static void json_is_as_nginx_has_it(void **state)
 	    "{ \"name\":\"s\", \"type\":\"other\", \"mtime\":\"Thu, 01 Jan 1970 00:00:00 GMT\" }"
 	    "\n]\n");
 	free(json);
-	json = render_whole(&options, NULL, 0);
+	json = render_whole(listing, NULL, 0);
 	assert_string_equal(json, "[\n]\n");
 	free(json);
 }
@@ -259,10 +309,10 @@ static void pieces_together_are_the_whole(void **state)
 	memset(path, '<', sizeof(path));
 	path[sizeof(path) - 1] = '/';
 	for (int json = 0; json < 2; json++) {
-		struct http_listing_options options = {.path = slice_make(path, sizeof(path)),
-						       .json = json};
-		char *small = render(&options, entries, COUNT, HTTP_LISTING_BUFFER_MIN, &pieces);
-		char *large = render(&options, entries, COUNT, 16 << 20, &one);
+		struct http_listing listing = {.path = slice_make(path, sizeof(path)),
+					       .json = json};
+		char *small = render(listing, entries, COUNT, HTTP_LISTING_BUFFER_MIN, &pieces);
+		char *large = render(listing, entries, COUNT, 15u << 20, &one);
 
 		assert_string_equal(small, large);
 		assert_int_equal(one, 1);
@@ -272,6 +322,22 @@ static void pieces_together_are_the_whole(void **state)
 	}
 }
 
+static void a_list_in_parts_says_so(void **state)
+{
+	struct http_listing listing = {.path = slice_of("/"), .any = true};
+	char text[HTTP_LISTING_BUFFER_MIN];
+	struct http_writer w;
+
+	http_writer_init(&w, text, sizeof(text) - 1);
+	assert_true(http_listing_end(&listing, &w, 1));
+	*w.at = '\0';
+	assert_null(strstr(text, "<p"));
+	http_writer_init(&w, text, sizeof(text) - 1);
+	assert_true(http_listing_end(&listing, &w, 3));
+	*w.at = '\0';
+	assert_non_null(strstr(text, "sorted in parts, 3 of them"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,11 +345,13 @@ int main(void)
 	    cmocka_unit_test(directories_come_first_and_keys_turn_around),
 	    cmocka_unit_test(sorting_is_total_whatever_the_first_order),
 	    cmocka_unit_test(every_pattern_of_every_size_is_sorted),
+	    cmocka_unit_test(times_before_1970_are_before_the_others),
 	    cmocka_unit_test(queries_choose_the_order),
 	    cmocka_unit_test(names_are_harmless_in_html),
 	    cmocka_unit_test(the_root_has_no_parent_and_may_be_empty),
 	    cmocka_unit_test(json_is_as_nginx_has_it),
 	    cmocka_unit_test(pieces_together_are_the_whole),
+	    cmocka_unit_test(a_list_in_parts_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
