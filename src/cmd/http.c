@@ -38,6 +38,9 @@ static const char help[] =
     "                           a header of all answers that are no error; may be given more than\n"
     "                           once\n"
     "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
+    "      --technique NAME     send bodies by copy, mmap, sendfile, splice, vmsplice or zerocopy\n"
+    "                           [auto: what is best for each]\n"
+    "      --explain            say in each answer how its body goes (Server-Timing)\n"
     "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
     "      --cache-entries N    files kept ready, for each thread [65536]\n"
     "      --cache-bytes SIZE   memory for small files, for each thread [128M]\n"
@@ -65,6 +68,8 @@ enum {
 	OPTION_PRECOMPRESSED,
 	OPTION_CACHE_CONTROL,
 	OPTION_HEADER,
+	OPTION_TECHNIQUE,
+	OPTION_EXPLAIN,
 	OPTION_MIME_TYPES,
 	OPTION_MAX_CONNECTIONS,
 	OPTION_CACHE_ENTRIES,
@@ -86,6 +91,8 @@ static const struct option long_options[] = {
     {"precompressed", required_argument, NULL, OPTION_PRECOMPRESSED},
     {"cache-control", required_argument, NULL, OPTION_CACHE_CONTROL},
     {"header", required_argument, NULL, OPTION_HEADER},
+    {"technique", required_argument, NULL, OPTION_TECHNIQUE},
+    {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
@@ -183,6 +190,16 @@ static int parse_log_format(const char *text, enum http_log_format *ret)
 	return EXIT_OK;
 }
 
+static int parse_technique(const char *text, enum leat_technique *ret)
+{
+	if (leat_technique_parse(text, ret) == 0)
+		return EXIT_OK;
+	return usage_error("http",
+			   "--technique is auto, copy, mmap, sendfile, splice, vmsplice or "
+			   "zerocopy, not '%s'",
+			   text);
+}
+
 static int parse_limit(struct http_options *o, int option)
 {
 	switch (option) {
@@ -230,6 +247,11 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		if (o->header_count == HEADER_MAX)
 			return usage_error("http", "--header at most %d times", HEADER_MAX);
 		arguments->headers[o->header_count++] = optarg;
+		return EXIT_OK;
+	case OPTION_TECHNIQUE:
+		return parse_technique(optarg, &o->technique);
+	case OPTION_EXPLAIN:
+		o->explain = true;
 		return EXIT_OK;
 	case OPTION_MIME_TYPES:
 		o->mime_types = optarg;

@@ -65,6 +65,8 @@ struct chain_sink {
 	enum sink_kind kind;
 	uint32_t flags;                /* enum leat_flags */
 	enum leat_technique technique; /* LEAT_AUTO or forced */
+	bool memory_is_free;           /* a forced technique is for files and streams only: memory
+					  goes as the policy has it */
 };
 
 /* Bytes of a source that can't be read twice (pipe, socket, pseudo-file) and that the sink hasn't
@@ -148,6 +150,18 @@ int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint
 /* `kind`: pipe, socket or other. */
 int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
 			   leat_release release, void *arg);
+
+/* What would be done with a range of a file, as far as it is known before: nothing moves. */
+struct chain_promise {
+	enum leat_technique technique;
+	const char *reason; /* constant */
+	/* Unknown where only the kernel's completions tell. Should the kernel refuse the technique,
+	 * another one goes on, and the ledger says so. */
+	enum leat_verdict verdict;
+};
+
+/* 0, or -errno: the forced technique can't do it. Asks for the route, once a chain. */
+int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_promise *ret);
 
 /* Kind of a descriptor as a sink or source: fstat(2) and, for sockets, SO_DOMAIN. 0 or -errno. */
 int sink_kind_of(int fd, enum sink_kind *ret);

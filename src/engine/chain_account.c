@@ -183,6 +183,26 @@ static enum leat_verdict verdict_of(enum column column)
 	return LEAT_UNKNOWN;
 }
 
+int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_promise *ret)
+{
+	struct segment segment = {.kind = SOURCE_FILE, .fd = -1, .length = length};
+	enum column column = COLUMN_COPIED;
+	int r = chain_choose(chain, &segment);
+
+	if (r < 0)
+		return r;
+	if (segment.technique->id != LEAT_COPY && segment.technique->id != LEAT_MMAP)
+		column = chain_reference_column(chain);
+	if (segment.technique->id == LEAT_ZEROCOPY && column == COLUMN_BY_REFERENCE)
+		column = COLUMN_UNKNOWN;
+	*ret = (struct chain_promise){
+	    .technique = segment.technique->id,
+	    .reason = segment.reason,
+	    .verdict = verdict_of(column),
+	};
+	return 0;
+}
+
 static enum leat_technique main_technique(const struct leat_chain *chain)
 {
 	unsigned best = LEAT_AUTO;

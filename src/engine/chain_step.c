@@ -43,13 +43,20 @@ void chain_would_block(struct leat_chain *chain, int fd, short poll_events)
 
 /* ---- Which technique ---- */
 
+static enum leat_technique asked_for(const struct leat_chain *chain, const struct segment *segment)
+{
+	if (segment->kind == SOURCE_MEMORY && chain->sink.memory_is_free)
+		return LEAT_AUTO;
+	return chain->sink.technique;
+}
+
 int chain_choose(struct leat_chain *chain, struct segment *segment)
 {
 	struct policy_input input = {
 	    .source = segment->kind,
 	    .sink = chain->sink.kind,
 	    .length = segment->length,
-	    .asked = chain->sink.technique,
+	    .asked = asked_for(chain, segment),
 	    .refused = segment->refused,
 	    .mirrored = chain->mirror_count > 0,
 	    .limits = &chain->engine->limits,

@@ -4,6 +4,7 @@
  *     http_answer.c      which method and path, and everything that has no file behind it
  *     answer_file.c      a file: conditions, one range, the whole
  *     answer_parts.c     several ranges of it
+ *     answer_explain.c   how its body goes
  *     answer_directory.c an index file or a listing
  *
  * Each attempt writes behind what the flight holds already, and only a whole answer moves the
@@ -59,6 +60,9 @@ enum http_answered answer_file(struct answer *a, struct file_entry *entry);
 /* Last-Modified, ETag, Vary, the operator's lines: what a 200, a 206 and a 304 have in common. */
 void answer_put_validators(const struct answer *a, const struct file_entry *entry,
 			   struct http_writer *w);
+/* Server-Timing, if it is wanted. The lengths are those of the body's pieces. */
+void answer_put_explain(struct answer *a, const struct file_entry *entry, uint64_t shortest,
+			uint64_t longest, struct http_writer *w);
 /* 200. Takes the reference. */
 enum http_answered answer_whole(struct answer *a, struct file_entry *entry);
 /* 206 with several ranges. Takes the reference. */

@@ -35,7 +35,7 @@ static enum http_answered put_listing(struct answer *a, struct dir_list *list, b
 	http_put_header(&w, SLICE_LITERAL("Vary"), SLICE_LITERAL("Accept"));
 	http_put_slice(&w, answer_site(a)->headers);
 	http_head_end(&head, &w);
-	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	http_head_emit(&head, block, a->date, a->connection, slice_make(NULL, 0), &a->w);
 	answered = answer_commit(a, 200);
 	if (answered == HTTP_NO_ROOM)
 		return answered;

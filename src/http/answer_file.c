@@ -1,5 +1,6 @@
 /*
- * The answer that is a file: first which of its encodings, then conditions (RFC 9110 13.2.2), then Range, then the whole.
+ * The answer that is a file: first which of its encodings, then conditions (RFC 9110 13.2.2), then
+ * Range, then the whole.
  */
 #include "http/answer.h"
 
@@ -44,7 +45,7 @@ static enum http_answered put_not_modified(struct answer *a, struct file_entry *
 	http_head_begin(&head, &w, 304);
 	answer_put_validators(a, entry, &w);
 	http_head_end(&head, &w);
-	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	http_head_emit(&head, block, a->date, a->connection, slice_make(NULL, 0), &a->w);
 	file_entry_unref(entry);
 	return answer_commit(a, 304);
 }
@@ -77,13 +78,26 @@ static enum http_answered put_partial(struct answer *a, struct file_entry *entry
 	http_put_header(&w, SLICE_LITERAL("Content-Range"), slice_make(text, len));
 	file_entry_put_coding(entry, &w);
 	answer_put_validators(a, entry, &w);
+	answer_put_explain(a, entry, length, length, &w);
 	http_head_end(&head, &w);
 	if (w.cut) {
 		file_entry_unref(entry);
 		return answer_status(a, 500);
 	}
-	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	http_head_emit(&head, block, a->date, a->connection, slice_make(NULL, 0), &a->w);
 	return send_entry(a, 206, entry, range->first, length);
+}
+
+static void emit_head(struct answer *a, const struct file_entry *entry)
+{
+	char line[HTTP_HEADER_BYTES];
+	struct http_writer w;
+
+	http_writer_init(&w, line, sizeof(line));
+	if (entry->fd >= 0) /* of a body in memory it is in the block */
+		answer_put_explain(a, entry, entry->id.size, entry->id.size, &w);
+	http_head_emit(&entry->head, entry->block, a->date, a->connection,
+		       slice_make(line, http_written(&w)), &a->w);
 }
 
 /* The hot path. Header and body lie side by side, sent as they are but for the date. */
@@ -92,12 +106,12 @@ enum http_answered answer_whole(struct answer *a, struct file_entry *entry)
 	uint64_t length = a->head ? 0 : entry->id.size;
 	char *at = a->w.at;
 
-	if (likely(a->connection == HTTP_KEEP)) {
+	if (likely(a->connection == HTTP_KEEP && (entry->fd < 0 || !answer_site(a)->explain))) {
 		http_put(&a->w, entry->block, entry->head.length);
 		if (!a->w.cut)
 			http_head_stamp(&entry->head, at, a->date);
 	} else {
-		http_head_emit(&entry->head, entry->block, a->date, a->connection, &a->w);
+		emit_head(a, entry);
 	}
 	return send_entry(a, 200, entry, 0, length);
 }

@@ -14,6 +14,20 @@
 _Static_assert(HTTP_HEADER_BYTES + (HTTP_RANGES_MAX + 1) * HTTP_PART_TEXT_MAX <= HTTP_OUT_BYTES,
 	       "an empty flight has room for a header and the text of all parts");
 
+static void put_explain(struct answer *a, const struct file_entry *entry,
+			const struct http_ranges *ranges, struct http_writer *w)
+{
+	uint64_t shortest = UINT64_MAX, longest = 0;
+
+	for (unsigned i = 0; i < ranges->count; i++) {
+		uint64_t length = ranges->range[i].last - ranges->range[i].first + 1;
+
+		shortest = min_u64(shortest, length);
+		longest = max_u64(longest, length);
+	}
+	answer_put_explain(a, entry, shortest, longest, w);
+}
+
 static void put_head(struct answer *a, const struct file_entry *entry,
 		     const struct http_multipart *multipart, uint64_t length)
 {
@@ -26,9 +40,10 @@ static void put_head(struct answer *a, const struct file_entry *entry,
 	http_put_multipart_type(&w, multipart);
 	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), length);
 	answer_put_validators(a, entry, &w);
+	put_explain(a, entry, &multipart->ranges, &w);
 	http_head_end(&head, &w);
 	CHECK(!w.cut);
-	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	http_head_emit(&head, block, a->date, a->connection, slice_make(NULL, 0), &a->w);
 }
 
 /* Text and bytes side by side. */
@@ -85,6 +100,7 @@ enum http_answered answer_parts(struct answer *a, struct file_entry *entry,
 	http_multipart_boundary(chance, multipart.boundary);
 	length = http_multipart_length(&multipart);
 	put_head(a, entry, &multipart, length);
+	a->header_length = http_written(&a->w);
 	if (entry->fd < 0 && length <= HTTP_BODY_CACHE_MAX)
 		return put_copied(a, entry, &multipart);
 	return put_chained(a, entry, &multipart);

@@ -115,6 +115,22 @@ void file_entry_put_vary(const struct file_entry *entry, struct http_writer *w)
 		http_put_header(w, SLICE_LITERAL("Vary"), SLICE_LITERAL("Accept-Encoding"));
 }
 
+void file_entry_put_explain(struct http_writer *w)
+{
+	http_put_literal(w, "Server-Timing: ");
+	http_put_timing(w, leat_technique_name(LEAT_COPY),
+			"kept in memory, one send with its header", leat_verdict_name(LEAT_COPIED));
+	http_put_literal(w, "\r\n");
+}
+
+/* A body in memory is sent by copying: where another technique is forced, there are none. */
+static bool in_memory(const struct http_site *site, const struct stat *st)
+{
+	if (site->technique != LEAT_AUTO && site->technique != LEAT_COPY)
+		return st->st_size == 0;
+	return (uint64_t)st->st_size <= HTTP_BODY_CACHE_MAX;
+}
+
 /* Returns where in the block the ETag's value stands. */
 static size_t put_head(const struct http_site *site, struct slice path, const struct stat *st,
 		       struct file_entry *entry, struct http_writer *w)
@@ -141,6 +157,8 @@ static size_t put_head(const struct http_site *site, struct slice path, const st
 	file_entry_put_coding(entry, w);
 	file_entry_put_vary(entry, w);
 	http_put_slice(w, site->file_headers);
+	if (site->explain && in_memory(site, st))
+		file_entry_put_explain(w);
 	http_head_end(&entry->head, w);
 	return etag_at;
 }
@@ -150,7 +168,6 @@ static struct file_entry *entry_new(const struct http_site *site, struct slice p
 				    const struct stat *st, enum http_coding coding,
 				    const struct file_siblings *siblings, char **ret_body)
 {
-	bool in_memory = (uint64_t)st->st_size <= HTTP_BODY_CACHE_MAX;
 	char text[HTTP_HEADER_BYTES];
 	struct file_entry draft = {
 	    .refs = 1,
@@ -170,7 +187,7 @@ static struct file_entry *entry_new(const struct http_site *site, struct slice p
 		return NULL;
 	draft.id = id_of(st);
 	draft.bytes = sizeof(draft) + path.len + 1 + draft.head.length +
-		      (in_memory ? (size_t)st->st_size : 0);
+		      (in_memory(site, st) ? (size_t)st->st_size : 0);
 	entry = malloc(draft.bytes);
 	if (!entry)
 		return NULL;
@@ -183,7 +200,7 @@ static struct file_entry *entry_new(const struct http_site *site, struct slice p
 	memcpy(at, text, draft.head.length);
 	entry->block = at;
 	entry->etag.ptr = at + etag_at;
-	*ret_body = in_memory ? at + draft.head.length : NULL;
+	*ret_body = in_memory(site, st) ? at + draft.head.length : NULL;
 	return entry;
 }
 

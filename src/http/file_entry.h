@@ -22,6 +22,7 @@
 #include "http/core/accept.h"
 #include "http/core/mime.h"
 #include "http/core/response.h"
+#include "leat/leat.h"
 
 struct dir_list_account;
 
@@ -35,6 +36,8 @@ struct http_site {
 	/* The operator's header lines, finished: of files (Cache-Control before the others), and of
 	 * all answers that are no error. */
 	struct slice file_headers, headers;
+	enum leat_technique technique; /* for bodies; but for LEAT_AUTO, also of small files */
+	bool explain;                  /* Server-Timing says how the body goes */
 	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
 	struct dir_list_account *lists; /* the only thing of it that changes: atomically */
 };
@@ -106,6 +109,9 @@ int file_entry_identify(const struct http_site *site, const struct file_entry *e
 /* Content-Encoding, if it is encoded; Vary, if there is a choice of encodings. */
 void file_entry_put_coding(const struct file_entry *entry, struct http_writer *w);
 void file_entry_put_vary(const struct file_entry *entry, struct http_writer *w);
+
+/* Server-Timing of a body that is in memory. */
+void file_entry_put_explain(struct http_writer *w);
 
 static inline bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {

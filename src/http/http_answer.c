@@ -133,7 +133,7 @@ static enum http_answered put_options(struct answer *a)
 	http_put_literal(&w, ALLOW "Content-Length: 0\r\n");
 	http_put_slice(&w, answer_site(a)->headers);
 	http_head_end(&head, &w);
-	http_head_emit(&head, block, a->date, a->connection, &a->w);
+	http_head_emit(&head, block, a->date, a->connection, slice_make(NULL, 0), &a->w);
 	return answer_commit(a, 200);
 }
 

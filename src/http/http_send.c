@@ -35,20 +35,27 @@ void http_flight_free(struct http_conn *c)
 	c->flight = NULL;
 }
 
+void http_flight_chain(struct http_conn *c, struct leat_chain *ret)
+{
+	const struct chain_sink sink = {
+	    .fd = conn_fd(c->conn),
+	    .kind = c->unix_socket ? SINK_UNIX : SINK_TCP,
+	    .technique = http_server_site(c->loop->server)->technique,
+	    .memory_is_free = true,
+	};
+
+	chain_init(ret, c->loop->engine, &sink);
+	/* The device on the way to this peer: asked once a connection, not once an answer. */
+	ret->reference_column = c->reference_column;
+}
+
 /* With the first `len` bytes of the flight's buffer. */
 static int begin_chain(struct http_conn *c, size_t len)
 {
 	struct http_flight *flight = c->flight;
-	struct chain_sink sink = {
-	    .fd = conn_fd(c->conn),
-	    .kind = c->unix_socket ? SINK_UNIX : SINK_TCP,
-	    .technique = LEAT_AUTO,
-	};
 
 	CHECK(!flight->chained && flight->sent == 0);
-	chain_init(&flight->chain, c->loop->engine, &sink);
-	/* The device on the way to this peer: asked once a connection, not once an answer. */
-	flight->chain.reference_column = c->reference_column;
+	http_flight_chain(c, &flight->chain);
 	flight->chained = true;
 	return leat_chain_add_memory(&flight->chain, flight->out, len, NULL, NULL);
 }

@@ -21,6 +21,8 @@ void http_flight_free(struct http_conn *c);
  * `entry`'s reference and `list` from now on, also on failure. */
 int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
 			 uint64_t length);
+/* The chain that the flight would have: to be asked what it would do. */
+void http_flight_chain(struct http_conn *c, struct leat_chain *ret);
 /* Parts: before the bytes of range i stands what is in the flight's buffer up to text_ends[i], from
  * the text before it ended; behind the last, the rest. */
 int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,

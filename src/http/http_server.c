@@ -177,12 +177,15 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->site.autoindex = options->autoindex;
 	server->site.precompressed = options->precompressed;
 	server->site.lists = &server->lists;
+	server->site.explain = options->explain;
 	set_limits(server, options);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)
 		r = load_mime(&server->site, options->mime_types, err);
 	if (r == 0)
 		r = http_site_set_headers(&server->site, options, err);
+	if (r == 0)
+		r = http_site_set_technique(&server->site, options, err);
 	if (r == 0 && options->access_log)
 		r = access_log_new(options->access_log, &server->log, err);
 	if (r < 0) {

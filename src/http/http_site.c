@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/policy.h"
 #include "http/core/own_header.h"
 #include "http/http_limits.h"
 
@@ -68,4 +69,47 @@ int http_site_set_headers(struct http_site *site, const struct http_options *opt
 void http_site_free_headers(struct http_site *site)
 {
 	free((char *)site->file_headers.ptr);
+}
+
+/* NULL: `technique` can send a file to such a socket, as far as can be known before. */
+static const char *cant(enum leat_technique technique, enum sink_kind sink)
+{
+	struct leat_capabilities can = {.size = sizeof(can)};
+	const struct policy_input input = {
+	    .source = SOURCE_FILE,
+	    .sink = sink,
+	    .length = LEAT_TO_END,
+	    .asked = technique,
+	    .limits = &policy_default_limits,
+	};
+
+	if (technique == LEAT_AUTO)
+		return NULL;
+	/* Its completions come by a descriptor of each chain's own, which no loop here waits for. */
+	if (technique == LEAT_URING)
+		return "not for HTTP";
+	if (technique == LEAT_TEE)
+		return "that is for several sinks";
+	if (policy_choose(&input).error < 0)
+		return sink == SINK_UNIX ? "it can't send files to UNIX sockets"
+					 : "it can't send files to sockets";
+	leat_capabilities(&can);
+	return technique == LEAT_ZEROCOPY && can.zerocopy == LEAT_NO
+		   ? "this kernel does not have it"
+		   : NULL;
+}
+
+int http_site_set_technique(struct http_site *site, const struct http_options *options,
+			    struct err *err)
+{
+	const char *why = cant(options->technique, SINK_TCP);
+
+	for (unsigned i = 0; i < options->listen_count && !why; i++)
+		if (strncmp(options->listen[i], "unix:", 5) == 0)
+			why = cant(options->technique, SINK_UNIX);
+	if (why)
+		return err_set(err, -EINVAL, "--technique %s: %s",
+			       leat_technique_name(options->technique), why);
+	site->technique = options->technique;
+	return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * What a site is made of beside its files: the header lines that the operator adds.
+ * What a site is made of beside its files: the header lines that the operator adds, and the
+ * technique that he forces.
  *
  * Which answers carry them (as with nginx's add_header): those that are no error. Cache-Control is
  * for files only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
@@ -13,5 +14,9 @@
 int http_site_set_headers(struct http_site *site, const struct http_options *options,
 			  struct err *err);
 void http_site_free_headers(struct http_site *site);
+
+/* 0, or -EINVAL with the reason in `err`: it can't send files to sockets, or not here. */
+int http_site_set_technique(struct http_site *site, const struct http_options *options,
+			    struct err *err);
 
 #endif

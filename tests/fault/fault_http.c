@@ -58,6 +58,7 @@ struct talk {
 	unsigned count;
 	bool log;      /* with an access log */
 	unsigned many; /* names in the folder /many */
+	bool explain;  /* the server says how bodies go: it asks for routes */
 };
 
 struct visit {
@@ -205,7 +206,8 @@ static int run(void *state)
 				       .connections_max = 16,
 				       .index = "index.html",
 				       .autoindex = true,
-				       .precompressed = true};
+				       .precompressed = true,
+				       .explain = visit->talk->explain};
 	struct err err = {""};
 	int r;
 
@@ -492,6 +494,7 @@ static void several_ranges(void **state)
 		      .status = 206,
 		      .harmed = 200}},
 	    .count = 2,
+	    .explain = true,
 	};
 
 	try_talk("several_ranges", &talk);

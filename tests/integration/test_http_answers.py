@@ -5,11 +5,13 @@ import email.policy
 import gzip
 import os
 import random
+import re
 import shutil
+import socket
 import subprocess
 
 import pytest
-from http_client import Server, pattern, request
+from http_client import Client, Server, pattern, request
 from kernels import lesser_kernel
 from support import as_nobody, run
 
@@ -504,3 +506,97 @@ def test_bad_options_get_one_clear_line(leat, root, arguments, words):
     ran = run([leat, "http", *arguments, root])
     assert ran.returncode == 2
     assert words in ran.stderr and ran.stderr.count("\n") == 1
+
+
+# ---- how a body goes ----
+
+
+def test_explain_says_how_each_body_goes(serve, root):
+    (root / "small").write_bytes(b"x" * 500)
+    (root / "large").write_bytes(pattern(MIB))
+    server = serve("--explain")
+    small = 'leat;desc="copy: kept in memory, one send with its header: copied"'
+    large = 'leat;desc="sendfile: file to TCP socket: '
+    short = 'leat;desc="copy: short file range: one send with what stands before: copied"'
+    with server.connect() as client:
+        for method in ["GET", "HEAD", "GET"]:
+            assert client.get("/small", method=method)["server-timing"] == small
+            timing = client.get("/large", method=method)["server-timing"]
+            assert timing.startswith(large)
+            assert timing.endswith(('by-reference"', 'copied"', 'unknown"'))
+        assert client.get("/small", Range="bytes=1-2")["server-timing"] == small
+        assert client.get("/small", Range="bytes=1-2,5-6")["server-timing"] == small
+        assert client.get("/large", Range="bytes=1-2")["server-timing"] == short
+        assert client.get("/large", Range="bytes=1-2,100000-200000")["server-timing"] == f"{timing}, {short}"
+        assert client.get("/large", Range="bytes=1-99999,200000-300000")["server-timing"] == timing
+        again = client.get("/large", If_None_Match=client.get("/large")["etag"])
+        assert (again.status, again["server-timing"]) == (304, None)
+        assert client.get("/none")["server-timing"] is None
+        client.send(request("/large", Connection="close"))
+        assert client.response()["server-timing"] == timing
+    # What is promised is what the account has in the end.
+    if timing.endswith('by-reference"'):
+        assert server.stop() == 0
+        assert re.search(r"[\d.]+ MiB by reference", server.log())
+
+
+def test_without_explain_nothing_is_said(server, root):
+    (root / "a").write_bytes(b"a")
+    (root / "b").write_bytes(pattern(MIB))
+    assert server.get("/a")["server-timing"] is None
+    assert server.get("/b")["server-timing"] is None
+
+
+def test_explain_over_a_unix_socket(serve, root):
+    (root / "large").write_bytes(pattern(MIB))
+    where = root.parent / "s"
+    serve("--explain", listen=[f"unix:{where}"])
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(60)
+        sock.connect(str(where))
+        assert "sendfile: file to UNIX socket: " in Client(sock).get("/large")["server-timing"]
+
+
+@pytest.mark.parametrize("technique", ["auto", "copy", "mmap", "sendfile", "splice", "vmsplice", "zerocopy"])
+def test_each_technique_sends_the_same_bytes(serve, root, technique):
+    files = {f"f{size}": pattern(size, seed=size) for size in [0, 1, 5000, 30000, 70000, 3 * MIB]}
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+    server = serve("--technique", technique, "--explain")
+    ranges = [(100000, 250000), (0, 5), (2 * MIB, 3 * MIB - 1)]
+    with server.connect(receive_buffer=20000) as client:
+        for _ in range(2):
+            for name, data in files.items():
+                response = client.get("/" + name)
+                assert response.body == data
+                if technique != "auto" and data and response["server-timing"].find("kept in memory") < 0:
+                    assert response["server-timing"].startswith(f'leat;desc="{technique}: asked for: ')
+                    assert client.get("/" + name, Range="bytes=-1").body == data[-1:]
+        data = files[f"f{3 * MIB}"]
+        response = client.get(f"/f{3 * MIB}", Range="bytes=" + ",".join(map(text_of, ranges)))
+        check_multipart(response, data, ranges, "application/octet-stream")
+        names = list(files) * 5
+        client.send(b"".join(request("/" + name) for name in names))
+        for name in names:
+            assert client.response().body == files[name]
+
+
+@pytest.mark.parametrize(
+    "technique, words",
+    [
+        ("tee", "several sinks"),
+        ("range-copy", "can't send files to sockets"),
+        ("uring", "not for HTTP"),
+        ("magic", "--technique is auto, copy, mmap"),
+    ],
+)
+def test_techniques_that_send_no_files_are_refused_at_start(leat, root, technique, words):
+    ran = run([leat, "http", "--technique", technique, root])
+    assert ran.returncode == 2
+    assert words in ran.stderr and technique in ran.stderr and ran.stderr.count("\n") == 1
+
+
+def test_a_technique_that_a_listener_can_not_have_is_refused_at_start(leat, root):
+    ran = run([leat, "http", "--technique", "zerocopy", "--listen", f"unix:{root.parent}/s", root])
+    assert ran.returncode == 2
+    assert "UNIX" in ran.stderr and ran.stderr.count("\n") == 1

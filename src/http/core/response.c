@@ -157,6 +157,28 @@ void http_put_header_u64(struct http_writer *w, struct slice name, uint64_t valu
 	http_put_literal(w, "\r\n");
 }
 
+/* Within the quotes of a quoted-string (RFC 9110 5.6.4). */
+static void put_quoted(struct http_writer *w, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			http_put_literal(w, "\\");
+		http_put(w, text, 1);
+	}
+}
+
+void http_put_timing(struct http_writer *w, const char *technique, const char *reason,
+		     const char *verdict)
+{
+	http_put_literal(w, "leat;desc=\"");
+	put_quoted(w, technique);
+	http_put_literal(w, ": ");
+	put_quoted(w, reason);
+	http_put_literal(w, ": ");
+	put_quoted(w, verdict);
+	http_put_literal(w, "\"");
+}
+
 void http_put_header_date(struct http_writer *w, struct slice name, int64_t seconds)
 {
 	char date[HTTP_DATE_LEN];
@@ -201,7 +223,7 @@ void http_head_end(struct http_head *head, struct http_writer *w)
 }
 
 void http_head_emit(const struct http_head *head, const char *block, const char date[HTTP_DATE_LEN],
-		    enum http_connection connection, struct http_writer *w)
+		    enum http_connection connection, struct slice extra, struct http_writer *w)
 {
 	char *start = w->at;
 
@@ -209,6 +231,7 @@ void http_head_emit(const struct http_head *head, const char *block, const char 
 	if (w->cut)
 		return;
 	memcpy(start + head->date_at, date, HTTP_DATE_LEN);
+	http_put_slice(w, extra);
 	http_put_connection(w, connection);
 	http_put_literal(w, "\r\n");
 }

@@ -64,6 +64,10 @@ void http_put_status(struct http_writer *w, int status);
 /* "Name: value\r\n". `name` and `value` are ours or were checked: no CR, LF, NUL in them. */
 void http_put_header(struct http_writer *w, struct slice name, struct slice value);
 void http_put_header_u64(struct http_writer *w, struct slice name, uint64_t value);
+/* "leat;desc=\"technique: reason: verdict\"", a member of Server-Timing (W3C): what a browser's
+ * developer tools show. */
+void http_put_timing(struct http_writer *w, const char *technique, const char *reason,
+		     const char *verdict);
 void http_put_header_date(struct http_writer *w, struct slice name, int64_t seconds);
 
 /* What a response says about its connection. */
@@ -88,7 +92,7 @@ void http_put_connection(struct http_writer *w, enum http_connection connection)
  *     http_head_end(&head, &w);        -- then w's bytes are the block
  *     ...
  *     http_head_stamp(&head, bytes, date);                           in place, or
- *     http_head_emit(&head, bytes, date, HTTP_CLOSE, &other_writer);  a copy
+ *     http_head_emit(&head, bytes, date, HTTP_CLOSE, extra, &other_writer);  a copy
  */
 
 struct http_head {
@@ -105,8 +109,9 @@ static inline void http_head_stamp(const struct http_head *head, char *block,
 	memcpy(block + head->date_at, date, HTTP_DATE_LEN);
 }
 
+/* `extra`: finished header lines, or empty. */
 void http_head_emit(const struct http_head *head, const char *block, const char date[HTTP_DATE_LEN],
-		    enum http_connection connection, struct http_writer *w);
+		    enum http_connection connection, struct slice extra, struct http_writer *w);
 
 /* ---- errors ----
  *

@@ -84,19 +84,19 @@ static void a_block_is_stamped_in_place_or_copied_with_its_connection(void **sta
 
 	http_writer_init(&other, copy, sizeof(copy));
 	http_put_literal(&other, "before ");
-	http_head_emit(&head, block, date, HTTP_CLOSE, &other);
+	http_head_emit(&head, block, date, HTTP_CLOSE, slice_of("X: y\r\n"), &other);
 	assert_slice(written(&other), "before HTTP/1.1 200 OK\r\n"
 				      "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: leat\r\n"
 				      "Content-Length: 5\r\n"
 				      "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-				      "Connection: close\r\n\r\n");
+				      "X: y\r\nConnection: close\r\n\r\n");
 	http_writer_init(&other, copy, sizeof(copy));
-	http_head_emit(&head, block, date, HTTP_KEEP, &other);
+	http_head_emit(&head, block, date, HTTP_KEEP, slice_make(NULL, 0), &other);
 	http_head_stamp(&head, block, date);
 	assert_true(slice_eq(written(&w), written(&other)));
 
 	http_writer_init(&other, copy, head.length);
-	http_head_emit(&head, block, date, HTTP_KEEP_SAID, &other);
+	http_head_emit(&head, block, date, HTTP_KEEP_SAID, slice_make(NULL, 0), &other);
 	assert_true(other.cut);
 }
 
@@ -163,9 +163,23 @@ static void the_connection_header_is_said_where_needed(void **state)
 	assert_int_equal(http_connection_of(&r, false), HTTP_CLOSE);
 }
 
+static void a_timing_is_quoted(void **state)
+{
+	char buf[200];
+	struct http_writer w;
+
+	http_writer_init(&w, buf, sizeof(buf));
+	http_put_timing(&w, "sendfile", "file to TCP socket", "by-reference");
+	assert_slice(written(&w), "leat;desc=\"sendfile: file to TCP socket: by-reference\"");
+	http_writer_init(&w, buf, sizeof(buf));
+	http_put_timing(&w, "a", "\"b\" \\", "c");
+	assert_slice(written(&w), "leat;desc=\"a: \\\"b\\\" \\\\: c\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_timing_is_quoted),
 	    cmocka_unit_test(numbers_are_written_in_full),
 	    cmocka_unit_test(html_is_escaped),
 	    cmocka_unit_test(nothing_is_written_after_what_did_not_fit),
