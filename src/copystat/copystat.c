@@ -51,6 +51,8 @@ static bool program_fits(const struct btf *kernel, const char *section, bool fex
 
 	CHECK(name);
 	name++;
+	if (strcmp(section, "tp_btf/tcp_sendmsg_locked") == 0 && fexit)
+		return false; /* the function itself is traced */
 	if (strncmp(section, "tp_btf/", 7) == 0)
 		return has_tracepoint(kernel, name);
 	return fexit && has_function(kernel, name);
@@ -112,6 +114,7 @@ static void tell(struct ledger *ledger, const struct btf *kernel, bool all, bool
 	ledger->rodata->all_processes = all;
 	ledger->rodata->own_tgid = (uint32_t)sys_pid();
 	ledger->rodata->no_sock_length = !has_tracepoint(kernel, "sock_send_length");
+	ledger->rodata->late_owners = !fexit && !has_tracepoint(kernel, "tcp_sendmsg_locked");
 	ledger->rodata->fexit = fexit;
 	for (size_t i = 0; i < ARRAY_SIZE(known_calls); i++)
 		ledger->rodata->call_of[known_calls[i].number] = known_calls[i].call;
@@ -181,7 +184,9 @@ static int load_either(const struct copystat_options *options, const struct btf 
 		if (!has_tracepoint(kernel, needed[i]))
 			return err_set(err, -EOPNOTSUPP, "this kernel has no tracepoint %s",
 				       needed[i]);
-	r = load(options, kernel, fexit, &cs->ledger, err);
+	r = fexit && !has_function(kernel, "tcp_sendmsg_locked")
+		? err_set(err, -EOPNOTSUPP, "fexit: this kernel has no function tcp_sendmsg_locked")
+		: load(options, kernel, fexit, &cs->ledger, err);
 	if (r < 0 && fexit && options->backend == COPYSTAT_BACKEND_AUTO) {
 		fexit = false;
 		r = load(options, kernel, fexit, &cs->ledger, err);

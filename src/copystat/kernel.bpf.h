@@ -150,6 +150,7 @@ struct sk_buff {
 
 struct skb_shared_info {
 	uint8_t flags;
+	void *destructor_arg; /* of MSG_ZEROCOPY pages: their struct ubuf_info */
 };
 
 #define SKBFL_ZEROCOPY_ENABLE 1

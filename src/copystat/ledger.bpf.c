@@ -21,6 +21,7 @@
  * forbid. Programs that a kernel has no tracepoint for are left out by copystat.c. With the fexit
  * backend fexit.bpf.h replaces what streams send and unshare.
  */
+#include "copystat/fexit.bpf.h"
 #include "copystat/ledger.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -199,6 +200,40 @@ static __always_inline uint64_t linear_payload(struct sk_buff *skb)
 	return linear > 0 ? (uint64_t)linear : 0;
 }
 
+/* The socket that the running task sends to, if it is in such a call. */
+static __always_inline struct sock *sock_of_current(struct task_struct *task)
+{
+	struct pt_regs *regs = regs_of(task);
+	struct file *file;
+
+	switch (call_of_current(task)) {
+	case COPYSTAT_WRITE:
+	case COPYSTAT_SEND:
+	case COPYSTAT_SENDFILE:
+		file = file_of(task, regs_arg1(regs));
+		break;
+	case COPYSTAT_SPLICE:
+		file = file_of(task, regs_arg3(regs));
+		break;
+	default:
+		return NULL;
+	}
+	return file_type(file) == S_IFSOCK ? sock_of(file) : NULL;
+}
+
+/* Where nothing is traced before a send's first packet, that packet tells whose socket it is: it
+ * leaves inside the call. */
+static __always_inline struct copystat_counts *own_late(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct copystat_counts *counts = counts_of_current(task);
+
+	if (!counts || sock_of_current(task) != sk)
+		return NULL;
+	own(sk, task);
+	return counts;
+}
+
 static __always_inline struct copystat_counts *counts_of_packet(struct sk_buff *skb)
 {
 	struct sock *sk = skb->sk;
@@ -207,7 +242,9 @@ static __always_inline struct copystat_counts *counts_of_packet(struct sk_buff *
 	if (!sk)
 		return NULL;
 	owner = bpf_sk_storage_get(&owner_of, sk, 0, 0);
-	return owner ? bpf_map_lookup_elem(&counts_of, owner) : NULL;
+	if (!owner)
+		return late_owners ? own_late(sk) : NULL;
+	return bpf_map_lookup_elem(&counts_of, owner);
 }
 
 /* Packets that devices of these kinds take come back to a socket of this host, before which the
@@ -275,13 +312,6 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 }
 
 /* ---- system calls on files ---- */
-
-static __always_inline struct sock *sock_of(struct file *file)
-{
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-
-	return BPF_CORE_READ(socket, sk);
-}
 
 /* Descriptors whose sockets have no tracepoints on this kernel. Not sendmmsg and recvmmsg, which
  * return numbers of messages. */

@@ -15,6 +15,7 @@
 const volatile bool all_processes;  /* not only those in the map */
 const volatile uint32_t own_tgid;   /* never watched by that */
 const volatile bool no_sock_length; /* before 6.3: sends and receives by sys_exit */
+const volatile bool late_owners;    /* no tcp_sendmsg_locked: see counts_of_packet() */
 const volatile bool fexit;          /* what streams send is counted by fexit.bpf.h */
 const volatile uint8_t call_of[COPYSTAT_CALL_NUMBERS]; /* enum copystat_call by number */
 
@@ -144,6 +145,14 @@ static __always_inline bool is_file(uint32_t type)
 }
 
 /* ---- sockets ---- */
+
+/* `file`: a socket's. */
+static __always_inline struct sock *sock_of(struct file *file)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+
+	return BPF_CORE_READ(socket, sk);
+}
 
 /* Both without a CO-RE pointer the verifier knows: the socket may come from a file. */
 static __always_inline bool is_inet(struct sock *sk)

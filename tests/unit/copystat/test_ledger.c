@@ -1,6 +1,7 @@
 /*
  * The ledger against the truth: each technique moves a known number of bytes inside this process,
- * which watches itself. Skipped where eBPF is not allowed.
+ * which watches itself. Skipped where eBPF is not allowed. An argument names the backend, for kernels
+ * that have both: test_copystat_ledger tracepoint, test_copystat_ledger fexit.
  */
 #include "unit/unit.h"
 
@@ -22,13 +23,14 @@
 #define BYTES (16 * MIB)
 #define PIECE (64 << 10)
 
+static enum copystat_backend backend;
 static struct copystat *cs;
 static struct err why;
 static int file;
 
 static int load(void **state)
 {
-	const struct copystat_options options = {0};
+	const struct copystat_options options = {.backend = backend};
 	char name[] = "/tmp/leat-ledger-XXXXXX";
 
 	file = mkstemp(name);
@@ -280,7 +282,7 @@ static void children_are_followed_and_their_end_is_seen(void **state)
 	close(go[1]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(read_write_copies_twice),
@@ -291,5 +293,8 @@ int main(void)
 	    cmocka_unit_test(children_are_followed_and_their_end_is_seen),
 	};
 
+	if (argc > 1)
+		backend = strcmp(argv[1], "fexit") == 0 ? COPYSTAT_BACKEND_FEXIT
+							: COPYSTAT_BACKEND_TRACEPOINT;
 	return cmocka_run_group_tests(tests, load, unload);
 }
