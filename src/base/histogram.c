@@ -40,10 +40,15 @@ static uint64_t bucket_end(unsigned bucket)
 
 void histogram_add(struct histogram *h, uint64_t value)
 {
+	histogram_add_times(h, value, 1);
+}
+
+void histogram_add_times(struct histogram *h, uint64_t value, uint64_t times)
+{
 	value = min_u64(value, VALUE_MAX);
-	add(&h->counts[bucket_of(value)], 1);
-	add(&h->sum, value);
-	add(&h->count, 1);
+	add(&h->counts[bucket_of(value)], times);
+	add(&h->sum, value * times);
+	add(&h->count, times);
 	if (value > get(&h->max))
 		atomic_store_explicit(&h->max, value, memory_order_relaxed);
 }
@@ -81,6 +86,20 @@ uint64_t histogram_quantile(const struct histogram *h, unsigned permille)
 uint64_t histogram_count(const struct histogram *h)
 {
 	return get(&h->count);
+}
+
+uint64_t histogram_sum(const struct histogram *h)
+{
+	return get(&h->sum);
+}
+
+uint64_t histogram_count_to(const struct histogram *h, uint64_t value)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS && bucket_end(i) <= value; i++)
+		count += get(&h->counts[i]);
+	return count;
 }
 
 uint64_t histogram_max(const struct histogram *h)

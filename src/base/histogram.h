@@ -26,12 +26,18 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *h, uint64_t value);
+/* The same `times`. */
+void histogram_add_times(struct histogram *h, uint64_t value, uint64_t times);
 /* Adds what `from` holds to `to`, which belongs to the calling thread. */
 void histogram_merge(struct histogram *to, const struct histogram *from);
 /* The value that `permille` thousandths of the values do not exceed (500: the median), rounded up
  * to the end of its bucket but not above the largest value; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *h, unsigned permille);
 uint64_t histogram_count(const struct histogram *h);
+uint64_t histogram_sum(const struct histogram *h);
+/* Of how many it is certain that they are not above `value`: those of the buckets that end there or
+ * before. */
+uint64_t histogram_count_to(const struct histogram *h, uint64_t value);
 uint64_t histogram_max(const struct histogram *h);
 /* 0 when empty. */
 uint64_t histogram_mean(const struct histogram *h);

@@ -52,6 +52,7 @@ static const char help[] =
     "      --access-log FILE    a line for each request; - is standard output; SIGHUP opens it "
     "anew\n"
     "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
+    "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: what is being sent is finished first.\n"
@@ -81,6 +82,7 @@ enum {
 	OPTION_DRAIN_TIMEOUT,
 	OPTION_ACCESS_LOG,
 	OPTION_LOG_FORMAT,
+	OPTION_ADMIN,
 };
 
 static const struct option long_options[] = {
@@ -104,6 +106,7 @@ static const struct option long_options[] = {
     {"drain-timeout", required_argument, NULL, OPTION_DRAIN_TIMEOUT},
     {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"admin", required_argument, NULL, OPTION_ADMIN},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -267,6 +270,9 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		return parse_limit(o, option);
 	case OPTION_ACCESS_LOG:
 		o->access_log = optarg;
+		return EXIT_OK;
+	case OPTION_ADMIN:
+		o->admin = optarg;
 		return EXIT_OK;
 	case OPTION_LOG_FORMAT:
 		return parse_log_format(optarg, &o->log_format);

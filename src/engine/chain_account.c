@@ -18,10 +18,17 @@ void chain_account(struct leat_chain *chain, struct segment *segment, enum colum
 	ledger_account(&chain->ledger, column, bytes);
 	segment->sent += bytes;
 	chain->technique_bytes[segment->technique->id] += bytes;
+	counter_add(&chain->engine->counters.technique_bytes[segment->technique->id], bytes);
 	chain->technique_reason[segment->technique->id] = segment->reason;
 	if (segment->refused != 0)
 		chain->ledger.bytes_fallen_back += bytes;
 	*columns_of(chain, segment) |= 1u << column;
+}
+
+void chain_fell_back(struct leat_chain *chain, enum leat_technique refused, int error)
+{
+	chain->ledger.fallbacks++;
+	counter_add(&chain->engine->counters.fallbacks[refused][refusal_of(error)], 1);
 }
 
 /* ---- By reference, or not? ---- */

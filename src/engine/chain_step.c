@@ -104,7 +104,7 @@ static int fall_back(struct leat_chain *chain, struct segment *segment, int erro
 				  "%s was asked for, and refused for these descriptors (%s)", name,
 				  error_name(error));
 	}
-	chain->ledger.fallbacks++;
+	chain_fell_back(chain, id, error);
 	segment->refused |= 1u << id;
 	segment->technique = NULL;
 	r = chain_choose(chain, segment);

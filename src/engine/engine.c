@@ -52,6 +52,17 @@ void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *re
 	ledger_snapshot(&engine->totals, ret_ledger);
 }
 
+void engine_counters(const struct leat_engine *engine, struct engine_counters *ret)
+{
+	const struct engine_counters *from = &engine->counters;
+
+	for (size_t t = 0; t < LEAT_TECHNIQUE_COUNT; t++) {
+		ret->technique_bytes[t] = counter_get(&from->technique_bytes[t]);
+		for (size_t i = 0; i < REFUSAL_COUNT; i++)
+			ret->fallbacks[t][i] = counter_get(&from->fallbacks[t][i]);
+	}
+}
+
 const struct caps *engine_caps(struct leat_engine *engine)
 {
 	if (!engine->caps)
@@ -96,6 +107,7 @@ ssize_t engine_send(struct leat_engine *engine, int socket, const void *data, si
 		sent.transfers = (size_t)n == len;
 	}
 	sent.would_block = n == -EAGAIN;
+	counter_add(&engine->counters.technique_bytes[LEAT_COPY], sent.bytes);
 	ledger_publish(&engine->totals, &sent, &nothing);
 	return n;
 }

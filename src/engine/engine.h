@@ -2,14 +2,15 @@
  * An engine: what the chains of one thread share. Nothing in it is made before it is needed: a
  * server that never splices owns no pipe, a transfer between files asks for no route.
  *
- * Owner: one thread; only `totals` is read by others (relaxed atomics, ledger_publish).
+ * Owner: one thread; only `totals` and `counters` are read by others (relaxed atomics).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
 #include <sys/types.h>
 
-#include "base/check.h"
+#include "base/counter.h"
+#include "engine/ledger.h"
 #include "engine/policy.h"
 #include "engine/sigpipe.h"
 #include "leat/leat.h"
@@ -51,7 +52,11 @@ struct leat_engine {
 	bool no_cachestat;                           /* this kernel does not have it */
 	struct sigpipe_guard sigpipe;
 	struct leat_ledger totals;
+	struct engine_counters counters;
 };
+
+/* Any thread: each figure is current. */
+void engine_counters(const struct leat_engine *engine, struct engine_counters *ret);
 
 void engine_init(struct leat_engine *engine);
 void engine_fini(struct leat_engine *engine);

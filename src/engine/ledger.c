@@ -1,5 +1,7 @@
 #include "engine/ledger.h"
 
+#include <errno.h>
+
 static uint64_t *column_of(struct leat_ledger *ledger, enum column column)
 {
 	switch (column) {
@@ -62,4 +64,40 @@ void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 
 	for (size_t i = 0; i < COUNTERS; i++)
 		copy[i] = __atomic_load_n(&total[i], __ATOMIC_RELAXED);
+}
+
+enum refusal refusal_of(int error)
+{
+	switch (error) {
+	case -EINVAL:
+		return REFUSAL_EINVAL;
+	case -ENOSYS:
+		return REFUSAL_ENOSYS;
+	case -EOPNOTSUPP:
+		return REFUSAL_EOPNOTSUPP;
+	case -EXDEV:
+		return REFUSAL_EXDEV;
+	case -EPERM:
+	case -EACCES:
+		return REFUSAL_EPERM;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -ENOBUFS:
+		return REFUSAL_SHORTAGE;
+	default:
+		return REFUSAL_OTHER;
+	}
+}
+
+const char *refusal_name(enum refusal refusal)
+{
+	static const char *const names[REFUSAL_COUNT] = {
+	    [REFUSAL_EINVAL] = "EINVAL",         [REFUSAL_ENOSYS] = "ENOSYS",
+	    [REFUSAL_EOPNOTSUPP] = "EOPNOTSUPP", [REFUSAL_EXDEV] = "EXDEV",
+	    [REFUSAL_EPERM] = "EPERM",           [REFUSAL_SHORTAGE] = "shortage",
+	    [REFUSAL_OTHER] = "other",
+	};
+
+	return names[refusal];
 }

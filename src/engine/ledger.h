@@ -10,6 +10,30 @@
 #include "base/check.h"
 #include "leat/leat.h"
 
+/* Why a technique was refused, as far as it is told apart (policy_is_refusal() says what they mean).
+ */
+enum refusal {
+	REFUSAL_EINVAL,
+	REFUSAL_ENOSYS,
+	REFUSAL_EOPNOTSUPP,
+	REFUSAL_EXDEV,
+	REFUSAL_EPERM,    /* and EACCES */
+	REFUSAL_SHORTAGE, /* EMFILE, ENFILE, ENOMEM, ENOBUFS */
+	REFUSAL_OTHER,
+	REFUSAL_COUNT,
+};
+
+/* Where the bytes of an engine's chains went, beside the ledger that everybody sees. One writer, as
+ * for the totals. */
+struct engine_counters {
+	uint64_t technique_bytes[LEAT_TECHNIQUE_COUNT]; /* their sum is the ledger's bytes */
+	uint64_t fallbacks[LEAT_TECHNIQUE_COUNT][REFUSAL_COUNT]; /* their sum is its fallbacks */
+};
+
+enum refusal refusal_of(int error);
+/* "EINVAL", "shortage", "other" ... */
+const char *refusal_name(enum refusal refusal);
+
 enum column {
 	COLUMN_BY_REFERENCE,
 	COLUMN_COPIED,

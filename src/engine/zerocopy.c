@@ -171,7 +171,7 @@ static ssize_t send_copied(struct leat_chain *chain, const char *data, size_t le
 	chain_syscall(chain);
 	n = sys_send(chain->sink.fd, data, len, flags | MSG_DONTWAIT);
 	if (n > 0) {
-		chain->ledger.fallbacks++;
+		chain_fell_back(chain, LEAT_ZEROCOPY, -ENOBUFS);
 		chain->ledger.bytes_fallen_back += (uint64_t)n;
 	}
 	return n;

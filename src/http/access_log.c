@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "http/http_limits.h"
 #include "sys/sys.h"
@@ -21,7 +22,7 @@ struct access_log_ring {
 	/* Each side writes its own cache line. */
 	_Alignas(64) _Atomic uint64_t head; /* the loop's */
 	uint64_t tail_seen;                 /* the loop's last look at the tail */
-	_Atomic uint64_t lines, lost;
+	uint64_t lines, lost;               /* counter.h, as all statistics here */
 	_Alignas(64) _Atomic uint64_t tail; /* the writer's */
 	size_t cut;                         /* of the line at the tail, in the file already */
 	_Alignas(64) char bytes[ACCESS_LOG_RING_BYTES];
@@ -41,20 +42,15 @@ struct access_log {
 	_Atomic unsigned wanted; /* enum wanted */
 	_Atomic(struct access_log_ring *) rings;
 	struct access_log_ring *at; /* the writer's: where a line may be cut; NULL: the first */
-	_Atomic uint64_t written, errors;
+	uint64_t written, errors;
 	bool started;
 	pthread_t writer;
 };
 
-static uint64_t value(const _Atomic uint64_t *counter)
+/* To the side that moves it, or to one that only looks. */
+static uint64_t position(const _Atomic uint64_t *of)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-/* One writer. */
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_store_explicit(counter, value(counter) + n, memory_order_relaxed);
+	return atomic_load_explicit(of, memory_order_relaxed);
 }
 
 static const char *name_of(const struct access_log *log)
@@ -96,7 +92,7 @@ static size_t room_in(struct access_log_ring *ring, uint64_t head)
 
 static bool drop(struct access_log_ring *ring, uint64_t now_ns)
 {
-	add(&ring->lost, 1);
+	counter_add(&ring->lost, 1);
 	want(ring->log, WANTED_LINES | WANTED_NOW);
 	log_limited(now_ns, LOG_LEVEL_WARNING,
 		    "access log: lines are lost, %s does not take them fast enough",
@@ -106,7 +102,7 @@ static bool drop(struct access_log_ring *ring, uint64_t now_ns)
 
 bool access_log_add(struct access_log_ring *ring, const char *line, size_t len, uint64_t now_ns)
 {
-	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint64_t head = position(&ring->head);
 	size_t at = head & RING_MASK, first = min_size(len, ACCESS_LOG_RING_BYTES - at);
 
 	/* The tail is the writer's cache line: looked at only when the room seems to be half. */
@@ -117,7 +113,7 @@ bool access_log_add(struct access_log_ring *ring, const char *line, size_t len, 
 	memcpy(ring->bytes + at, line, first);
 	memcpy(ring->bytes, line + first, len - first);
 	atomic_store(&ring->head, head + len);
-	add(&ring->lines, 1);
+	counter_add(&ring->lines, 1);
 	want(ring->log, room_in(ring, head + len) < ACCESS_LOG_RING_BYTES / 2
 			    ? WANTED_LINES | WANTED_NOW
 			    : WANTED_LINES);
@@ -154,7 +150,7 @@ static const char *open_error(int error)
 
 static void say_failure(struct access_log *log, const char *what, const char *why)
 {
-	add(&log->errors, 1);
+	counter_add(&log->errors, 1);
 	log_limited(sys_now_coarse_ns(), LOG_LEVEL_ERROR, "access log: can't %s %s: %s", what,
 		    name_of(log), why);
 }
@@ -193,7 +189,7 @@ static int pieces_of(struct access_log_ring *ring, uint64_t from, uint64_t to, s
 /* The file has the ring's bytes up to `end`: the tail goes to the last beginning of a line. */
 static void advance(struct access_log_ring *ring, uint64_t end)
 {
-	uint64_t tail = value(&ring->tail), line = end;
+	uint64_t tail = position(&ring->tail), line = end;
 
 	while (line > tail && ring->bytes[(line - 1) & RING_MASK] != '\n')
 		line--;
@@ -204,7 +200,7 @@ static void advance(struct access_log_ring *ring, uint64_t end)
 /* What is in it now. 0 or -errno. */
 static int flush_ring(struct access_log *log, struct access_log_ring *ring)
 {
-	uint64_t head = atomic_load(&ring->head), at = value(&ring->tail) + ring->cut;
+	uint64_t head = atomic_load(&ring->head), at = position(&ring->tail) + ring->cut;
 
 	while (at < head) {
 		struct iovec iov[2];
@@ -218,7 +214,7 @@ static int flush_ring(struct access_log *log, struct access_log_ring *ring)
 		if (n < 0)
 			return (int)n;
 		at += (uint64_t)n;
-		add(&log->written, (uint64_t)n);
+		counter_add(&log->written, (uint64_t)n);
 		advance(ring, at);
 	}
 	return 0;
@@ -325,9 +321,9 @@ int access_log_start(struct access_log *log, struct err *err)
 
 static uint64_t lines_between(const struct access_log_ring *ring)
 {
-	uint64_t lines = 0, head = value(&ring->head);
+	uint64_t lines = 0, head = position(&ring->head);
 
-	for (uint64_t at = value(&ring->tail); at < head; at++)
+	for (uint64_t at = position(&ring->tail); at < head; at++)
 		lines += ring->bytes[at & RING_MASK] == '\n';
 	return lines;
 }
@@ -382,12 +378,12 @@ void access_log_free(struct access_log *log)
 
 void access_log_stats(const struct access_log *log, struct access_log_stats *ret)
 {
-	struct access_log_stats sum = {.bytes = value(&log->written),
-				       .errors = value(&log->errors)};
+	struct access_log_stats sum = {.bytes = counter_get(&log->written),
+				       .errors = counter_get(&log->errors)};
 
 	for (struct access_log_ring *ring = atomic_load(&log->rings); ring; ring = ring->next) {
-		sum.lines += value(&ring->lines);
-		sum.lost += value(&ring->lost);
+		sum.lines += counter_get(&ring->lines);
+		sum.lost += counter_get(&ring->lost);
 	}
 	*ret = sum;
 }

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "http/file_watch.h"
+#include "base/counter.h"
 #include "base/hash.h"
+#include "http/file_watch.h"
 #include "http/http_limits.h"
 
 LIST_HEAD(bucket, file_entry);
@@ -34,9 +35,9 @@ static void drop(struct file_cache *cache, struct file_entry *entry)
 		LIST_REMOVE(entry, in_dir);
 	LIST_REMOVE(entry, in_bucket);
 	TAILQ_REMOVE(&cache->order, entry, in_order);
-	cache->stats.entries--;
-	cache->stats.bytes -= entry->bytes;
-	cache->stats.fds -= entry->fd >= 0;
+	counter_add(&cache->stats.entries, -1ull);
+	counter_add(&cache->stats.bytes, -(uint64_t)(entry->bytes));
+	counter_add(&cache->stats.fds, -(uint64_t)(entry->fd >= 0));
 	file_entry_unref(entry);
 	if (dir)
 		file_watch_release(cache->watch, dir);
@@ -64,7 +65,7 @@ static void entry_changed(struct file_cache *cache, struct slice path, enum http
 
 	if (!entry)
 		return;
-	cache->stats.dropped++;
+	counter_add(&cache->stats.dropped, 1);
 	drop(cache, entry);
 }
 
@@ -88,7 +89,7 @@ static void dir_gone(void *arg, struct watched_dir *dir)
 
 	for (entry = LIST_FIRST(&dir->entries); entry; entry = next) {
 		next = LIST_NEXT(entry, in_dir);
-		cache->stats.dropped++;
+		counter_add(&cache->stats.dropped, 1);
 		drop(cache, entry);
 	}
 }
@@ -99,7 +100,7 @@ static void drop_all(void *arg)
 	struct file_entry *entry;
 
 	while ((entry = TAILQ_FIRST(&cache->order))) {
-		cache->stats.dropped++;
+		counter_add(&cache->stats.dropped, 1);
 		drop(cache, entry);
 	}
 }
@@ -128,7 +129,7 @@ static void evict(struct file_cache *cache, bool with_fd)
 
 	if (!entry)
 		return;
-	cache->stats.evicted++;
+	counter_add(&cache->stats.evicted, 1);
 	drop(cache, entry);
 }
 
@@ -150,7 +151,7 @@ unsigned file_cache_shed(struct file_cache *cache)
 		next = TAILQ_NEXT(entry, in_order);
 		if (entry->fd < 0 || entry->refs > 1)
 			continue;
-		cache->stats.evicted++;
+		counter_add(&cache->stats.evicted, 1);
 		drop(cache, entry);
 		closed++;
 	}
@@ -171,9 +172,9 @@ static void insert(struct file_cache *cache, struct file_entry *entry, struct wa
 		LIST_INSERT_HEAD(&dir->entries, entry, in_dir);
 	LIST_INSERT_HEAD(&cache->buckets[entry->hash & cache->mask], entry, in_bucket);
 	TAILQ_INSERT_HEAD(&cache->order, entry, in_order);
-	cache->stats.entries++;
-	cache->stats.bytes += entry->bytes;
-	cache->stats.fds += entry->fd >= 0;
+	counter_add(&cache->stats.entries, 1);
+	counter_add(&cache->stats.bytes, entry->bytes);
+	counter_add(&cache->stats.fds, entry->fd >= 0);
 	file_entry_ref(entry);
 	make_room(cache);
 }
@@ -229,7 +230,7 @@ static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t
 	struct file_id id;
 	int r = file_entry_identify(cache->site, entry, &id);
 
-	cache->stats.compared++;
+	counter_add(&cache->stats.compared, 1);
 	if (r == 0)
 		r = file_id_equal(&id, &entry->id) ? compare_siblings(cache, entry) : -ESTALE;
 	if (r == 0) {
@@ -240,7 +241,7 @@ static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t
 	 * the entry is good until it can. */
 	if ((r == -EMFILE || r == -ENFILE) && entry->dir && !entry->beyond_events)
 		return true;
-	cache->stats.dropped++;
+	counter_add(&cache->stats.dropped, 1);
 	drop(cache, entry);
 	return false;
 }
@@ -255,13 +256,13 @@ int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding
 			     now_ms - entry->checked_ms < HTTP_CACHE_FRESH_MS;
 
 		if (likely(known) || compare(cache, entry, now_ms)) {
-			cache->stats.hits++;
+			counter_add(&cache->stats.hits, 1);
 			entry->used = true;
 			*ret = file_entry_ref(entry);
 			return 0;
 		}
 	}
-	cache->stats.misses++;
+	counter_add(&cache->stats.misses, 1);
 	return load(cache, path, coding, now_ms, warm, ret);
 }
 
@@ -312,6 +313,17 @@ void file_cache_free(struct file_cache *cache)
 
 void file_cache_stats(const struct file_cache *cache, struct file_cache_stats *ret)
 {
-	*ret = cache->stats;
+	const struct file_cache_stats *stats = &cache->stats;
+
+	*ret = (struct file_cache_stats){
+	    .hits = counter_get(&stats->hits),
+	    .misses = counter_get(&stats->misses),
+	    .dropped = counter_get(&stats->dropped),
+	    .evicted = counter_get(&stats->evicted),
+	    .compared = counter_get(&stats->compared),
+	    .entries = counter_get(&stats->entries),
+	    .fds = counter_get(&stats->fds),
+	    .bytes = counter_get(&stats->bytes),
+	};
 	ret->watches = cache->watch ? file_watch_count(cache->watch) : 0;
 }

@@ -56,6 +56,7 @@ int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding
 /* Descriptors have run out: closes those that only the cache holds. How many. */
 unsigned file_cache_shed(struct file_cache *cache);
 
+/* Any thread, while there is a cache. */
 void file_cache_stats(const struct file_cache *cache, struct file_cache_stats *ret);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 
+#include "base/counter.h"
 #include "base/hash.h"
 #include "http/http_limits.h"
 #include "sys/sys.h"
@@ -28,7 +29,7 @@ struct file_watch {
 	struct file_watch_ops ops;
 	void *arg;
 	int fd;
-	unsigned count;
+	uint64_t count;           /* counter.h: read by other threads */
 	struct watched_dir *root; /* NULL: gone */
 	struct watched_dirs by_path[WATCH_BUCKETS], by_wd[WATCH_BUCKETS];
 	_Alignas(struct inotify_event) char events[READ_BYTES];
@@ -100,7 +101,7 @@ static struct watched_dir *dir_new(struct file_watch *watch, struct watched_dir 
 	LIST_INSERT_HEAD(wd_bucket(watch, wd), dir, by_wd);
 	if (parent)
 		LIST_INSERT_HEAD(&parent->children, dir, in_parent);
-	watch->count++;
+	counter_add(&watch->count, 1);
 	return dir;
 }
 
@@ -144,7 +145,7 @@ static void dir_free(struct file_watch *watch, struct watched_dir *dir, bool ker
 		LIST_REMOVE(dir, in_parent);
 	if (dir == watch->root)
 		watch->root = NULL;
-	watch->count--;
+	counter_add(&watch->count, -1ull);
 	free(dir);
 }
 
@@ -338,5 +339,5 @@ int file_watch_fd(const struct file_watch *watch)
 
 unsigned file_watch_count(const struct file_watch *watch)
 {
-	return watch->count;
+	return (unsigned)counter_get(&watch->count);
 }

@@ -4,11 +4,6 @@
 #include "base/log.h"
 #include "base/size.h"
 
-static uint64_t value(const _Atomic uint64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 static void add_ledger(struct leat_ledger *sum, const struct leat_ledger *more)
 {
 	sum->bytes += more->bytes;
@@ -38,6 +33,18 @@ static void add_cache(struct file_cache_stats *sum, const struct file_cache_stat
 	sum->watches += more->watches;
 }
 
+static void add_engine(struct engine_counters *sum, const struct leat_engine *engine)
+{
+	struct engine_counters more;
+
+	engine_counters(engine, &more);
+	for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT; t++) {
+		sum->technique_bytes[t] += more.technique_bytes[t];
+		for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+			sum->fallbacks[t][i] += more.fallbacks[t][i];
+	}
+}
+
 static void add_loop(struct http_account *sum, const struct http_loop *loop)
 {
 	const struct http_counters *counters = &loop->counters;
@@ -45,20 +52,26 @@ static void add_loop(struct http_account *sum, const struct http_loop *loop)
 	struct leat_ledger ledger;
 
 	leat_engine_ledger(loop->engine, &ledger);
+	add_engine(&sum->engine, loop->engine);
+	histogram_merge(&sum->durations, &loop->durations);
 	file_cache_stats(loop->cache, &cache);
 	add_ledger(&sum->ledger, &ledger);
 	add_cache(&sum->cache, &cache);
-	sum->requests += value(&counters->requests);
-	sum->truncated += value(&counters->truncated);
+	sum->requests += counter_get(&counters->requests);
+	sum->truncated += counter_get(&counters->truncated);
+	sum->opened += counter_get(&counters->opened);
+	sum->closed += counter_get(&counters->closed);
+	for (unsigned i = 0; i < HTTP_DEADLINE_COUNT; i++)
+		sum->expired[i] += counter_get(&counters->expired[i]);
 	for (unsigned i = 0; i < HTTP_STATUS_MAX; i++)
-		sum->status[i] += value(&counters->status[i]);
+		sum->status[i] += counter_get(&counters->status[i]);
 }
 
 void http_account(const struct http_server *server, struct http_account *ret)
 {
 	const struct http_loop *loop;
 
-	*ret = (struct http_account){0};
+	memset(ret, 0, sizeof(*ret));
 	for (unsigned i = 0; (loop = http_server_loop(server, i)); i++)
 		add_loop(ret, loop);
 }

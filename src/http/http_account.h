@@ -5,13 +5,18 @@
 #ifndef HTTP_HTTP_ACCOUNT_H
 #define HTTP_HTTP_ACCOUNT_H
 
+#include "engine/engine.h"
 #include "http/http_loop.h"
 
 struct http_account {
 	uint64_t requests;
 	uint64_t status[HTTP_STATUS_MAX];
 	uint64_t truncated;
+	uint64_t opened, closed;
+	uint64_t expired[HTTP_DEADLINE_COUNT];
 	struct leat_ledger ledger;
+	struct engine_counters engine;
+	struct histogram durations;
 	struct file_cache_stats cache;
 };
 

@@ -482,6 +482,7 @@ static int opened(struct conn *conn)
 	 * second answer until the peer's delayed acknowledgement of the first. */
 	if (!c->unix_socket)
 		sys_setsockopt_int(conn_fd(conn), IPPROTO_TCP, TCP_NODELAY, 1);
+	http_count(&c->loop->counters.opened, 1);
 	conn_deadline(conn, c->loop->timeouts.header_ms);
 	return 0;
 }
@@ -497,8 +498,22 @@ static void ready(struct conn *conn, unsigned events)
 	http_turn(c);
 }
 
+static enum http_deadline deadline_of(const struct http_conn *c)
+{
+	if (c->ending == HTTP_LINGERING)
+		return HTTP_DEADLINE_LINGER;
+	if (c->flight)
+		return HTTP_DEADLINE_WRITE;
+	if (c->skim_head)
+		return HTTP_DEADLINE_BODY;
+	return c->kept_len ? HTTP_DEADLINE_HEADER : HTTP_DEADLINE_IDLE;
+}
+
 static void expired(struct conn *conn)
 {
+	struct http_conn *c = conn_data(conn);
+
+	http_count(&c->loop->counters.expired[deadline_of(c)], 1);
 	conn_close(conn);
 }
 
@@ -516,6 +531,7 @@ static void closed(struct conn *conn)
 {
 	struct http_conn *c = conn_data(conn);
 
+	http_count(&c->loop->counters.closed, 1);
 	forget_kept(c);
 	if (c->flight)
 		http_flight_free(c);

@@ -5,8 +5,8 @@
 #ifndef HTTP_HTTP_LOOP_H
 #define HTTP_HTTP_LOOP_H
 
-#include <stdatomic.h>
-
+#include "base/counter.h"
+#include "base/histogram.h"
 #include "base/list.h"
 #include "http/core/request.h"
 #include "http/file_cache.h"
@@ -18,18 +18,28 @@
 
 #define HTTP_STATUS_MAX 600
 
-/* Written by the loop's thread, read by any. */
-struct http_counters {
-	_Atomic uint64_t requests;
-	_Atomic uint64_t status[HTTP_STATUS_MAX];
-	_Atomic uint64_t truncated; /* files that shrank while they went out */
+/* Which deadline ended a connection. */
+enum http_deadline {
+	HTTP_DEADLINE_HEADER,
+	HTTP_DEADLINE_BODY,
+	HTTP_DEADLINE_IDLE,
+	HTTP_DEADLINE_WRITE,
+	HTTP_DEADLINE_LINGER,
+	HTTP_DEADLINE_COUNT,
 };
 
-/* For counters with one writer: no locked instruction. */
-static inline void http_count(_Atomic uint64_t *counter, uint64_t n)
+/* Written by the loop's thread, read by any (counter.h). */
+struct http_counters {
+	uint64_t requests;
+	uint64_t status[HTTP_STATUS_MAX];
+	uint64_t truncated;      /* files that shrank while they went out */
+	uint64_t opened, closed; /* connections */
+	uint64_t expired[HTTP_DEADLINE_COUNT];
+};
+
+static inline void http_count(uint64_t *counter, uint64_t n)
 {
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	counter_add(counter, n);
 }
 
 struct http_loop {
@@ -51,6 +61,7 @@ struct http_loop {
 	struct http_recorder *recorder; /* NULL: no access log */
 	bool timed;                     /* somebody wants to know how long answers took */
 	uint64_t turn, turn_ns;         /* that turn's time */
+	struct histogram durations;     /* of answers, nanoseconds; if timed */
 
 	size_t turn_left;                   /* bytes for the connection whose turn it is */
 	struct http_request request;        /* the one that is being answered */

@@ -267,6 +267,13 @@ static void end_records(struct http_conn *c, const struct outcome *outcome)
 	recorder->count = 0;
 }
 
+static bool is_sent(const struct http_flight *flight)
+{
+	if (flight->chained)
+		return leat_chain_pending(&flight->chain) == 0 && !flight->listing;
+	return flight->sent == flight->len;
+}
+
 void http_record_flight(struct http_conn *c)
 {
 	struct http_loop *loop = c->loop;
@@ -278,6 +285,8 @@ void http_record_flight(struct http_conn *c)
 	outcome.duration_ns = time_taken(c);
 	if (flight->chained)
 		outcome.sent = flight->chain.ledger.bytes;
+	if (loop->timed && is_sent(flight))
+		histogram_add_times(&loop->durations, outcome.duration_ns, flight->answers);
 	if (!loop->recorder)
 		return;
 	if (flight->chained && loop->recorder->format == HTTP_LOG_JSON)

@@ -7,10 +7,19 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "http/admin.h"
 #include "http/http_account.h"
+#include "http/http_metrics.h"
 #include "http/http_server.h"
 #include "reactor/address.h"
 #include "sys/sys.h"
+
+struct service {
+	struct http_server *server;
+	struct reactor *reactor;
+	struct admin *admin; /* NULL: none */
+	struct http_metrics metrics;
+};
 
 /* ---- what is said at the start ---- */
 
@@ -49,13 +58,17 @@ static void say_devices(const char *listener)
 	sys_close(socket);
 }
 
-static void say_start(const struct http_server *server, const struct reactor *reactor)
+static void say_start(const struct service *service)
 {
+	const struct reactor *reactor = service->reactor;
 	char text[512];
 
 	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)
-		log_info("serving %s at %s%s", http_server_site(server)->root_name,
+		log_info("serving %s at %s%s", http_server_site(service->server)->root_name,
 			 strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);
+	if (service->admin && admin_address(service->admin, text, sizeof(text)) == 0)
+		log_info("metrics at %s%s/metrics", strncmp(text, "unix:", 5) == 0 ? "" : "http://",
+			 text);
 	leat_capabilities_text(text, sizeof(text));
 	log_info("%s", text);
 	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)
@@ -64,13 +77,9 @@ static void say_start(const struct http_server *server, const struct reactor *re
 
 /* ---- start, run, end ---- */
 
-struct service {
-	struct http_server *server;
-	struct reactor *reactor;
-};
-
 static void service_fini(struct service *service)
 {
+	admin_free(service->admin);
 	reactor_free(service->reactor);
 	http_server_free(service->server);
 }
@@ -91,6 +100,17 @@ static int make_reactor(struct service *service, const struct http_options *opti
 	return reactor_new(&reactor, &service->reactor, err);
 }
 
+static int make_admin(struct service *service, const char *where, struct err *err)
+{
+	int r = admin_new(where, &service->admin, err);
+
+	if (r < 0)
+		return r;
+	service->metrics = (struct http_metrics){service->server, service->reactor};
+	http_metrics_add(&service->metrics, service->admin);
+	return 0;
+}
+
 int http_serve(const struct http_options *options, struct err *err)
 {
 	CLEANUP(service_fini) struct service service = {0};
@@ -100,11 +120,15 @@ int http_serve(const struct http_options *options, struct err *err)
 		r = make_reactor(&service, options, err);
 	if (r == 0)
 		r = http_server_listen(service.server, service.reactor, err);
+	if (r == 0 && options->admin)
+		r = make_admin(&service, options->admin, err);
 	if (r == 0)
 		r = http_server_start(service.server, err);
+	if (r == 0 && service.admin)
+		r = admin_start(service.admin, err);
 	if (r < 0)
 		return r;
-	say_start(service.server, service.reactor);
+	say_start(&service);
 	r = reactor_run(service.reactor, err);
 	http_account_say(service.server, service.reactor);
 	return r;

@@ -230,7 +230,7 @@ int http_server_record(const struct http_server *server, struct http_loop *loop)
 {
 	enum http_log_format format = server->options->log_format;
 
-	loop->timed = server->log && format == HTTP_LOG_JSON;
+	loop->timed = server->options->admin || (server->log && format == HTTP_LOG_JSON);
 	return server->log ? http_recorder_new(server->log, format, &loop->recorder) : 0;
 }
 

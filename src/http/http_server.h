@@ -55,6 +55,7 @@ struct http_options {
 	uint64_t cache_bytes;   /* of each thread; 0: the default */
 	const char *access_log; /* a path, "-"; NULL: none */
 	enum http_log_format log_format;
+	const char *admin; /* where the admin listener listens; NULL: there is none */
 };
 
 /* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */

@@ -95,6 +95,15 @@ int helpers_submit(struct loop *loop, struct job *job)
 	return r;
 }
 
+void helpers_stats(struct helpers *helpers, struct reactor_stats *ret)
+{
+	pthread_mutex_lock(&helpers->lock);
+	ret->helper_queued = helpers->queued;
+	ret->helper_threads = helpers->started;
+	ret->helper_busy = helpers->started - helpers->idle;
+	pthread_mutex_unlock(&helpers->lock);
+}
+
 void helpers_end(struct helpers *helpers)
 {
 	pthread_mutex_lock(&helpers->lock);

@@ -127,6 +127,8 @@ struct helpers {
 };
 
 void helpers_init(struct helpers *helpers, unsigned max);
+/* What of *ret is theirs. Any thread. */
+void helpers_stats(struct helpers *helpers, struct reactor_stats *ret);
 /* Runs what is queued, then joins the threads. */
 void helpers_end(struct helpers *helpers);
 

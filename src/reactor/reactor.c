@@ -334,12 +334,14 @@ int reactor_run(struct reactor *reactor, struct err *err)
 	r = reserve(reactor, err);
 	if (r < 0)
 		return r;
-	r = signals_open(reactor, &before, err);
+	if (!reactor->options.no_signals)
+		r = signals_open(reactor, &before, err);
 	if (r < 0)
 		return r;
 	r = run_loops(reactor, err);
 	listeners_close(reactor);
-	signals_close(reactor, &before);
+	if (!reactor->options.no_signals)
+		signals_close(reactor, &before);
 	return r;
 }
 
@@ -361,5 +363,6 @@ void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret)
 		sum.posts += atomic_load_explicit(&s->posts, memory_order_relaxed);
 		sum.open += atomic_load_explicit(&reactor->loops[i].load, memory_order_relaxed);
 	}
+	helpers_stats((struct helpers *)&reactor->helpers, &sum);
 	*ret = sum;
 }

@@ -158,6 +158,9 @@ struct reactor_options {
 	int (*loop_open)(struct loop *loop, void *arg, void **ret_data, struct err *err);
 	void (*loop_close)(struct loop *loop, void *data);
 	void (*hangup)(struct loop *loop, void *data); /* SIGHUP, on each loop; may be NULL */
+	/* Signals are not its business: another reactor of the process has them, or nobody. They
+	 * are to be blocked in the thread that runs it. */
+	bool no_signals;
 	void *arg;
 };
 
@@ -191,6 +194,7 @@ struct reactor_stats {
 	uint64_t accepted, closed, open,
 	    refused; /* refused: over the limit or out of descriptors */
 	uint64_t turns, events, helper_jobs, posts;
+	uint64_t helper_queued, helper_threads, helper_busy; /* now */
 };
 void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret);
 

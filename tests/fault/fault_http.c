@@ -56,7 +56,7 @@ struct ask {
 struct talk {
 	struct ask asks[ASKS_MAX];
 	unsigned count;
-	bool log;      /* with an access log */
+	bool log;      /* with an access log, and an admin listener that is asked at the end */
 	unsigned many; /* names in the folder /many */
 	bool explain;  /* the server says how bodies go: it asks for routes */
 };
@@ -67,7 +67,8 @@ struct visit {
 	pthread_t client;
 	bool client_runs;
 	_Atomic bool ended;
-	_Atomic unsigned port; /* 0: not known yet */
+	_Atomic unsigned port, admin_port; /* 0: not known yet */
+	char scraped[16384];
 	char *got;
 	size_t got_len;
 	char complaint[160];
@@ -115,6 +116,21 @@ static void client_talk(struct visit *visit, int fd)
 	}
 }
 
+static void client_scrape(struct visit *visit)
+{
+	static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
+	int fd = client_connect(visit->admin_port);
+	size_t len = 0;
+	ssize_t n = fd < 0 ? -1 : send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL);
+
+	while (n > 0 && len < sizeof(visit->scraped) - 1) {
+		n = recv(fd, visit->scraped + len, sizeof(visit->scraped) - 1 - len, 0);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static void *client_main(void *arg)
 {
 	struct visit *visit = arg;
@@ -127,6 +143,8 @@ static void *client_main(void *arg)
 	if (fd >= 0) {
 		client_talk(visit, fd);
 		close(fd);
+		if (visit->admin_port)
+			client_scrape(visit);
 	}
 	if (!visit->ended)
 		kill(getpid(), SIGTERM);
@@ -149,12 +167,17 @@ static void put_file(const struct visit *visit, const char *name, const char *da
 /* "serving DIR at http://127.0.0.1:PORT" */
 static void hear(void *arg, enum log_level level, const char *line, size_t len)
 {
-	static const char at[] = " at http://127.0.0.1:";
+	static const char at[] = " at http://127.0.0.1:", metrics[] = "leat: info: metrics at";
 	const char *found = memmem(line, len, at, sizeof(at) - 1);
 	struct visit *visit = arg;
+	unsigned port = found ? (unsigned)atoi(found + sizeof(at) - 1) : 0;
 
-	if (found)
-		visit->port = (unsigned)atoi(found + sizeof(at) - 1);
+	if (!found)
+		return;
+	if (memmem(line, len, metrics, sizeof(metrics) - 1))
+		visit->admin_port = port;
+	else
+		visit->port = port;
 }
 
 /* With so long names two reads of the directory and two pieces of text. */
@@ -211,8 +234,10 @@ static int run(void *state)
 	struct err err = {""};
 	int r;
 
-	if (visit->talk->log)
+	if (visit->talk->log) {
 		options.access_log = visit->log;
+		options.admin = "127.0.0.1:0";
+	}
 	visit->client_runs = pthread_create(&visit->client, NULL, client_main, visit) == 0;
 	r = http_serve(&options, &err);
 	visit->ended = true;
@@ -367,6 +392,9 @@ static fault_complaint check(void *state, int result, bool hit)
 		return visit->complaint;
 	if (visit->talk->log && !hit) {
 		fault_complaint complaint = check_log(visit);
+
+		if (!strstr(visit->scraped, "\nleat_http_requests_total 2\n"))
+			return "the metrics do not have the two requests";
 
 		if (complaint)
 			return complaint;

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from http_client import Client, Closed, Server, pattern, request
@@ -405,3 +406,249 @@ def test_logs_that_can_not_be_are_refused(leat, root, arguments, code, says):
     ran = run([leat, "http", "--listen", "127.0.0.1:0", *arguments, root])
     assert ran.returncode == code
     assert says in ran.stderr and ran.stderr.count("\n") == 1
+
+
+# ---- metrics ----
+
+SAMPLE = re.compile(r'([a-z_][a-z0-9_]*)(?:\{([^}]*)\})? (-?[0-9.e+-]+)')
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\[\\"n])*)"')
+
+
+class Metrics:
+    """A scrape, read as strictly as promtool does; `m["name{label=value}"]` or 0."""
+
+    def __init__(self, text):
+        self.types, self.help, self.values, family = {}, {}, {}, None
+        assert text.endswith("\n")
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                family, self.help_text = line[7:].split(" ", 1)
+                assert family not in self.help and self.help_text
+                self.help[family] = self.help_text
+            elif line.startswith("# TYPE "):
+                name, kind = line[7:].split(" ")
+                assert name == family and kind in ("counter", "gauge", "histogram")
+                self.types[name] = kind
+            else:
+                self.add(family, line)
+        for name, kind in self.types.items():
+            assert (kind == "counter") == name.endswith("_total"), name
+            if kind == "histogram":
+                self.check_histogram(name)
+
+    def add(self, family, line):
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        suffix = match[1].removeprefix(family)
+        assert match[1].startswith(family) and \
+            suffix in (("_bucket", "_sum", "_count") if self.types[family] == "histogram" else ("",)), line
+        labels = LABEL.findall(match[2] or "")
+        assert ",".join(f'{name}="{value}"' for name, value in labels) == (match[2] or "")
+        key = match[1] + ("{" + ",".join(f"{name}={value}" for name, value in labels) + "}" if labels else "")
+        assert key not in self.values, key
+        self.values[key] = float(match[3])
+
+    def check_histogram(self, name):
+        buckets = [(float(key.split("le=")[1][:-1].replace("+Inf", "inf")), value)
+                   for key, value in self.values.items() if key.startswith(name + "_bucket")]
+        assert buckets == sorted(buckets) and buckets[-1][0] == float("inf")
+        assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+        assert buckets[-1][1] == self.values[name + "_count"]
+
+    def __getitem__(self, key):
+        return self.values.get(key, 0)
+
+    def sum(self, name):
+        return sum(value for key, value in self.values.items() if key.startswith(name + "{"))
+
+
+class Observed(Server):
+    """A server with an admin listener."""
+
+    def __init__(self, leat, root, *arguments, **options):
+        super().__init__(leat, root, "--admin", "127.0.0.1:0", *arguments, **options)
+
+    def admin(self):
+        port = re.search(r"metrics at http://127.0.0.1:(\d+)/metrics", self.log())[1]
+        return Client(socket.create_connection(("127.0.0.1", int(port)), TIMEOUT))
+
+    def metrics(self):
+        with self.admin() as client:
+            response = client.get("/metrics")
+        assert response.status == 200
+        assert response["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        return Metrics(response.body.decode())
+
+
+@pytest.fixture
+def observe(leat, root):
+    servers = []
+
+    def start(*arguments, **options):
+        servers.append(Observed(leat, root, *arguments, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        assert server.stop() == 0, server.log()
+        assert "ERROR: " not in server.log() and "runtime error" not in server.log(), server.log()
+
+
+def test_the_counts_are_exactly_what_was_asked_for(observe, root, log):
+    server = observe("--threads", "2", "--access-log", str(log))
+    size = (root / "large.bin").stat().st_size
+    for _ in range(3):
+        with server.connect() as client:
+            for _ in range(10):
+                assert client.get("/small.txt").status == 200
+            for _ in range(4):
+                assert len(client.get("/large.bin").body) == size
+            assert client.get("/missing").status == 404
+            client.get("/large.bin", **{"Range": "bytes=0-999999"})
+    # Counted when the last byte is with the kernel, which is before the client has it; a connection's end is not.
+    m = wait_for(lambda: (found := server.metrics())["leat_http_connections_open"] == 0 and found, "the ends")
+    assert m["leat_http_requests_total"] == 48
+    assert m["leat_http_responses_total{status=200}"] == 42
+    assert m["leat_http_responses_total{status=404}"] == 3
+    assert m["leat_http_responses_total{status=206}"] == 3
+    assert m.sum("leat_http_responses_total") == 48
+    assert m["leat_http_connections_total"] == 3
+    assert m["leat_http_request_duration_seconds_count"] == 48
+    assert m["leat_access_log_lines_total"] == 48 and m["leat_access_log_lost_lines_total"] == 0
+    assert m["leat_bytes_total{verdict=by-reference}"] == 12 * size + 3 * 1000000
+    assert m["leat_technique_bytes_total{technique=sendfile}"] == 12 * size + 3 * 1000000
+    assert m.sum("leat_technique_bytes_total") == m.sum("leat_bytes_total")
+    assert m["leat_http_cache_entries"] in (2, 3, 4)  # two files, each thread its own
+    assert m["leat_http_cache_hits_total"] + m["leat_http_cache_misses_total"] >= 48
+    assert m["process_open_fds"] > 5 and m["process_resident_memory_bytes"] > 1 << 20
+    assert abs(m["process_start_time_seconds"] - time.time()) < 3600
+    assert m["leat_build_info{version=0.1.0,kernel=" + os.uname().release + "}"] == 1
+
+
+def test_open_connections_and_deadlines_are_seen(observe):
+    server = observe("--idle-timeout", "200ms", "--header-timeout", "300ms")
+    with server.connect() as idle, server.connect() as slow:
+        idle.get("/small.txt")
+        slow.send(b"GET /")
+        wait_for(lambda: server.metrics()["leat_http_timeouts_total{deadline=header}"] == 1, "the slow one's end")
+        m = wait_for(lambda: (found := server.metrics())["leat_http_connections_open"] == 0 and found, "the ends")
+        assert m["leat_http_timeouts_total{deadline=idle}"] == 1
+        assert m["leat_http_connections_total"] == 2
+
+
+def test_counters_only_grow_while_they_are_read(observe):
+    server = observe("--threads", "2")
+    load = Load(server)
+    before = server.metrics()
+    with server.admin() as client:
+        for _ in range(30):
+            now = Metrics(client.get("/metrics").body.decode())
+            for key, value in before.values.items():
+                if now.types.get(key.split("{")[0]) == "counter":
+                    assert now[key] >= value, key
+            before = now
+    asked = load.stop()
+    assert server.metrics()["leat_http_requests_total"] == len(asked)
+
+
+def test_the_status_is_json(observe, root):
+    server = observe()
+    server.get("/small.txt")
+    with server.admin() as client:
+        response = client.get("/status")
+        assert response["content-type"] == "application/json"
+        status = json.loads(response.body)
+        assert client.get("/healthz").body == b"ok\n"
+    assert status["pid"] == server.process.pid
+    assert status["http"]["directory"] == str(root)
+    assert status["http"]["statuses"] == {"200": 1} and status["http"]["requests"] == 1
+
+
+def test_what_the_admin_listener_says_to_other_requests(observe):
+    server = observe()
+    with server.admin() as client:
+        assert client.get("/metrics", method="HEAD").body == b""
+        assert client.get("/other").status == 404
+        assert client.get("/../etc/passwd").status == 404
+        response = client.get("/metrics", method="DELETE")
+        assert response.status == 405 and response["allow"] == "GET, HEAD"
+    with server.admin() as client:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 5000)
+        assert client.response().status == 431
+        closed_after(client)
+    with server.admin() as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert client.response().status == 400
+        closed_after(client)
+    with server.admin() as client:
+        client.send(request("/metrics") * 20)
+        for _ in range(20):
+            assert client.response().status == 200
+    assert server.get("/metrics").status == 404  # not for the public
+
+
+def test_scrapers_are_bounded_and_the_limit_of_clients_does_not_shut_them_out(observe):
+    server = observe("--max-connections", "2", "--threads", "1")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(server.connect())
+        clients = [stack.enter_context(server.admin()) for _ in range(24)]
+        for client in clients:
+            client.send(request("/metrics"))
+        for client in clients[:16]:
+            assert client.response().status == 200
+        for client in clients[:16]:
+            client.sock.close()
+        for client in clients[16:]:
+            assert client.response().status == 200
+        wait_for(lambda: server.metrics()["leat_connections_refused_total"] > 0, "the limit")
+
+
+def test_lost_lines_are_counted(leat, root, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = Observed(leat, root, "--threads", "1", "--access-log", str(fifo))
+    try:
+        count = stuck(server)
+        m = server.metrics()
+        assert m["leat_access_log_lost_lines_total"] > 0
+        assert m["leat_access_log_lines_total"] + m["leat_access_log_lost_lines_total"] == count
+        # Somebody reads again: what was kept arrives whole, and the log goes on.
+        data = bytearray()
+
+        def drain():
+            with contextlib.suppress(BlockingIOError):
+                while piece := os.read(reader, 1 << 16):
+                    data.extend(piece)
+            return data.count(b"\n") == m["leat_access_log_lines_total"]
+
+        wait_for(drain, "the kept lines")
+        server.get("/small.txt?after")
+        m.values["leat_access_log_lines_total"] += 1
+        wait_for(drain, "the line after")
+        assert all(COMBINED.fullmatch(line) for line in data.decode().splitlines())
+        assert server.stop() == 0
+    finally:
+        os.close(reader)
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+def test_the_manual_page_has_every_metric_in_the_same_words(observe, log):
+    page = Path(__file__).resolve().parent.parent.parent / "man" / "leat-http.1"
+    text = " ".join(page.read_text().split())
+    m = observe("--access-log", str(log)).metrics()
+    assert len(m.help) > 30
+    missing = [name for name, words in m.help.items() if f".It Va {name} {words}" not in text]
+    assert missing == []
+    named = set(re.findall(r"\.It Va ((?:leat|process)_\w+)", text))
+    assert named == set(m.help)
+
+
+def test_an_admin_address_that_is_taken_is_refused(leat, root, observe):
+    server = observe()
+    port = server.admin().sock.getpeername()[1]
+    ran = run([leat, "http", "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{port}", root])
+    assert ran.returncode == 1 and "address already in use" in ran.stderr and ran.stderr.count("\n") == 1

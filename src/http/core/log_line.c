@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/utf8.h"
+#include "base/json.h"
 
 /* ---- escaping ---- */
 
@@ -51,9 +51,9 @@ static size_t plain_run(struct slice text)
 }
 
 /* One character that is not plain. How many bytes of `text` it was; `out` gets up to 6. */
-typedef size_t (*escape_one)(struct slice text, char out[6], size_t *ret_len);
+typedef size_t (*escape_one)(struct slice text, char out[JSON_ESCAPED_MAX], size_t *ret_len);
 
-static size_t escape_text(struct slice text, char out[6], size_t *ret_len)
+static size_t escape_text(struct slice text, char out[JSON_ESCAPED_MAX], size_t *ret_len)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	unsigned char c = (unsigned char)text.ptr[0];
@@ -63,37 +63,13 @@ static size_t escape_text(struct slice text, char out[6], size_t *ret_len)
 	return 1;
 }
 
-static size_t escape_json(struct slice text, char out[6], size_t *ret_len)
-{
-	static const char hex[] = "0123456789abcdef";
-	size_t len = utf8_length(text.ptr, text.len);
-	unsigned char c = (unsigned char)text.ptr[0];
-
-	if (len == 0) {
-		memcpy(out, "\\ufffd", 6);
-		*ret_len = 6;
-		return 1;
-	}
-	if (c == '"' || c == '\\') {
-		memcpy(out, (char[]){'\\', (char)c}, 2);
-		*ret_len = 2;
-	} else if (c < 0x20) {
-		memcpy(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-		*ret_len = 6;
-	} else {
-		memcpy(out, text.ptr, len);
-		*ret_len = len;
-	}
-	return len;
-}
-
 static void add_escaped(struct buf *buf, struct slice text, escape_one escape)
 {
 	size_t left = HTTP_LOG_FIELD_MAX - DOTS;
 
 	for (;;) {
 		size_t run = plain_run(text), taken, len;
-		char out[6];
+		char out[JSON_ESCAPED_MAX];
 
 		buf_add(buf, text.ptr, min_size(run, left));
 		if (run > left)
@@ -119,7 +95,7 @@ void http_log_escape_text(struct buf *buf, struct slice text)
 
 void http_log_escape_json(struct buf *buf, struct slice text)
 {
-	add_escaped(buf, text, escape_json);
+	add_escaped(buf, text, json_escape_one);
 }
 
 /* ---- time ---- */

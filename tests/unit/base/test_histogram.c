@@ -95,6 +95,20 @@ static void merging_is_adding_both(void **state)
 	free(other);
 }
 
+static void counting_up_to_a_value_is_never_too_many(void **state)
+{
+	for (uint64_t value = 1; value <= 100000; value++)
+		histogram_add_times(*state, value, 2);
+	for (uint64_t value = 10; value <= 100000; value *= 10) {
+		uint64_t found = histogram_count_to(*state, value);
+
+		assert_true(found <= 2 * value && found + value / 8 >= 2 * value);
+	}
+	assert_int_equal(histogram_count_to(*state, UINT64_MAX), 200000);
+	assert_int_equal(histogram_count(*state), 200000);
+	assert_int_equal(histogram_sum(*state), UINT64_C(100000) * 100001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +118,7 @@ int main(void)
 					    empty, gone),
 	    cmocka_unit_test_setup_teardown(quantiles_agree_with_a_sorted_array, empty, gone),
 	    cmocka_unit_test_setup_teardown(merging_is_adding_both, empty, gone),
+	    cmocka_unit_test_setup_teardown(counting_up_to_a_value_is_never_too_many, empty, gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,387 @@
+#include "http/admin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/admin_process.h"
+#include "http/core/request.h"
+#include "http/core/response.h"
+#include "http/http_limits.h"
+#include "reactor/reactor.h"
+#include "sys/sys.h"
+
+struct admin {
+	struct reactor *reactor;
+	struct admin_process process;
+	struct admin_source sources[ADMIN_SOURCES_MAX];
+	unsigned source_count;
+	bool started;
+	pthread_t thread;
+};
+
+/* ---- what there is to be read ---- */
+
+static void write_metrics(const struct admin *admin, struct buf *out)
+{
+	admin_process_metrics(&admin->process, out);
+	for (unsigned i = 0; i < admin->source_count; i++)
+		admin->sources[i].metrics(admin->sources[i].arg, out);
+}
+
+static void write_status(const struct admin *admin, struct buf *out)
+{
+	json_open(out, NULL);
+	admin_process_status(&admin->process, out);
+	for (unsigned i = 0; i < admin->source_count; i++) {
+		json_open(out, admin->sources[i].name);
+		admin->sources[i].status(admin->sources[i].arg, out);
+		json_close(out);
+	}
+	json_close(out);
+	buf_add_char(out, '\n');
+}
+
+static void write_health(const struct admin *admin, struct buf *out)
+{
+	buf_add_literal(out, "ok\n");
+}
+
+static void write_index(const struct admin *admin, struct buf *out)
+{
+	buf_add_literal(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+			     "<meta name=\"color-scheme\" content=\"light dark\">\n"
+			     "<title>leat</title>\n<h1>leat</h1>\n<ul>\n"
+			     "<li><a href=\"/metrics\">/metrics</a>: for Prometheus\n"
+			     "<li><a href=\"/status\">/status</a>: the same, short, as JSON\n"
+			     "<li><a href=\"/healthz\">/healthz</a>: says ok\n</ul>\n");
+}
+
+static const struct page {
+	struct slice path;
+	struct slice type;
+	void (*write)(const struct admin *admin, struct buf *out);
+} pages[] = {
+    {{"/metrics", 8}, {METRICS_TYPE, sizeof(METRICS_TYPE) - 1}, write_metrics},
+    {{"/status", 7}, {"application/json", 16}, write_status},
+    {{"/healthz", 8}, {"text/plain; charset=utf-8", 25}, write_health},
+    {{"/", 1}, {"text/html; charset=utf-8", 24}, write_index},
+};
+
+static const struct page *find_page(struct slice path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
+		if (slice_eq(pages[i].path, path))
+			return &pages[i];
+	return NULL;
+}
+
+/* ---- a connection: one request, one answer, and again ---- */
+
+struct admin_conn {
+	struct conn *conn;
+	struct admin *admin;
+	struct http_scan scan;
+	size_t in_len;
+	char *out; /* an answer on its way; or NULL */
+	size_t out_at, out_end;
+	bool closes;
+	char in[ADMIN_REQUEST_BYTES];
+};
+
+/* Header blocks are shorter; room for one stands before each body. */
+#define HEAD_ROOM 1024u
+
+static void date_now(struct loop *loop, char date[HTTP_DATE_LEN])
+{
+	http_date_format(loop_wall(loop), date);
+}
+
+/* The page behind HEAD_ROOM bytes. NULL: no memory, or larger than anything can be. */
+static char *render(const struct admin *admin, const struct page *page, size_t *ret_len)
+{
+	for (size_t size = 64 * 1024; size <= ADMIN_PAGE_BYTES_MAX; size *= 2) {
+		char *memory = malloc(HEAD_ROOM + size);
+		struct buf buf = buf_over(memory + HEAD_ROOM, size);
+
+		if (!memory)
+			return NULL;
+		page->write(admin, &buf);
+		if (!buf.overflow) {
+			*ret_len = buf.len;
+			return memory;
+		}
+		free(memory);
+	}
+	return NULL;
+}
+
+static void put_head(struct admin_conn *c, const struct page *page, size_t len,
+		     enum http_connection connection)
+{
+	char block[HEAD_ROOM], emitted[HEAD_ROOM], date[HTTP_DATE_LEN];
+	struct http_head head;
+	struct http_writer w;
+
+	http_writer_init(&w, block, sizeof(block));
+	http_head_begin(&head, &w, 200);
+	http_put_header(&w, SLICE_LITERAL("Content-Type"), page->type);
+	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), len);
+	http_put_literal(&w, "Cache-Control: no-store\r\n");
+	http_head_end(&head, &w);
+	http_writer_init(&w, emitted, sizeof(emitted));
+	date_now(conn_loop(c->conn), date);
+	http_head_emit(&head, block, date, connection, slice_make(NULL, 0), &w);
+	CHECK(!w.cut);
+	c->out_at = HEAD_ROOM - http_written(&w);
+	memcpy(c->out + c->out_at, emitted, http_written(&w));
+}
+
+/* False: no memory. */
+static bool answer_page(struct admin_conn *c, const struct page *page, bool head_only,
+			enum http_connection connection)
+{
+	size_t len;
+
+	c->out = render(c->admin, page, &len);
+	if (!c->out)
+		return false;
+	put_head(c, page, len, connection);
+	c->out_end = HEAD_ROOM + (head_only ? 0 : len);
+	return true;
+}
+
+static bool answer_error(struct admin_conn *c, int status, struct slice detail, bool with_body,
+			 enum http_connection connection)
+{
+	const struct http_error error = {
+	    .status = status,
+	    .detail = detail,
+	    .extra = status == 405 ? SLICE_LITERAL("Allow: GET, HEAD\r\n") : slice_make(NULL, 0),
+	    .with_body = with_body,
+	    .connection = connection,
+	};
+	char date[HTTP_DATE_LEN];
+	struct http_writer w;
+
+	c->out = malloc(4 * HEAD_ROOM);
+	if (!c->out)
+		return false;
+	http_writer_init(&w, c->out, 4 * HEAD_ROOM);
+	date_now(conn_loop(c->conn), date);
+	http_put_error(&w, &error, date);
+	CHECK(!w.cut);
+	c->out_at = 0;
+	c->out_end = http_written(&w);
+	return true;
+}
+
+static bool answer(struct admin_conn *c, const struct http_request *request)
+{
+	const struct page *page = find_page(request->path);
+	bool keep = request->keep_alive && request->framing == HTTP_BODY_NONE;
+	enum http_connection connection = http_connection_of(request, keep);
+	bool head_only = request->method == HTTP_HEAD;
+
+	c->closes = !keep;
+	if (request->method != HTTP_GET && !head_only)
+		return answer_error(c, 405, slice_make(NULL, 0), true, connection);
+	if (!page)
+		return answer_error(c, 404, SLICE_LITERAL("There are /metrics, /status, /healthz."),
+				    !head_only, connection);
+	return answer_page(c, page, head_only, connection);
+}
+
+enum state { GOES_ON, RESTS, GONE };
+
+static enum state gone(struct admin_conn *c)
+{
+	conn_close(c->conn);
+	return GONE;
+}
+
+static enum state send_out(struct admin_conn *c)
+{
+	while (c->out_at < c->out_end) {
+		ssize_t n =
+		    sys_send(conn_fd(c->conn), c->out + c->out_at, c->out_end - c->out_at, 0);
+
+		if (n == -EAGAIN)
+			return RESTS;
+		if (n < 0)
+			return gone(c);
+		c->out_at += (size_t)n;
+	}
+	free(c->out);
+	c->out = NULL;
+	conn_deadline(c->conn, ADMIN_IDLE_MS);
+	return c->closes ? gone(c) : GOES_ON;
+}
+
+static enum state receive(struct admin_conn *c)
+{
+	ssize_t n = sys_recv(conn_fd(c->conn), c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+
+	if (n == -EAGAIN)
+		return RESTS;
+	if (n <= 0)
+		return gone(c);
+	if (c->in_len == 0)
+		conn_deadline(c->conn, ADMIN_REQUEST_MS);
+	c->in_len += (size_t)n;
+	return GOES_ON;
+}
+
+static bool answer_bad(struct admin_conn *c, int status, const char *reason)
+{
+	c->closes = true;
+	return answer_error(c, status, reason ? slice_of(reason) : slice_make(NULL, 0), true,
+			    HTTP_CLOSE);
+}
+
+static enum state take_request(struct admin_conn *c)
+{
+	struct http_request request;
+	enum http_parse parse = http_parse_request(&c->scan, c->in, c->in_len, &request);
+	bool answered;
+
+	if (parse == HTTP_PARSE_MORE && c->in_len < sizeof(c->in))
+		return receive(c);
+	if (parse == HTTP_PARSE_OK) {
+		answered = answer(c, &request);
+		c->in_len -= request.length;
+		memmove(c->in, c->in + request.length, c->in_len);
+	} else if (parse == HTTP_PARSE_MORE) {
+		answered = answer_bad(c, 431, "the request is too long");
+	} else {
+		answered = answer_bad(c, request.status, request.reason);
+	}
+	if (!answered)
+		return gone(c);
+	conn_deadline(c->conn, ADMIN_REQUEST_MS);
+	return GOES_ON;
+}
+
+static int opened(struct conn *conn)
+{
+	struct admin_conn *c = conn_data(conn);
+
+	c->conn = conn;
+	c->admin = conn_arg(conn);
+	conn_deadline(conn, ADMIN_REQUEST_MS);
+	return 0;
+}
+
+static void ready(struct conn *conn, unsigned events)
+{
+	struct admin_conn *c = conn_data(conn);
+	enum state state = GOES_ON;
+
+	/* A few answers, then the others have their turn. */
+	for (int steps = 0; steps < 8 && state == GOES_ON; steps++)
+		state = c->out ? send_out(c) : take_request(c);
+	if (state == GOES_ON)
+		conn_again(conn);
+}
+
+static void closed(struct conn *conn)
+{
+	struct admin_conn *c = conn_data(conn);
+
+	free(c->out);
+}
+
+static const struct conn_ops admin_ops = {
+    .data_size = sizeof(struct admin_conn),
+    .open = opened,
+    .ready = ready,
+    .closed = closed,
+};
+
+/* ---- life ---- */
+
+static int listen_at(struct admin *admin, const char *where, struct err *err)
+{
+	const struct reactor_options options = {
+	    .threads = 1,
+	    .helpers = 1,
+	    .connections_max = ADMIN_CONNECTIONS_MAX,
+	    .no_signals = true,
+	};
+	const struct listener_options listener = {.ops = &admin_ops, .arg = admin, .backlog = 64};
+	int r = reactor_new(&options, &admin->reactor, err);
+
+	return r < 0 ? r : reactor_listen(admin->reactor, where, &listener, err);
+}
+
+int admin_new(const char *where, struct admin **ret, struct err *err)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+	int r;
+
+	if (!admin)
+		return err_set(err, -ENOMEM, "out of memory");
+	admin_process_open(&admin->process);
+	r = listen_at(admin, where, err);
+	if (r < 0) {
+		admin_free(admin);
+		return r;
+	}
+	*ret = admin;
+	return 0;
+}
+
+void admin_add(struct admin *admin, const struct admin_source *source)
+{
+	CHECK(admin->source_count < ADMIN_SOURCES_MAX && !admin->started);
+	admin->sources[admin->source_count++] = *source;
+}
+
+static void *admin_main(void *arg)
+{
+	struct admin *admin = arg;
+	struct err err = {""};
+
+	pthread_setname_np(pthread_self(), "leat-admin");
+	if (reactor_run(admin->reactor, &err) < 0)
+		log_error("the admin listener ends: %s", err.text);
+	return NULL;
+}
+
+int admin_start(struct admin *admin, struct err *err)
+{
+	sigset_t all, before;
+	int error;
+
+	/* Signals are for the reactor that serves. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&admin->thread, NULL, admin_main, admin);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return err_set(err, -error, "can't start a thread: %s", strerror(error));
+	admin->started = true;
+	return 0;
+}
+
+void admin_free(struct admin *admin)
+{
+	if (!admin)
+		return;
+	if (admin->started) {
+		reactor_stop(admin->reactor);
+		pthread_join(admin->thread, NULL);
+	}
+	reactor_free(admin->reactor);
+	admin_process_close(&admin->process);
+	free(admin);
+}
+
+int admin_address(const struct admin *admin, char *buf, size_t len)
+{
+	return reactor_listener_name(admin->reactor, 0, buf, len);
+}
