@@ -8,7 +8,7 @@ PORT   ?= 8080
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test bench install format lint fuzz-long clean
+.PHONY: all help run test bench install format lint fuzz-long lab-vm clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,10 @@ lint: ## clang-tidy and cppcheck over everything
 fuzz-long: ## every fuzzer for FUZZ_SECONDS (600) each, corpora kept in build/corpus
 	tools/setup test
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz
+
+lab-vm: ## what goes by reference on other kernels: boots Debian's in qemu, writes docs/kernels.md
+	tools/setup vm
+	tools/lab-vm
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

@@ -103,6 +103,19 @@ static inline void tcp_pair(int ends[2])
 	close(listener);
 }
 
+/* Room for `bytes` in the send buffer. false: net.core.wmem_max is less (212,992 on most systems),
+ * and only root may go beyond it. */
+static inline bool grow_send_buffer(int fd, int bytes)
+{
+	int room = 0;
+	socklen_t len = sizeof(room);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &len), 0);
+	return room >= bytes;
+}
+
 /* ends[0] is the side to write to, as for the sockets. */
 static inline void pipe_pair(int ends[2])
 {
