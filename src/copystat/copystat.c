@@ -125,6 +125,7 @@ static void tell(struct ledger *ledger, const struct btf *kernel, bool all, bool
 /* libbpf's last complaint, for errors that we have no words of our own for. */
 static char complaint[ERR_TEXT_MAX];
 
+PRINTF_LIKE(2, 0)
 static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	/* Verifier logs have many lines; the complaint itself has one. */
