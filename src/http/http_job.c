@@ -56,51 +56,112 @@ static void run(struct job *base)
 	}
 }
 
-static void start_waiting(struct http_loop *loop)
+static struct http_job_queue *queue_of(struct http_job *job)
 {
-	while (!list_empty(&loop->jobs_waiting)) {
-		struct http_job *job =
-		    container_of(loop->jobs_waiting.next, struct http_job, waiting);
+	bool bulk = job->kind == HTTP_JOB_LISTING || job->kind == HTTP_JOB_PIECE;
 
-		if (!conn_deref(job->conn)) {
-			list_remove(&job->waiting);
-			http_job_free(job);
-			continue;
-		}
-		if (helpers_submit(loop->loop, &job->job) < 0)
-			return;
-		list_remove(&job->waiting);
-		loop->jobs_running++;
-	}
+	return bulk ? &job->loop->bulk : &job->loop->quick;
 }
 
-static void done(struct job *base)
+static int start(struct http_job *job)
 {
-	struct http_job *job = container_of(base, struct http_job, job);
 	struct http_loop *loop = job->loop;
+	struct http_job_queue *queue = queue_of(job);
+	int r = queue == &loop->bulk ? helpers_submit_bulk(loop->loop, &job->job)
+				     : helpers_submit(loop->loop, &job->job);
+
+	if (r == 0)
+		queue->running++;
+	return r;
+}
+
+static void finish(struct http_job *job)
+{
 	struct conn *conn = conn_deref(job->conn);
 
-	loop->jobs_running--;
-	start_waiting(loop);
 	if (conn)
 		http_conn_job_done(conn, job);
 	http_job_free(job);
 }
 
+/* A job that comes back makes the next one start. Where none of ours is under way the queue is full
+ * with those of other loops, which nobody tells us of: then time will. */
+static void start_waiting(struct http_loop *loop, struct http_job_queue *queue)
+{
+	while (!list_empty(&queue->waiting)) {
+		struct http_job *job = container_of(queue->waiting.next, struct http_job, waiting);
+		int r = conn_deref(job->conn) ? start(job) : -ECANCELED;
+
+		if (r == -EAGAIN)
+			break;
+		list_remove(&job->waiting);
+		if (r < 0) {
+			job->error = r;
+			finish(job);
+		}
+	}
+	if (!list_empty(&queue->waiting) && queue->running == 0)
+		loop_timer_set(loop->loop, &loop->jobs_timer, HTTP_JOBS_AGAIN_MS);
+}
+
+static void try_again(struct timer *timer)
+{
+	struct http_loop *loop = timer->arg;
+
+	start_waiting(loop, &loop->quick);
+	start_waiting(loop, &loop->bulk);
+}
+
+static void done(struct job *base)
+{
+	struct http_job *job = container_of(base, struct http_job, job);
+	struct http_job_queue *queue = queue_of(job);
+
+	queue->running--;
+	start_waiting(job->loop, queue);
+	finish(job);
+}
+
 int http_job_submit(struct http_job *job)
 {
-	struct http_loop *loop = job->loop;
+	struct http_job_queue *queue = queue_of(job);
+	int r = -EAGAIN;
 
 	job->job.run = run;
 	job->job.done = done;
-	if (list_empty(&loop->jobs_waiting) && helpers_submit(loop->loop, &job->job) == 0) {
-		loop->jobs_running++;
+	if (list_empty(&queue->waiting))
+		r = start(job);
+	if (r == 0)
 		return 0;
-	}
-	if (loop->jobs_running == 0) {
+	if (r != -EAGAIN) {
 		http_job_free(job);
-		return -EAGAIN;
+		return r;
 	}
-	list_push_back(&loop->jobs_waiting, &job->waiting);
+	list_push_back(&queue->waiting, &job->waiting);
+	if (queue->running == 0)
+		loop_timer_set(job->loop->loop, &job->loop->jobs_timer, HTTP_JOBS_AGAIN_MS);
 	return 0;
+}
+
+void http_jobs_init(struct http_loop *loop)
+{
+	list_init(&loop->quick.waiting);
+	list_init(&loop->bulk.waiting);
+	loop->jobs_timer = (struct timer){.fired = try_again, .arg = loop};
+}
+
+static void free_waiting(struct http_job_queue *queue)
+{
+	while (!list_empty(&queue->waiting)) {
+		struct list *node = list_pop_front(&queue->waiting);
+
+		http_job_free(container_of(node, struct http_job, waiting));
+	}
+}
+
+void http_jobs_fini(struct http_loop *loop)
+{
+	loop_timer_cancel(loop->loop, &loop->jobs_timer);
+	free_waiting(&loop->quick);
+	free_waiting(&loop->bulk);
 }

@@ -28,7 +28,7 @@ struct http_job {
 	struct job job;
 	struct http_loop *loop;
 	struct conn_ref conn;
-	struct list waiting; /* in http_loop.jobs_waiting */
+	struct list waiting; /* in its http_job_queue */
 	enum http_job_kind kind;
 	int error; /* 0 or -errno: the result */
 
@@ -44,9 +44,12 @@ struct http_job {
 struct http_job *http_job_new(struct http_loop *loop, struct conn *conn, enum http_job_kind kind);
 /* `path` is copied; false: too long for any file. */
 bool http_job_set_path(struct http_job *job, struct slice path);
-/* -EAGAIN: the helpers have too much to do, and nothing of this loop's is under way that would make
- * room; the job is freed. */
+/* Runs it, or lets it wait until the helpers have room. -ENOMEM: there are no helpers; the job is
+ * freed. */
 int http_job_submit(struct http_job *job);
+void http_jobs_init(struct http_loop *loop);
+/* Frees those that no helper has seen. */
+void http_jobs_fini(struct http_loop *loop);
 void http_job_free(struct http_job *job);
 
 /* http_conn.c: on the connection's loop. */

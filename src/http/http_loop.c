@@ -53,7 +53,7 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 	loop->timeouts = *http_server_timeouts(server);
 	loop->loop = reactor_loop;
 	loop->date_second = INT64_MIN;
-	list_init(&loop->jobs_waiting);
+	http_jobs_init(loop);
 	spare_init(&loop->flights, sizeof(struct http_flight), HTTP_SPARE_MAX);
 	spare_init(&loop->kept_small, HTTP_KEEP_SMALL, HTTP_SPARE_MAX);
 	spare_init(&loop->kept_large, HTTP_KEEP_LARGE, HTTP_SPARE_MAX);
@@ -78,12 +78,8 @@ void http_loop_close(struct loop *reactor_loop, void *data)
 {
 	struct http_loop *loop = data;
 
-	/* Those that no helper has seen; the others are done by now. */
-	while (!list_empty(&loop->jobs_waiting)) {
-		struct list *node = list_pop_front(&loop->jobs_waiting);
-
-		http_job_free(container_of(node, struct http_job, waiting));
-	}
+	/* Jobs under way are done by now. */
+	http_jobs_fini(loop);
 	if (loop->cache_watch.fd >= 0)
 		loop_unwatch(reactor_loop, &loop->cache_watch);
 }

@@ -42,6 +42,12 @@ static inline void http_count(uint64_t *counter, uint64_t n)
 	counter_add(counter, n);
 }
 
+/* Jobs of a class of helpers (http_job.c). */
+struct http_job_queue {
+	unsigned running;
+	struct list waiting; /* the helpers' queue was full */
+};
+
 struct http_loop {
 	const struct http_server *server;
 	struct http_timeouts timeouts;
@@ -51,8 +57,8 @@ struct http_loop {
 	struct watch cache_watch; /* fd -1: none */
 
 	struct spare flights, kept_small, kept_large, jobs;
-	unsigned jobs_running;
-	struct list jobs_waiting; /* the helpers' queue was full */
+	struct http_job_queue quick, bulk;
+	struct timer jobs_timer;
 
 	int64_t date_second; /* what `date` says */
 	char date[HTTP_DATE_LEN];

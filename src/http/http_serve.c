@@ -80,6 +80,10 @@ static void say_start(const struct service *service)
 static void service_fini(struct service *service)
 {
 	admin_free(service->admin);
+	if (service->reactor && reactor_is_stuck(service->reactor)) {
+		http_server_abandon(service->server);
+		return;
+	}
 	reactor_free(service->reactor);
 	http_server_free(service->server);
 }

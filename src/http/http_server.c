@@ -234,6 +234,12 @@ int http_server_record(const struct http_server *server, struct http_loop *loop)
 	return server->log ? http_recorder_new(server->log, format, &loop->recorder) : 0;
 }
 
+void http_server_abandon(struct http_server *server)
+{
+	access_log_free(server->log);
+	server->log = NULL;
+}
+
 void http_server_free(struct http_server *server)
 {
 	if (!server)

@@ -67,6 +67,9 @@ int http_server_listen(struct http_server *server, struct reactor *reactor, stru
 int http_server_start(struct http_server *server, struct err *err);
 /* NULL is fine. */
 void http_server_free(struct http_server *server);
+/* Instead, where helpers are stuck (reactor_is_stuck()): writes what is to be written, and leaves
+ * them what they may still touch. */
+void http_server_abandon(struct http_server *server);
 
 const struct http_site *http_server_site(const struct http_server *server);
 /* All set: the defaults are filled in. */

@@ -1,14 +1,25 @@
 /*
- * The helper threads, for calls that may block on a disk. A bounded queue under one lock: jobs cost
+ * The helper threads, for calls that may block on a disk. Bounded queues under one lock: jobs cost
  * a disk access each, so the lock is not what is waited for. The threads are started as jobs come
  * and find nobody idle; a server that never needs one never has one.
  *
+ * Two classes, a queue each: quick jobs, which somebody's answer waits for (a name, a cold range),
+ * and bulk ones (a directory of a million names). Bulk jobs have at most half of the threads, quick
+ * ones all but one, so that neither class waits for the other's disk.
+ *
  * A finished job goes back by its loop's list of finished jobs, which can't be full. Loops leave
- * only when their jobs are done, so at the end the queue is empty and the threads can be joined.
+ * only when their jobs are done, so at the end the queues are empty and the threads can be joined;
+ * or they have given up (loop.c): then whoever is stuck in the kernel is left there.
  */
 #include "reactor/internal.h"
 
 #include <errno.h>
+
+static void queue_init(struct job_queue *queue, unsigned limit)
+{
+	*queue = (struct job_queue){.limit = limit ? limit : 1};
+	queue->end = &queue->first;
+}
 
 void helpers_init(struct helpers *helpers, unsigned max)
 {
@@ -16,41 +27,67 @@ void helpers_init(struct helpers *helpers, unsigned max)
 	    (struct helpers){.max = (unsigned)min_u64(max ? max : HELPERS_DEFAULT, HELPERS_MAX)};
 	pthread_mutex_init(&helpers->lock, NULL);
 	pthread_cond_init(&helpers->work, NULL);
-	helpers->end = &helpers->first;
+	queue_init(&helpers->quick, helpers->max - 1);
+	queue_init(&helpers->bulk, helpers->max / 2);
 }
 
-/* NULL: the end. Waits with the lock held. */
-static struct job *next_job(struct helpers *helpers)
+static bool has_turn(const struct job_queue *queue)
 {
+	return queue->first && queue->running < queue->limit;
+}
+
+/* NULL: there is nothing that may run now. The class with fewer threads at work first; where both
+ * have as many, they take turns. */
+static struct job_queue *choose(struct helpers *helpers)
+{
+	struct job_queue *quick = &helpers->quick, *bulk = &helpers->bulk;
+
+	if (!has_turn(quick) || !has_turn(bulk))
+		return has_turn(quick) ? quick : has_turn(bulk) ? bulk : NULL;
+	if (quick->running != bulk->running)
+		return quick->running < bulk->running ? quick : bulk;
+	return helpers->last == quick ? bulk : quick;
+}
+
+/* Waits with the lock held. NULL: the end. A thread that finishes a job comes here again, so a job
+ * that its class has no thread for is not forgotten by those that wait. */
+static struct job *next_job(struct helpers *helpers, struct job_queue **ret_queue)
+{
+	struct job_queue *queue;
 	struct job *job;
 
-	while (!helpers->first && !helpers->ending) {
+	while (!(queue = choose(helpers)) && !helpers->ending) {
 		helpers->idle++;
 		pthread_cond_wait(&helpers->work, &helpers->lock);
 		helpers->idle--;
 	}
-	job = helpers->first;
-	if (!job)
+	if (!queue)
 		return NULL;
-	helpers->first = job->next;
-	if (!helpers->first)
-		helpers->end = &helpers->first;
-	helpers->queued--;
+	job = queue->first;
+	queue->first = job->next;
+	if (!queue->first)
+		queue->end = &queue->first;
+	queue->queued--;
+	queue->running++;
+	helpers->last = queue;
+	*ret_queue = queue;
 	return job;
 }
 
 static void *helper_main(void *arg)
 {
 	struct helpers *helpers = arg;
+	struct job_queue *queue;
 	struct job *job;
 
 	pthread_setname_np(pthread_self(), "leat-helper");
 	pthread_mutex_lock(&helpers->lock);
-	while ((job = next_job(helpers))) {
+	while ((job = next_job(helpers, &queue))) {
 		pthread_mutex_unlock(&helpers->lock);
 		job->run(job);
 		loop_job_finished(job->loop, job);
 		pthread_mutex_lock(&helpers->lock);
+		queue->running--;
 	}
 	pthread_mutex_unlock(&helpers->lock);
 	return NULL;
@@ -59,26 +96,30 @@ static void *helper_main(void *arg)
 /* With the lock held: somebody will take the next job, or nobody can. */
 static bool ensure_helper(struct helpers *helpers)
 {
-	if (helpers->idle > helpers->queued || helpers->started == helpers->max)
+	unsigned queued = helpers->quick.queued + helpers->bulk.queued;
+
+	if (helpers->idle > queued || helpers->started == helpers->max)
 		return true;
 	if (pthread_create(&helpers->threads[helpers->started], NULL, helper_main, helpers) == 0)
 		helpers->started++;
 	return helpers->started > 0;
 }
 
-static int enqueue(struct helpers *helpers, struct job *job)
+static int enqueue(struct helpers *helpers, struct job_queue *queue, struct job *job)
 {
-	if (helpers->queued == HELPER_QUEUE_MAX || !ensure_helper(helpers))
+	if (queue->queued == HELPER_QUEUE_MAX)
 		return -EAGAIN;
+	if (!ensure_helper(helpers))
+		return -ENOMEM;
 	job->next = NULL;
-	*helpers->end = job;
-	helpers->end = &job->next;
-	helpers->queued++;
+	*queue->end = job;
+	queue->end = &job->next;
+	queue->queued++;
 	pthread_cond_signal(&helpers->work);
 	return 0;
 }
 
-int helpers_submit(struct loop *loop, struct job *job)
+static int submit(struct loop *loop, struct job_queue *queue, struct job *job)
 {
 	struct helpers *helpers = &loop->reactor->helpers;
 	int r;
@@ -86,7 +127,7 @@ int helpers_submit(struct loop *loop, struct job *job)
 	CHECK(loop == loop_current());
 	job->loop = loop;
 	pthread_mutex_lock(&helpers->lock);
-	r = enqueue(helpers, job);
+	r = enqueue(helpers, queue, job);
 	pthread_mutex_unlock(&helpers->lock);
 	if (r == 0) {
 		loop->jobs++;
@@ -95,21 +136,33 @@ int helpers_submit(struct loop *loop, struct job *job)
 	return r;
 }
 
+int helpers_submit(struct loop *loop, struct job *job)
+{
+	return submit(loop, &loop->reactor->helpers.quick, job);
+}
+
+int helpers_submit_bulk(struct loop *loop, struct job *job)
+{
+	return submit(loop, &loop->reactor->helpers.bulk, job);
+}
+
 void helpers_stats(struct helpers *helpers, struct reactor_stats *ret)
 {
 	pthread_mutex_lock(&helpers->lock);
-	ret->helper_queued = helpers->queued;
+	ret->helper_queued = helpers->quick.queued + helpers->bulk.queued;
 	ret->helper_threads = helpers->started;
 	ret->helper_busy = helpers->started - helpers->idle;
 	pthread_mutex_unlock(&helpers->lock);
 }
 
-void helpers_end(struct helpers *helpers)
+void helpers_end(struct helpers *helpers, bool stuck)
 {
 	pthread_mutex_lock(&helpers->lock);
 	helpers->ending = true;
 	pthread_cond_broadcast(&helpers->work);
 	pthread_mutex_unlock(&helpers->lock);
+	if (stuck)
+		return;
 	for (unsigned i = 0; i < helpers->started; i++)
 		pthread_join(helpers->threads[i], NULL);
 	helpers->started = 0;

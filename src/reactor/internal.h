@@ -11,8 +11,8 @@
  * one looks at `asleep` afterwards, and only then pays for a write to the eventfd. All four are
  * sequentially consistent, so one of the two sees the other.
  *
- * Ending: STOP makes each loop drain. A loop without connections and jobs is quiet; when the last
- * loop gets quiet, each is told to END. A loop that drains opens no connection any more, so none
+ * Ending: STOP makes each loop drain. A loop without connections and jobs is quiet, as is one that
+ * has given up on its jobs; when the last loop gets quiet, each is told to END. A loop that drains opens no connection any more, so none
  * gets loud again, and nothing that loops send each other is lost.
  *
  * Linux 4.5 (EPOLLEXCLUSIVE).
@@ -37,12 +37,15 @@ enum {
 	LISTENERS_MAX = 64, /* each is registered in each loop */
 	HELPERS_MAX = 64,
 	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */
-	HELPER_QUEUE_MAX = 1024, /* more than this waiting means that the disk can't follow */
-	RING_MESSAGES = 4096,    /* 96 KiB of addresses a loop, touched as far as used */
-	BATCH_EVENTS = 256,      /* events taken at once: bounds the wait of the last of them */
-	ACCEPTS_A_TURN = 16,     /* a storm of connections leaves turns to those that are open */
-	BACKLOG_DEFAULT = 4096,  /* the kernel cuts it to net.core.somaxconn */
-	ACCEPT_PAUSE_MS = 100,   /* how soon a listener that could not accept tries again */
+	HELPER_QUEUE_MAX = 1024, /* of a class: more waiting means that the disk can't follow */
+	/* Helpers that are at work when everything else has ended: a disk answers within this, what
+	 * takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
+	HELPERS_GRACE_MS = 1000,
+	RING_MESSAGES = 4096,   /* 96 KiB of addresses a loop, touched as far as used */
+	BATCH_EVENTS = 256,     /* events taken at once: bounds the wait of the last of them */
+	ACCEPTS_A_TURN = 16,    /* a storm of connections leaves turns to those that are open */
+	BACKLOG_DEFAULT = 4096, /* the kernel cuts it to net.core.somaxconn */
+	ACCEPT_PAUSE_MS = 100,  /* how soon a listener that could not accept tries again */
 	DRAIN_MS_DEFAULT = 10000,
 	CONNECTIONS_DEFAULT_MAX = 1 << 20, /* some containers have a limit of 2^30 descriptors */
 	/* The clock of a turn is the coarse one: behind by a tick of the kernel, at most 10 ms, on
@@ -117,11 +120,18 @@ void listeners_close(struct reactor *reactor);
 
 /* ---- helpers (helpers.c) ---- */
 
+/* Jobs of one class. */
+struct job_queue {
+	struct job *first, **end;
+	unsigned queued, running, limit; /* limit: of running */
+};
+
 struct helpers {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct job *first, **end; /* the queue */
-	unsigned queued, idle, started, max;
+	struct job_queue quick, bulk;
+	struct job_queue *last; /* what was taken from */
+	unsigned idle, started, max;
 	bool ending;
 	pthread_t threads[HELPERS_MAX];
 };
@@ -129,8 +139,8 @@ struct helpers {
 void helpers_init(struct helpers *helpers, unsigned max);
 /* What of *ret is theirs. Any thread. */
 void helpers_stats(struct helpers *helpers, struct reactor_stats *ret);
-/* Runs what is queued, then joins the threads. */
-void helpers_end(struct helpers *helpers);
+/* Runs what is queued, then joins the threads; `stuck`: doesn't wait for them. */
+void helpers_end(struct helpers *helpers, bool stuck);
 
 /* ---- loops (loop.c) ---- */
 
@@ -174,8 +184,9 @@ struct loop {
 	struct timer gates_timer;
 
 	bool draining, quiet, ended;
-	struct timer drain_timer;
+	struct timer drain_timer, grace_timer;
 	unsigned jobs; /* helper jobs that are not done */
+	bool gave_up;  /* on those */
 	int start_error;
 	struct err start_text;
 
@@ -225,6 +236,7 @@ struct reactor {
 	int signal_fd;
 	struct watch signals;
 	bool stopping; /* loop 0's thread */
+	bool stuck;    /* after the run: helpers were left behind */
 
 	/* The start: loops report, reactor_run() decides. */
 	pthread_mutex_t start_lock;

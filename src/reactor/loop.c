@@ -280,9 +280,24 @@ static void run_deadlines(struct loop *loop)
 
 /* ---- draining and the end ---- */
 
+static void grace_over(struct timer *timer)
+{
+	struct loop *loop = timer->arg;
+
+	loop->gave_up = true;
+}
+
+/* Nobody waits for anything any more but for helpers, and for them not long. */
+static void kill_all(struct loop *loop)
+{
+	conns_close_all(loop);
+	loop->grace_timer = (struct timer){.fired = grace_over, .arg = loop};
+	loop_timer_set(loop, &loop->grace_timer, HELPERS_GRACE_MS);
+}
+
 static void drain_over(struct timer *timer)
 {
-	conns_close_all(timer->arg);
+	kill_all(timer->arg);
 }
 
 static void begin_drain(struct loop *loop)
@@ -307,15 +322,22 @@ static void run_commands(struct watch *watch, uint32_t epoll_events)
 		reactor_begin_stop(loop->reactor);
 	if (commands & COMMAND_DRAIN)
 		begin_drain(loop);
-	if (commands & (COMMAND_KILL | COMMAND_END))
+	if (commands & COMMAND_KILL)
+		kill_all(loop);
+	if (commands & COMMAND_END) {
 		conns_close_all(loop);
-	if (commands & COMMAND_END)
 		loop->ended = true;
+	}
+}
+
+static bool waits_for_helpers(const struct loop *loop)
+{
+	return loop->jobs && !loop->gave_up;
 }
 
 static void say_when_quiet(struct loop *loop)
 {
-	if (!loop->draining || loop->quiet || loop->jobs || atomic_load(&loop->load))
+	if (!loop->draining || loop->quiet || waits_for_helpers(loop) || atomic_load(&loop->load))
 		return;
 	loop->quiet = true;
 	if (atomic_fetch_sub(&loop->reactor->loops_busy, 1) == 1)
@@ -337,15 +359,16 @@ static void turn(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-	while (!loop->ended || loop->jobs)
+	while (!loop->ended || waits_for_helpers(loop))
 		turn(loop);
 	/* What was sent before every loop was quiet, and what came of it. */
 	run_messages(loop);
 	conns_close_all(loop);
 	conns_bury(loop);
-	while (loop->jobs)
+	while (waits_for_helpers(loop))
 		turn(loop);
 	loop_timer_cancel(loop, &loop->drain_timer);
+	loop_timer_cancel(loop, &loop->grace_timer);
 }
 
 /* ---- memory ---- */

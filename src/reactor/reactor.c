@@ -8,6 +8,10 @@
  * Signals: SIGTERM, SIGQUIT, SIGINT and SIGHUP are blocked in every thread while the loops run and
  * read from a signalfd by loop 0. The first of the former three drains, the next ends at once.
  * SIGPIPE is ignored, for sendfile and splice, which know no MSG_NOSIGNAL.
+ *
+ * The end waits for helpers, but not for ever: one that the kernel does not let go (a dead network
+ * file system) is left behind, with all that it could still touch, and reactor_run() says so. The
+ * exit of the process ends it, as far as the kernel lets it.
  */
 #include "reactor/internal.h"
 
@@ -69,7 +73,8 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
 
 void reactor_free(struct reactor *reactor)
 {
-	if (!reactor)
+	/* A helper that wakes up late finds its loop. */
+	if (!reactor || reactor->stuck)
 		return;
 	listeners_close(reactor);
 	for (unsigned i = 0; i < reactor->loop_count; i++)
@@ -204,7 +209,8 @@ static void live(struct loop *loop, bool go)
 {
 	if (go)
 		loop_run(loop);
-	if (loop->data_open && loop->reactor->options.loop_close)
+	/* With jobs under way the room's state is theirs, too. */
+	if (loop->data_open && loop->reactor->options.loop_close && !loop->jobs)
 		loop->reactor->options.loop_close(loop, loop->data);
 	loop->data_open = false;
 	loop_enter(NULL);
@@ -303,6 +309,27 @@ static int reserve(struct reactor *reactor, struct err *err)
 	return 0;
 }
 
+static int end_helpers(struct reactor *reactor, int result, struct err *err)
+{
+	unsigned jobs = 0;
+
+	for (unsigned i = 0; i < reactor->loop_count; i++)
+		jobs += reactor->loops[i].jobs;
+	reactor->stuck = jobs > 0;
+	helpers_end(&reactor->helpers, reactor->stuck);
+	if (!reactor->stuck)
+		return result;
+	return err_set(err, -ETIMEDOUT,
+		       "%u calls of helper threads don't return: a disk or a network file system "
+		       "hangs; ending without them",
+		       jobs);
+}
+
+bool reactor_is_stuck(const struct reactor *reactor)
+{
+	return reactor->stuck;
+}
+
 static int run_loops(struct reactor *reactor, struct err *err)
 {
 	struct loop *own = &reactor->loops[0];
@@ -321,8 +348,7 @@ static int run_loops(struct reactor *reactor, struct err *err)
 	live(own, r == 0);
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(reactor->loops[i].thread, NULL);
-	helpers_end(&reactor->helpers);
-	return r;
+	return end_helpers(reactor, r, err);
 }
 
 int reactor_run(struct reactor *reactor, struct err *err)

@@ -14,7 +14,7 @@
  *
  * Draining (SIGTERM, SIGQUIT, SIGINT): listeners are closed, ops->drain is called once for each
  * connection; the loops end when the last connection is gone or the limit is over, then what is
- * left is closed.
+ * left is closed. Helpers that the kernel does not let go then have a second to come back.
  */
 #ifndef REACTOR_REACTOR_H
 #define REACTOR_REACTOR_H
@@ -144,8 +144,12 @@ struct job {
 	struct loop *loop; /* set by helpers_submit() */
 	struct job *next;  /* the pool's */
 };
-/* -EAGAIN when the queue is full (bounded): run it later, or refuse the request. */
+/* -EAGAIN when the queue is full (bounded): run it later, or refuse the request. -ENOMEM: there
+ * are no helpers, no thread can be started. */
 int helpers_submit(struct loop *loop, struct job *job);
+/* The same for what takes long and what nobody else should wait behind: a queue of its own, and at
+ * most half of the helpers. */
+int helpers_submit_bulk(struct loop *loop, struct job *job);
 
 /* ---- the reactor ---- */
 
@@ -183,12 +187,15 @@ int reactor_activated_count(void);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
 /* Runs until a signal or reactor_stop(); 0 after that, also when the limit for draining was over.
+ * -ETIMEDOUT: helpers are stuck in the kernel. Then reactor_is_stuck(), reactor_free() frees
+ * nothing, nothing that jobs use may be freed, and the process should end.
  * Once. While it runs SIGTERM, SIGQUIT, SIGINT and SIGHUP are blocked in the calling thread, which
  * is loop 0's; SIGPIPE is ignored from here on. Threads made before should block them too. */
 int reactor_run(struct reactor *reactor, struct err *err);
 /* Any thread, also from a signal handler. */
 void reactor_stop(struct reactor *reactor);
 void reactor_free(struct reactor *reactor);
+bool reactor_is_stuck(const struct reactor *reactor);
 
 struct reactor_stats {
 	uint64_t accepted, closed, open,

@@ -521,6 +521,92 @@ static void the_queue_is_bounded_and_what_it_took_is_done(void **state)
 	assert_int_equal(many_done, taken);
 }
 
+/* Half of four helpers take bulk jobs, and nobody lets them go; quick ones are done all the same,
+ * and a bulk one finds its helper while quick ones wait. */
+static struct job bulk[8], quick[8];
+static sem_t bulk_may_end;
+static _Atomic unsigned bulk_started, bulk_done, quick_done;
+
+static void run_bulk(struct job *job)
+{
+	atomic_fetch_add(&bulk_started, 1);
+	sem_wait(&bulk_may_end);
+}
+
+static void bulk_is_done(struct job *job)
+{
+	atomic_fetch_add(&bulk_done, 1);
+}
+
+static void run_quick(struct job *job)
+{
+}
+
+static void quick_is_done(struct job *job)
+{
+	atomic_fetch_add(&quick_done, 1);
+}
+
+static void submit_bulk(void *arg)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(bulk); i++) {
+		bulk[i] = (struct job){.run = run_bulk, .done = bulk_is_done};
+		CHECK(helpers_submit_bulk(loop_current(), &bulk[i]) == 0);
+	}
+}
+
+static void submit_quick(void *arg)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(quick); i++) {
+		quick[i] = (struct job){.run = run_quick, .done = quick_is_done};
+		CHECK(helpers_submit(loop_current(), &quick[i]) == 0);
+	}
+}
+
+static void bulk_jobs_leave_helpers_for_quick_ones(void **state)
+{
+	struct reactor_options options = with_loops(1);
+	struct rig rig;
+
+	bulk_started = bulk_done = quick_done = 0;
+	sem_init(&bulk_may_end, 0, 0);
+	options.helpers = 4;
+	rig_start(&rig, &options, "127.0.0.1:0", &echo_ops);
+	wait_for(&opened, 1);
+	loop_post(loops[0], submit_bulk, NULL);
+	wait_for(&bulk_started, 2);
+	loop_post(loops[0], submit_quick, NULL);
+	wait_for(&quick_done, ARRAY_SIZE(quick));
+	assert_int_equal(bulk_started, 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(bulk); i++)
+		sem_post(&bulk_may_end);
+	wait_for(&bulk_done, ARRAY_SIZE(bulk));
+	rig_stop(&rig);
+}
+
+static void quick_jobs_leave_a_helper_for_bulk_ones(void **state)
+{
+	struct reactor_options options = with_loops(1);
+	struct rig rig;
+
+	prepare_work();
+	sem_init(&held, 0, 0);
+	many_done = 0;
+	bulk_started = bulk_done = 0;
+	sem_init(&bulk_may_end, 0, ARRAY_SIZE(bulk));
+	options.helpers = 4;
+	rig_start(&rig, &options, "127.0.0.1:0", &echo_ops);
+	wait_for(&opened, 1);
+	loop_post(loops[0], submit_many, NULL);
+	sem_wait(&held);
+	loop_post(loops[0], submit_bulk, NULL);
+	wait_for(&bulk_done, ARRAY_SIZE(bulk));
+	assert_int_equal(many_done, 0);
+	sem_post(&work_may_end);
+	wait_for(&many_done, taken);
+	rig_stop(&rig);
+}
+
 /* ---- start ---- */
 
 static int second_fails(struct loop *loop, void *arg, void **ret_data, struct err *err)
@@ -574,6 +660,8 @@ int main(void)
 	    cmocka_unit_test(a_job_outlives_its_connection_and_sees_that_it_is_gone),
 	    cmocka_unit_test(the_end_waits_for_jobs),
 	    cmocka_unit_test(the_queue_is_bounded_and_what_it_took_is_done),
+	    cmocka_unit_test(bulk_jobs_leave_helpers_for_quick_ones),
+	    cmocka_unit_test(quick_jobs_leave_a_helper_for_bulk_ones),
 	    cmocka_unit_test(a_loop_that_cannot_open_ends_the_start_with_its_reason),
 	    cmocka_unit_test(a_stop_before_the_start_ends_it_at_once),
 	};

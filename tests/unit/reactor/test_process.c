@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* What the child says: its address, then a letter for each thing that happens. */
-enum { NAME_LEN = 128 };
+enum { NAME_LEN = 128, EXIT_STUCK = 97 };
 
 struct child {
 	pid_t pid;
@@ -71,8 +71,9 @@ static void run_child(const struct child_options *options)
 		_exit(92);
 	}
 	if (reactor_run(reactor, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		_exit(94);
+		if (!reactor_is_stuck(reactor))
+			fprintf(stderr, "%s\n", err.text);
+		_exit(reactor_is_stuck(reactor) ? EXIT_STUCK : 94);
 	}
 	reactor_stats(reactor, &stats);
 	reactor_free(reactor);
@@ -117,16 +118,23 @@ static char child_says(struct child *child)
 	return read(child->said, &c, 1) == 1 ? c : 0;
 }
 
-static void child_expect_exit(struct child *child)
+static int child_ends(struct child *child)
 {
 	int status;
 
 	while (child_says(child))
 		;
 	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+	close(child->said);
+	return status;
+}
+
+static void child_expect_exit(struct child *child)
+{
+	int status = child_ends(child);
+
 	if (status != 0)
 		fail_msg("the child ended with status %x", (unsigned)status);
-	close(child->said);
 }
 
 /* ---- a room whose connections finish a request after drain ---- */
@@ -255,6 +263,67 @@ static void a_second_signal_ends_at_once(void **state)
 	struct child_options options = two_loops_of(&requests);
 
 	ends_with_a_stuck_connection(&options, 2);
+}
+
+/* ---- helpers that the kernel does not let go ---- */
+
+static void never_returns(struct job *job)
+{
+	say('s');
+	for (;;)
+		pause();
+}
+
+static void ask_for_ever(struct conn *conn, unsigned events)
+{
+	static struct job job = {.run = never_returns, .done = never_returns};
+	char c;
+
+	if (recv(conn_fd(conn), &c, 1, 0) == 1 && helpers_submit(conn_loop(conn), &job) < 0)
+		_exit(98);
+}
+
+static void drained(struct conn *conn)
+{
+	say('d');
+}
+
+static const struct conn_ops asks_for_ever = {.ready = ask_for_ever, .drain = drained};
+
+static void ends_with_a_stuck_helper(struct child_options *options, unsigned signals)
+{
+	struct child child;
+	int fd, status;
+
+	child_start(&child, options);
+	fd = client_connect(child.where);
+	client_send(fd, "1", 1);
+	assert_int_equal(child_says(&child), 's');
+	for (unsigned i = 0; i < signals; i++) {
+		kill(child.pid, SIGTERM);
+		if (i == 0)
+			assert_int_equal(child_says(&child), 'd');
+	}
+	client_expect_end(fd);
+	status = child_ends(&child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXIT_STUCK);
+	close(fd);
+}
+
+static void a_stuck_helper_is_left_behind_when_the_limit_is_over(void **state)
+{
+	struct child_options options = two_loops_of(&asks_for_ever);
+
+	options.reactor.drain_ms = 50;
+	ends_with_a_stuck_helper(&options, 1);
+}
+
+static void a_stuck_helper_is_left_behind_after_a_second_signal(void **state)
+{
+	struct child_options options = two_loops_of(&asks_for_ever);
+
+	ends_with_a_stuck_helper(&options, 2);
 }
 
 static void hangup(struct loop *loop, void *data)
@@ -510,6 +579,8 @@ int main(void)
 	    cmocka_unit_test(a_request_in_flight_is_finished_and_listeners_are_closed_at_once),
 	    cmocka_unit_test(a_stuck_connection_is_closed_when_the_limit_is_over),
 	    cmocka_unit_test(a_second_signal_ends_at_once),
+	    cmocka_unit_test(a_stuck_helper_is_left_behind_when_the_limit_is_over),
+	    cmocka_unit_test(a_stuck_helper_is_left_behind_after_a_second_signal),
 	    cmocka_unit_test(sighup_reaches_each_loop_and_ends_nothing),
 	    cmocka_unit_test(writing_to_a_peer_that_is_gone_does_not_kill),
 	    cmocka_unit_test(without_descriptors_it_waits_and_recovers),
