@@ -104,6 +104,25 @@ int sys_fdatasync(int fd)
 	return r < 0 ? -errno : 0;
 }
 
+int sys_fsync(int fd)
+{
+	int r;
+
+	do
+		r = fsync(fd);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+int sys_lock_file(int fd)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_OFD_SETLK, &all) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
 int sys_unlink(const char *path)
 {
 	return sys_unlinkat(AT_FDCWD, path, 0);

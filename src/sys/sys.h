@@ -70,6 +70,11 @@ int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_ftruncate(int fd, uint64_t size);
 int sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 int sys_fdatasync(int fd);
+/* For folders: fdatasync may leave out what their names point to. */
+int sys_fsync(int fd);
+/* All of the file for this open file alone: -EAGAIN where another has it. By F_OFD_SETLK (3.15),
+ * which other programs' fcntl(F_SETLK) locks conflict with, as Java's do; flock(2) would not. */
+int sys_lock_file(int fd);
 int sys_unlink(const char *path);
 int sys_unlinkat(int dir, const char *path, int flags);
 int sys_renameat(int from_dir, const char *from, int to_dir, const char *to);

@@ -2,7 +2,7 @@
  * The store: a directory of topics in Kafka's own format, opened by one process at a time.
  *
  *     DIR/meta.properties                        whose directory it is
- *     DIR/.lock                                  flock: held while the store is open
+ *     DIR/.lock                                  locked while the store is open, as Kafka does it
  *     DIR/.kafka_cleanshutdown                   there: everything below is as it was closed
  *     DIR/recovery-point-offset-checkpoint       what lies below is on disk: recovery begins here
  *     DIR/replication-offset-checkpoint          high watermarks

@@ -1,0 +1,81 @@
+/*
+ * What is to be unlinked later: first it gets a name that says so, which a start after a crash
+ * knows as well.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kafka/store/files.h"
+#include "kafka/store/internal.h"
+#include "sys/sys.h"
+
+void store_doom(struct store *store, const char *path, const char *renamed, bool folder,
+		int64_t due_ms)
+{
+	size_t len = strlen(renamed) + 1;
+	struct doomed *doomed;
+	int r = 0;
+
+	if (strcmp(path, renamed) != 0)
+		r = sys_renameat(store->fd, path, store->fd, renamed);
+	if (r < 0 && r != -ENOENT)
+		log_error("%s/%s: can't be renamed for deletion: %s", store->dir, path,
+			  strerror(-r));
+	if (r < 0)
+		return;
+	doomed = malloc(sizeof(*doomed) + len);
+	/* Without memory the next start deletes it. */
+	if (!doomed)
+		return;
+	doomed->due_ms = due_ms;
+	doomed->folder = folder;
+	memcpy(doomed->path, renamed, len);
+	pthread_mutex_lock(&store->doomed.lock);
+	list_push_back(&store->doomed.list, &doomed->in_list);
+	pthread_mutex_unlock(&store->doomed.lock);
+}
+
+static void take_due(struct store *store, int64_t now_ms, struct list *ret)
+{
+	struct list *node, *next;
+
+	pthread_mutex_lock(&store->doomed.lock);
+	for (node = store->doomed.list.next; node != &store->doomed.list; node = next) {
+		struct doomed *doomed = container_of(node, struct doomed, in_list);
+
+		next = node->next;
+		if (doomed->due_ms > now_ms)
+			continue;
+		list_remove(node);
+		list_push_back(ret, node);
+	}
+	pthread_mutex_unlock(&store->doomed.lock);
+}
+
+void store_reap(struct store *store, int64_t now_ms)
+{
+	struct list due, *node;
+
+	list_init(&due);
+	take_due(store, now_ms, &due);
+	while ((node = list_pop_front(&due))) {
+		struct doomed *doomed = container_of(node, struct doomed, in_list);
+		int r = doomed->folder ? files_remove_folder(store->fd, doomed->path)
+				       : sys_unlinkat(store->fd, doomed->path, 0);
+
+		/* It may have gone with its folder. */
+		if (r < 0 && r != -ENOENT)
+			log_warning("%s/%s: can't be deleted: %s", store->dir, doomed->path,
+				    strerror(-r));
+		free(doomed);
+	}
+}
+
+void store_forget_doomed(struct store *store)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&store->doomed.list)))
+		free(container_of(node, struct doomed, in_list));
+}

@@ -1,0 +1,245 @@
+/*
+ * What the files of the store share: what a store, a topic and a partition are made of.
+ *
+ * Locks, in the order in which they are taken:
+ *   store->change        one change of topics, one maintenance at a time; held across the disk
+ *   store->lock          which topics there are; readers and writers
+ *   partition->sync      one sync of a partition at a time; held across the disk
+ *   partition->lock      everything of a partition; never held across a sync
+ *   store->doomed.lock   what is to be unlinked
+ *   store->files.lock    which files are open
+ */
+#ifndef KAFKA_STORE_INTERNAL_H
+#define KAFKA_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "kafka/store/epochs.h"
+#include "kafka/store/identity.h"
+#include "kafka/store/log_segment.h"
+#include "kafka/store/producers.h"
+#include "kafka/store/store.h"
+
+/* "TOPIC-2147483647" */
+#define FOLDER_NAME_MAX (STORE_TOPIC_NAME_MAX + 12)
+
+enum partition_state {
+	PARTITION_GOOD,
+	PARTITION_OFFLINE, /* the disk failed; until the next start */
+	PARTITION_GONE,    /* its topic was deleted */
+};
+
+struct partition {
+	struct topic *topic;
+	int32_t number;
+	char *folder; /* below the store's */
+
+	pthread_mutex_t sync;
+	pthread_mutex_t lock;
+	/* By the lock, all of these. The last segment is the one that is written to; there is
+	 * always one while the state is GOOD. */
+	enum partition_state state;
+	int failed; /* OFFLINE: why, -errno */
+	struct log_segment **segments;
+	uint32_t segment_count, segment_capacity;
+	int64_t log_start, log_end, high_watermark, durable_end;
+	/* Below it recovery does not look; what the checkpoint will say. */
+	int64_t recovery_point;
+	int32_t leader_epoch;
+	bool flush_running;      /* somebody was told flush_due */
+	bool folder_dirty;       /* names were made that are not on disk */
+	bool wants_sync;         /* a segment was completed */
+	int64_t dirty_since;     /* of the oldest byte that is not on disk; 0: none */
+	int64_t snapshot_offset; /* of the newest .snapshot; -1: none */
+	struct producers producers;
+	struct epochs epochs;
+	uint64_t bytes_gone; /* of segments: for the counters */
+	_Alignas(max_align_t) char user[];
+};
+
+struct partition_table {
+	struct partition_table *older; /* readers may still be looking at it */
+	int32_t count;
+	struct partition *partitions[];
+};
+
+struct topic {
+	struct store *store;
+	_Atomic uint32_t refs;
+	_Atomic bool deleted;
+	struct kafka_uuid id;
+	_Atomic(struct partition_table *) table;
+	/* Effective values, and which are its own (by store->change). */
+	_Atomic int64_t values[TOPIC_CONFIG_COUNT];
+	uint32_t own;
+	int32_t planned; /* partitions, while it grows; 0 */
+	size_t name_len;
+	char name[];
+};
+
+/* A name below the store's folder that goes at its time. */
+struct doomed {
+	struct list in_list;
+	int64_t due_ms;
+	bool folder;
+	char path[];
+};
+
+struct store {
+	char *dir;
+	int fd;      /* of the folder */
+	int lock_fd; /* of .lock */
+	struct identity identity;
+	struct topic_config defaults;
+	int64_t producer_expiry_ms;
+	size_t user_bytes;
+	void (*user_init)(void *user, struct partition *partition);
+	void (*user_fini)(void *user);
+
+	pthread_mutex_t change;
+	pthread_rwlock_t lock;
+	struct topic **by_name, **by_id; /* sorted, the same ones */
+	uint32_t topic_count, topic_capacity;
+	struct log_files files;
+	struct {
+		pthread_mutex_t lock;
+		struct list list;
+	} doomed;
+	int64_t next_producer_id;
+	int64_t checkpoints_due_ms, producers_due_ms;
+	_Atomic bool checkpoints_dirty;
+	bool was_clean;
+	_Atomic uint64_t recovered_bytes;
+	_Atomic unsigned cuts;
+};
+
+/* ---- partition.c ---- */
+
+/* Not yet in a state to be used: partition_load() or partition_create() is next. NULL: no memory. */
+struct partition *partition_new(struct topic *topic, int32_t number);
+void partition_free(struct partition *partition);
+/* Makes the folder and its first, empty segment; what is there already stays. */
+int partition_create(struct partition *partition, int64_t now_ms);
+
+/* Under the lock: NONE, or why nothing can be done with it. */
+enum kafka_error partition_check(const struct partition *partition);
+/* Under the lock. Logged, once. */
+void partition_fail(struct partition *partition, int error, const char *what);
+/* Under the lock: the high watermark follows what it is bound to. */
+void partition_advance(struct partition *partition);
+void partition_fill_ends(const struct partition *partition, struct partition_ends *ret);
+static inline struct log_segment *partition_active(const struct partition *partition)
+{
+	return partition->segments[partition->segment_count - 1];
+}
+/* Under the lock: the segment that has the offset, or would have it; the first one where the offset
+ * lies before all. */
+uint32_t partition_segment_at(const struct partition *partition, int64_t offset);
+/* Under the lock: the offset behind the nth segment. */
+int64_t partition_segment_end(const struct partition *partition, uint32_t nth);
+/* Room for one more in partition->segments. -ENOMEM. */
+int partition_reserve_segment(struct partition *partition);
+/* Under the lock: completes the segment and begins another at the log's end. */
+int partition_roll(struct partition *partition, int64_t now_ms);
+/* Under the lock: writes NNN.snapshot for the log's end, not yet synced. */
+int partition_write_snapshot(struct partition *partition);
+
+static inline int64_t partition_config(const struct partition *partition, enum topic_config_id id)
+{
+	return topic_config_value(partition->topic, id);
+}
+
+/* ---- partition_flush.c ---- */
+
+/* Blocks; no lock held. What was appended before is on disk; a failure takes it offline. */
+int partition_sync(struct partition *partition);
+/* Blocks. The same, and the last segment's indexes and the snapshot: what a clean start relies on.
+ * Nothing is appended any more. */
+int partition_close(struct partition *partition);
+
+/* ---- partition_load.c, partition_recover.c ---- */
+
+struct load {
+	bool clean;
+	int64_t now_ms;
+	char *buffer; /* of the thread, for scanning */
+	size_t buffer_size;
+};
+
+/* Reads the folder; log_start and recovery_point are what the checkpoints say. A failure leaves it
+ * offline, logged. */
+void partition_load(struct partition *partition, struct load *load);
+
+/* What to do with the nth segment while loading. */
+enum scan_depth {
+	SCAN_HEADERS, /* believed */
+	SCAN_SUMS,    /* checked, and cut where it is not good */
+};
+
+/* Walks the nth segment from `from` on: makes its indexes anew where `reindex`, and brings producers
+ * and epochs up to it. Cuts what is not good and returns 1, with what comes behind being gone as
+ * well; 0: all good. */
+int partition_scan(struct partition *partition, struct load *load, uint32_t nth, uint32_t from,
+		   enum scan_depth depth, bool reindex, bool producers);
+
+/* ---- partition_retain.c ---- */
+
+/* Blocks. What has its time: rolling, retention, producers. */
+void partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers);
+
+/* ---- topics.c ---- */
+
+struct topic *topic_new(struct store *store, struct slice name, const struct kafka_uuid *id,
+			const struct topic_config *own);
+/* A table with so many partitions: the topic's, and new ones. NULL: no memory. */
+struct partition_table *topic_extend(struct topic *topic, int32_t count);
+/* The table is not wanted after all, nor its partitions from `count` on. */
+void topic_shrink(struct partition_table *table, int32_t count);
+struct slice topic_name_slice(const struct topic *topic);
+/* Both under store->lock for writing, or while nobody else is there. -ENOMEM. */
+int store_link_topic(struct store *store, struct topic *topic);
+void store_unlink_topic(struct store *store, struct topic *topic);
+/* `config` becomes the topic's own. */
+void topic_set_config(struct topic *topic, const struct topic_config *config);
+
+/* ---- topics_file.c ---- */
+
+/* A line of leat-topics. */
+struct topics_line {
+	struct slice name;
+	struct kafka_uuid id;
+	int32_t partitions;
+	bool deleted; /* its folders may still have to be renamed */
+	struct topic_config config;
+};
+
+/* -EBADMSG, or -EPROTONOSUPPORT from checkpoint_open(). */
+int topics_parse_line(struct slice line, struct topics_line *ret);
+/* By store->change: the file, from what is linked, and `joining`. */
+int store_write_topics(struct store *store, const struct topic *joining);
+int store_write_producer_ids(struct store *store, int64_t next);
+
+/* ---- store_load.c, load_threads.c ---- */
+
+/* Everything that the folder has. -errno with `err`. */
+int store_load(struct store *store, const struct store_options *options, struct err *err);
+void store_load_partitions(struct store *store, int64_t now_ms, unsigned threads);
+
+/* ---- checkpoints.c ---- */
+
+/* By store->change. */
+int store_write_checkpoints(struct store *store);
+void store_read_checkpoints(struct store *store);
+
+/* ---- doomed.c ---- */
+
+/* The name becomes `renamed` (which may be the same), and is unlinked when it is due. Below the
+ * store's folder. */
+void store_doom(struct store *store, const char *path, const char *renamed, bool folder,
+		int64_t due_ms);
+/* Unlinks what is due. */
+void store_reap(struct store *store, int64_t now_ms);
+void store_forget_doomed(struct store *store);
+
+#endif

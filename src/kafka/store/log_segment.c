@@ -1,0 +1,393 @@
+#include "kafka/store/log_segment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sys/sys.h"
+
+const char *const log_file_suffixes[LOG_FILE_COUNT] = {
+    [LOG_FILE_LOG] = ".log",           [LOG_FILE_INDEX] = ".index",
+    [LOG_FILE_TIME] = ".timeindex",    [LOG_FILE_TRANSACTIONS] = ".txnindex",
+    [LOG_FILE_SNAPSHOT] = ".snapshot",
+};
+
+void log_files_init(struct log_files *files, int dir, unsigned open_max)
+{
+	*files = (struct log_files){.dir = dir, .open_max = open_max};
+	list_init(&files->used);
+	pthread_mutex_init(&files->lock, NULL);
+}
+
+void log_files_fini(struct log_files *files)
+{
+	CHECK(list_empty(&files->used));
+	pthread_mutex_destroy(&files->lock);
+}
+
+void log_segment_name(int64_t offset, enum log_file file, char ret[SEGMENT_NAME_MAX])
+{
+	snprintf(ret, SEGMENT_NAME_MAX, "%020lld%s", (long long)offset, log_file_suffixes[file]);
+}
+
+void log_segment_path(const char *folder, int64_t offset, enum log_file file,
+		      char ret[SEGMENT_PATH_MAX])
+{
+	snprintf(ret, SEGMENT_PATH_MAX, "%s/%020lld%s", folder, (long long)offset,
+		 log_file_suffixes[file]);
+}
+
+struct log_segment *log_segment_new(struct log_files *files, const char *folder, int64_t base)
+{
+	struct log_segment *segment = calloc(1, sizeof(*segment));
+
+	if (!segment)
+		return NULL;
+	list_init(&segment->in_use_order);
+	segment->files = files;
+	segment->folder = folder;
+	segment->base_offset = base;
+	segment->indexer = LOG_INDEXER_INIT;
+	segment->refs = 1;
+	for (unsigned i = 0; i < LOG_FILE_KEEPS; i++)
+		segment->fds[i] = -1;
+	segment->index_entries = SEGMENT_UNKNOWN;
+	segment->time_entries = SEGMENT_UNKNOWN;
+	segment->max_timestamp = SEGMENT_TIME_UNKNOWN;
+	segment->first_timestamp = SEGMENT_TIME_UNKNOWN;
+	return segment;
+}
+
+int log_segment_create(struct log_segment *segment)
+{
+	char path[SEGMENT_PATH_MAX];
+	int fd;
+
+	log_segment_path(segment->folder, segment->base_offset, LOG_FILE_LOG, path);
+	/* A file of that name is what an attempt has left that failed later on. */
+	fd = sys_openat(segment->files->dir, path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+	if (fd < 0)
+		return fd;
+	sys_close(fd);
+	segment->index_entries = 0;
+	segment->time_entries = 0;
+	segment->max_timestamp = -1;
+	segment->first_timestamp = -1;
+	return 0;
+}
+
+/* Under files->lock: takes the descriptors away, for closing outside of it. */
+static void take_fds(struct log_segment *segment, int ret[LOG_FILE_KEEPS])
+{
+	for (unsigned i = 0; i < LOG_FILE_KEEPS; i++) {
+		ret[i] = segment->fds[i];
+		segment->fds[i] = -1;
+	}
+	if (!list_empty(&segment->in_use_order))
+		segment->files->open--;
+	list_remove(&segment->in_use_order);
+}
+
+static void close_fds(const int fds[LOG_FILE_KEEPS])
+{
+	for (unsigned i = 0; i < LOG_FILE_KEEPS; i++)
+		if (fds[i] >= 0)
+			sys_close(fds[i]);
+}
+
+void log_segment_ref(struct log_segment *segment)
+{
+	atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+}
+
+void log_segment_unref(struct log_segment *segment)
+{
+	int fds[LOG_FILE_KEEPS];
+
+	if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	CHECK(segment->users == 0);
+	pthread_mutex_lock(&segment->files->lock);
+	take_fds(segment, fds);
+	pthread_mutex_unlock(&segment->files->lock);
+	close_fds(fds);
+	free(segment->tail);
+	free(segment);
+}
+
+/* Under files->lock: a segment that nobody uses, where there are too many. */
+static struct log_segment *superfluous(struct log_files *files)
+{
+	struct list *node;
+
+	if (files->open <= files->open_max)
+		return NULL;
+	list_for_each (node, &files->used) {
+		struct log_segment *segment = container_of(node, struct log_segment, in_use_order);
+
+		if (segment->users == 0)
+			return segment;
+	}
+	return NULL;
+}
+
+static int open_file(struct log_segment *segment, enum log_file file)
+{
+	char path[SEGMENT_PATH_MAX];
+	int flags = O_RDWR | (file == LOG_FILE_LOG ? 0 : O_CREAT);
+
+	log_segment_path(segment->folder, segment->base_offset, file, path);
+	return sys_openat(segment->files->dir, path, flags, 0644);
+}
+
+/* The descriptor is the segment's now, unless another thread was first. */
+static int adopt(struct log_segment *segment, enum log_file file, int fd)
+{
+	struct log_files *files = segment->files;
+	int old[LOG_FILE_KEEPS] = {-1, -1}, kept;
+	struct log_segment *other;
+
+	pthread_mutex_lock(&files->lock);
+	if (list_empty(&segment->in_use_order))
+		files->open++;
+	else
+		list_remove(&segment->in_use_order);
+	list_push_back(&files->used, &segment->in_use_order);
+	if (segment->fds[file] < 0) {
+		segment->fds[file] = fd;
+		fd = -1;
+	}
+	kept = segment->fds[file];
+	segment->users++;
+	other = superfluous(files);
+	if (other)
+		take_fds(other, old);
+	pthread_mutex_unlock(&files->lock);
+	if (fd >= 0)
+		sys_close(fd);
+	close_fds(old);
+	return kept;
+}
+
+int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait)
+{
+	struct log_files *files = segment->files;
+	int fd;
+
+	pthread_mutex_lock(&files->lock);
+	fd = segment->fds[file];
+	if (fd >= 0) {
+		segment->users++;
+		list_remove(&segment->in_use_order);
+		list_push_back(&files->used, &segment->in_use_order);
+	}
+	pthread_mutex_unlock(&files->lock);
+	if (fd >= 0)
+		return fd;
+	if (nowait)
+		return -EAGAIN;
+	fd = open_file(segment, file);
+	return fd < 0 ? fd : adopt(segment, file, fd);
+}
+
+void log_segment_done(struct log_segment *segment)
+{
+	pthread_mutex_lock(&segment->files->lock);
+	CHECK(segment->users > 0);
+	segment->users--;
+	pthread_mutex_unlock(&segment->files->lock);
+}
+
+/* ---- writing ---- */
+
+static int write_all(int fd, const char *data, size_t len, uint64_t position)
+{
+	while (len > 0) {
+		ssize_t n = sys_pwrite(fd, data, len, position);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		data += n;
+		len -= (size_t)n;
+		position += (uint64_t)n;
+	}
+	return 0;
+}
+
+int log_segment_write(struct log_segment *segment, const char *data, size_t len, bool *ret_broken)
+{
+	int fd = log_segment_use(segment, LOG_FILE_LOG, false), r;
+
+	*ret_broken = false;
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, data, len, segment->size);
+	/* What a disk that is full did take must not be found by a recovery. */
+	if (r < 0)
+		*ret_broken = sys_ftruncate(fd, segment->size) < 0 ||
+			      (r != -ENOSPC && r != -EDQUOT && r != -EFBIG);
+	log_segment_done(segment);
+	return r;
+}
+
+int log_segment_tail(struct log_segment *segment)
+{
+	if (segment->tail)
+		return 0;
+	segment->tail = calloc(1, sizeof(*segment->tail));
+	if (!segment->tail)
+		return -ENOMEM;
+	for (unsigned i = 0; i < TAIL_STARTS; i++)
+		segment->tail->starts[i].offset = -1;
+	return 0;
+}
+
+static void note_start(struct log_tail *tail, int64_t offset, uint32_t position)
+{
+	tail->starts[tail->next_start++ % TAIL_STARTS] = (struct log_start){offset, position};
+}
+
+int log_segment_note(struct log_segment *segment, const struct record_batch *batch,
+		     uint32_t position, uint64_t interval)
+{
+	int64_t last = record_batch_last_offset(batch);
+	struct log_index_entry index;
+	struct log_time_entry time;
+	struct log_tail *tail;
+	unsigned news =
+	    log_indexer_note(&segment->indexer, interval,
+			     (struct log_index_entry){(uint32_t)(last - segment->base_offset),
+						      position},
+			     batch->bytes.len, batch->max_timestamp, &index, &time);
+
+	segment->max_timestamp = segment->indexer.max.timestamp;
+	if (position == 0)
+		segment->first_timestamp = batch->max_timestamp;
+	if (news && log_segment_tail(segment) < 0)
+		return -ENOMEM;
+	tail = segment->tail;
+	if (!tail)
+		return 0;
+	if (tail->index_count == TAIL_ENTRIES || tail->time_count == TAIL_ENTRIES)
+		(void)log_segment_write_tail(segment);
+	if (news & LOG_INDEX_NEW)
+		tail->index[tail->index_count++] = index;
+	if (news & LOG_TIME_NEW)
+		tail->time[tail->time_count++] = time;
+	note_start(tail, batch->base_offset, position);
+	return 0;
+}
+
+static int write_index(struct log_segment *segment)
+{
+	char bytes[TAIL_ENTRIES * LOG_INDEX_ENTRY];
+	struct log_tail *tail = segment->tail;
+	int fd, r;
+
+	for (uint32_t i = 0; i < tail->index_count; i++)
+		log_index_store(bytes + i * LOG_INDEX_ENTRY, tail->index[i]);
+	fd = log_segment_use(segment, LOG_FILE_INDEX, false);
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, bytes, tail->index_count * LOG_INDEX_ENTRY,
+		      (uint64_t)segment->index_entries * LOG_INDEX_ENTRY);
+	log_segment_done(segment);
+	if (r == 0)
+		segment->index_entries += tail->index_count;
+	return r;
+}
+
+static int write_times(struct log_segment *segment)
+{
+	char bytes[TAIL_ENTRIES * LOG_TIME_ENTRY];
+	struct log_tail *tail = segment->tail;
+	int fd, r;
+
+	for (uint32_t i = 0; i < tail->time_count; i++)
+		log_time_store(bytes + i * LOG_TIME_ENTRY, tail->time[i]);
+	fd = open_file(segment, LOG_FILE_TIME);
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, bytes, tail->time_count * LOG_TIME_ENTRY,
+		      (uint64_t)segment->time_entries * LOG_TIME_ENTRY);
+	sys_close(fd);
+	if (r == 0)
+		segment->time_entries += tail->time_count;
+	return r;
+}
+
+int log_segment_write_tail(struct log_segment *segment)
+{
+	struct log_tail *tail = segment->tail;
+	int r = 0, r2 = 0;
+
+	if (tail && tail->index_count > 0)
+		r = write_index(segment);
+	if (tail && tail->time_count > 0)
+		r2 = write_times(segment);
+	/* They may be missing: a search then begins earlier. */
+	if (tail)
+		tail->index_count = tail->time_count = 0;
+	return r < 0 ? r : r2;
+}
+
+/* Half an entry that a failed write left goes; a file that is not there is made. */
+static int trim(struct log_segment *segment, enum log_file file, uint64_t len)
+{
+	struct stat st;
+	int fd = open_file(segment, file), r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_fstat(fd, &st);
+	if (r == 0 && (uint64_t)st.st_size != len)
+		r = sys_ftruncate(fd, len);
+	sys_close(fd);
+	return r;
+}
+
+int log_segment_finish(struct log_segment *segment)
+{
+	struct log_time_entry time;
+	int r = log_segment_write_tail(segment), r2;
+
+	if (log_indexer_finish(&segment->indexer, &time) && log_segment_tail(segment) == 0) {
+		segment->tail->time[segment->tail->time_count++] = time;
+		r2 = log_segment_write_tail(segment);
+		r = r < 0 ? r : r2;
+	}
+	free(segment->tail);
+	segment->tail = NULL;
+	if (segment->index_entries == SEGMENT_UNKNOWN || segment->time_entries == SEGMENT_UNKNOWN)
+		return r;
+	r2 = trim(segment, LOG_FILE_INDEX, (uint64_t)segment->index_entries * LOG_INDEX_ENTRY);
+	r = r < 0 ? r : r2;
+	r2 = trim(segment, LOG_FILE_TIME, (uint64_t)segment->time_entries * LOG_TIME_ENTRY);
+	return r < 0 ? r : r2;
+}
+
+static int sync_file(struct log_segment *segment, enum log_file file)
+{
+	int fd = open_file(segment, file), r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_fdatasync(fd);
+	sys_close(fd);
+	return r;
+}
+
+int log_segment_sync(struct log_segment *segment, bool all_files)
+{
+	int fd = log_segment_use(segment, LOG_FILE_LOG, false), r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_fdatasync(fd);
+	log_segment_done(segment);
+	if (r == 0 && all_files)
+		r = sync_file(segment, LOG_FILE_INDEX);
+	if (r == 0 && all_files)
+		r = sync_file(segment, LOG_FILE_TIME);
+	return r;
+}

@@ -1,0 +1,212 @@
+/*
+ * The log's start: retention, DeleteRecords, and what else has its time.
+ *
+ * Segments leave the list first, then their files get another name, and after file.delete.delay.ms
+ * they are unlinked. Where DeleteRecords moved the start to is in a checkpoint before it answers.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "kafka/store/internal.h"
+#include "sys/sys.h"
+
+/* What leaves the log in one go. */
+#define LEAVE_MAX 64u
+
+struct leaving {
+	struct log_segment *segments[LEAVE_MAX];
+	uint32_t count;
+	int64_t due_ms;
+};
+
+/* Under the lock: takes the first `count` segments, with their references, out of the list. */
+static void take_segments(struct partition *partition, uint32_t count, struct leaving *leaving)
+{
+	CHECK(count < partition->segment_count && count <= LEAVE_MAX);
+	leaving->count = count;
+	memcpy(leaving->segments, partition->segments, count * sizeof(struct log_segment *));
+	for (uint32_t i = 0; i < count; i++)
+		leaving->segments[i]->dropped = true;
+	partition->segment_count -= count;
+	memmove(partition->segments, partition->segments + count,
+		partition->segment_count * sizeof(struct log_segment *));
+	if (partition->segments[0]->base_offset > partition->log_start) {
+		partition->log_start = partition->segments[0]->base_offset;
+		partition->topic->store->checkpoints_dirty = true;
+	}
+	epochs_cut_start(&partition->epochs, partition->log_start);
+}
+
+static void drop_segments(struct partition *partition, const struct leaving *leaving)
+{
+	char path[SEGMENT_PATH_MAX], renamed[SEGMENT_PATH_MAX + 16];
+
+	for (uint32_t i = 0; i < leaving->count; i++) {
+		struct log_segment *segment = leaving->segments[i];
+
+		for (enum log_file file = 0; file < LOG_FILE_COUNT; file++) {
+			log_segment_path(partition->folder, segment->base_offset, file, path);
+			snprintf(renamed, sizeof(renamed), "%s.deleted", path);
+			store_doom(partition->topic->store, path, renamed, false, leaving->due_ms);
+		}
+		log_segment_unref(segment);
+	}
+}
+
+/* ---- retention ---- */
+
+static uint64_t log_bytes(const struct partition *partition)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < partition->segment_count; i++)
+		bytes += partition->segments[i]->size;
+	return bytes;
+}
+
+/* By the times of its records; where they have none, by when it was made (or found). */
+static bool is_expired(struct log_segment *segment, int64_t retention_ms, int64_t now_ms)
+{
+	int64_t newest;
+
+	newest = segment->max_timestamp;
+	if (retention_ms < 0 || newest == SEGMENT_TIME_UNKNOWN)
+		return false;
+	if (newest < 0)
+		newest = segment->created_ms;
+	return now_ms - newest > retention_ms;
+}
+
+/* How many of the oldest segments may go: all below the log's start, and whatever policy says.
+ * Nothing that consumers have not been shown yet. */
+static uint32_t superfluous(struct partition *partition, int64_t now_ms)
+{
+	bool deletes =
+	    partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY) & TOPIC_CLEANUP_DELETE;
+	int64_t retention_ms =
+	    deletes ? partition_config(partition, TOPIC_CONFIG_RETENTION_MS) : -1;
+	int64_t retention_bytes =
+	    deletes ? partition_config(partition, TOPIC_CONFIG_RETENTION_BYTES) : -1;
+	uint64_t bytes = log_bytes(partition);
+	uint32_t count = 0;
+
+	for (; count < partition->segment_count; count++) {
+		struct log_segment *segment = partition->segments[count];
+		int64_t end = partition_segment_end(partition, count);
+		bool last = count + 1 == partition->segment_count;
+		bool large = retention_bytes >= 0 && bytes >= segment->size &&
+			     bytes - segment->size >= (uint64_t)retention_bytes;
+
+		if (end > partition->high_watermark || (last && segment->size == 0))
+			break;
+		if ((last || end > partition->log_start) && !(large && !last) &&
+		    !is_expired(segment, retention_ms, now_ms))
+			break;
+		bytes -= segment->size;
+	}
+	return count;
+}
+
+/* Under the lock. */
+static void retain(struct partition *partition, int64_t now_ms, struct leaving *leaving)
+{
+	uint32_t count = superfluous(partition, now_ms);
+
+	/* The last one too: the log goes on in an empty one. */
+	if (count > 0 && count == partition->segment_count && partition_roll(partition, now_ms) < 0)
+		count--;
+	leaving->due_ms = now_ms + partition_config(partition, TOPIC_CONFIG_FILE_DELETE_DELAY_MS);
+	if (count > 0)
+		take_segments(partition, (uint32_t)min_u64(count, LEAVE_MAX), leaving);
+}
+
+/* Looks at the oldest segment's files for its times, without the lock. */
+static void learn_oldest(struct partition *partition)
+{
+	struct log_segment *oldest = NULL;
+
+	pthread_mutex_lock(&partition->lock);
+	if (partition->state == PARTITION_GOOD &&
+	    partition->segments[0]->max_timestamp == SEGMENT_TIME_UNKNOWN) {
+		oldest = partition->segments[0];
+		log_segment_ref(oldest);
+	}
+	pthread_mutex_unlock(&partition->lock);
+	if (!oldest)
+		return;
+	(void)log_segment_learn_times(oldest);
+	log_segment_unref(oldest);
+}
+
+/* True: something went, and there may be more. */
+static bool retain_some(struct partition *partition, int64_t now_ms)
+{
+	struct leaving leaving = {.count = 0};
+
+	learn_oldest(partition);
+	pthread_mutex_lock(&partition->lock);
+	if (partition->state == PARTITION_GOOD)
+		retain(partition, now_ms, &leaving);
+	pthread_mutex_unlock(&partition->lock);
+	drop_segments(partition, &leaving);
+	return leaving.count > 0;
+}
+
+/* ---- the rest ---- */
+
+static bool wants_sync(const struct partition *partition, int64_t now_ms)
+{
+	int64_t flush_ms = partition_config(partition, TOPIC_CONFIG_FLUSH_MS);
+
+	if (partition->wants_sync)
+		return true;
+	return partition->dirty_since > 0 && now_ms - partition->dirty_since >= flush_ms;
+}
+
+void partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
+{
+	struct store *store = partition->topic->store;
+	bool sync = false;
+
+	while (retain_some(partition, now_ms))
+		;
+	pthread_mutex_lock(&partition->lock);
+	if (partition->state == PARTITION_GOOD) {
+		partition_advance(partition);
+		if (expire_producers)
+			producers_expire(&partition->producers, now_ms - store->producer_expiry_ms);
+		sync = wants_sync(partition, now_ms);
+	}
+	pthread_mutex_unlock(&partition->lock);
+	if (sync)
+		(void)partition_sync(partition);
+}
+
+enum kafka_error partition_delete_records(struct partition *partition, int64_t offset,
+					  int64_t *ret_log_start)
+{
+	struct store *store = partition->topic->store;
+	enum kafka_error error;
+
+	pthread_mutex_lock(&partition->lock);
+	error = partition_check(partition);
+	if (error == KAFKA_NONE && offset == -1)
+		offset = partition->high_watermark;
+	if (error == KAFKA_NONE && (offset < 0 || offset > partition->high_watermark))
+		error = KAFKA_OFFSET_OUT_OF_RANGE;
+	if (error == KAFKA_NONE && offset > partition->log_start) {
+		partition->log_start = offset;
+		epochs_cut_start(&partition->epochs, offset);
+		store->checkpoints_dirty = true;
+	}
+	*ret_log_start = partition->log_start;
+	pthread_mutex_unlock(&partition->lock);
+	if (error != KAFKA_NONE)
+		return error;
+	pthread_mutex_lock(&store->change);
+	if (store_write_checkpoints(store) < 0)
+		error = KAFKA_KAFKA_STORAGE_ERROR;
+	pthread_mutex_unlock(&store->change);
+	return error;
+}

@@ -1,0 +1,357 @@
+/*
+ * Opening and closing the store, and what it does in between from time to time.
+ */
+#include "kafka/store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kafka/store/files.h"
+#include "kafka/store/internal.h"
+#include "sys/sys.h"
+
+#define SEGMENTS_OPEN_DEFAULT 1000u
+#define PRODUCER_EXPIRY_MS    INT64_C(86400000)
+/* How often checkpoints are written where something moved, and silent producers forgotten. */
+#define CHECKPOINTS_MS 10000
+#define PRODUCERS_MS   600000
+
+static const char clean_mark[] = ".kafka_cleanshutdown";
+
+/* ---- whose directory it is ---- */
+
+static int check_identity(const struct store_options *options, const struct identity *identity,
+			  const char *dir, struct err *err)
+{
+	if (options->cluster_id && strcmp(options->cluster_id, identity->cluster_id) != 0)
+		return err_set(err, -EINVAL,
+			       "%s/meta.properties: it is of cluster %s, not %s: give the right "
+			       "directory or cluster id",
+			       dir, identity->cluster_id, options->cluster_id);
+	if (options->node_id >= 0 && options->node_id != identity->node_id)
+		return err_set(err, -EINVAL,
+			       "%s/meta.properties: it is of node %d, not %d: give the right "
+			       "directory or node id",
+			       dir, identity->node_id, options->node_id);
+	return 0;
+}
+
+/* 1: there is none yet. */
+static int read_identity(struct store *store, const struct store_options *options, struct err *err)
+{
+	struct err why = {""};
+	size_t len;
+	char *text;
+	int r = files_read(store->fd, "meta.properties", 65536, &text, &len);
+
+	if (r == -ENOENT)
+		return 1;
+	if (r < 0)
+		return err_set(err, r, "%s/meta.properties: %s", store->dir, strerror(-r));
+	r = identity_parse(slice_make(text, len), &store->identity, &why);
+	free(text);
+	if (r < 0)
+		return err_set(err, r, "%s/meta.properties: %s", store->dir, why.text);
+	return check_identity(options, &store->identity, store->dir, err);
+}
+
+static int random_text(char ret[STORE_UUID_TEXT + 1])
+{
+	struct kafka_uuid id;
+	int r;
+
+	do {
+		r = sys_random(&id, sizeof(id));
+		store_uuid_format(&id, ret);
+	} while (r == 0 && ret[0] == '-');
+	return r;
+}
+
+static int write_identity(struct store *store, const struct store_options *options, struct err *err)
+{
+	struct identity *identity = &store->identity;
+	char text[IDENTITY_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+	int r;
+
+	if (options->cluster_id && strlen(options->cluster_id) > STORE_CLUSTER_ID_MAX)
+		return err_set(err, -EINVAL, "the cluster id is longer than %d characters",
+			       STORE_CLUSTER_ID_MAX);
+	r = random_text(identity->cluster_id);
+	if (r == 0)
+		r = random_text(identity->directory_id);
+	if (r < 0)
+		return err_set(err, r, "no random numbers for ids: %s", strerror(-r));
+	if (options->cluster_id)
+		memcpy(identity->cluster_id, options->cluster_id, strlen(options->cluster_id) + 1);
+	identity->node_id = options->node_id >= 0 ? options->node_id : 1;
+	identity_format(identity, &buf);
+	r = files_write(store->fd, "meta.properties", buf_slice(&buf));
+	return r < 0 ? err_set(err, r, "%s: can't be written to: %s", store->dir, strerror(-r)) : 0;
+}
+
+static int lock(struct store *store, struct err *err)
+{
+	int r;
+
+	store->lock_fd = sys_openat(store->fd, ".lock", O_RDWR | O_CREAT, 0644);
+	if (store->lock_fd < 0)
+		return err_set(err, store->lock_fd, "%s: can't be written to: %s", store->dir,
+			       strerror(-store->lock_fd));
+	r = sys_lock_file(store->lock_fd);
+	if (r == -EAGAIN)
+		return err_set(err, -EBUSY, "%s: locked by another process", store->dir);
+	return r < 0 ? err_set(err, r, "%s/.lock: %s", store->dir, strerror(-r)) : 0;
+}
+
+/* ---- opening ---- */
+
+static int open_folder(struct store *store, struct err *err)
+{
+	int fd = sys_open(store->dir, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd == -ENOENT) {
+		int r = sys_mkdirat(AT_FDCWD, store->dir, 0755);
+
+		if (r < 0 && r != -EEXIST)
+			return err_set(err, r, "%s: can't be made: %s", store->dir, strerror(-r));
+		fd = sys_open(store->dir, O_RDONLY | O_DIRECTORY, 0);
+	}
+	if (fd < 0)
+		return err_set(err, fd, "%s: can't be opened: %s", store->dir, strerror(-fd));
+	store->fd = fd;
+	store->files.dir = fd;
+	return 0;
+}
+
+/* From here on the files change: a start after a crash has to see that. */
+static int take_mark(struct store *store, struct err *err)
+{
+	int r = sys_unlinkat(store->fd, clean_mark, 0);
+
+	if (r == 0)
+		r = files_sync_folder(store->fd, ".");
+	if (r < 0 && r != -ENOENT)
+		return err_set(err, r, "%s/%s: %s", store->dir, clean_mark, strerror(-r));
+	return 0;
+}
+
+static bool exists(const struct store *store, const char *name)
+{
+	struct stat st;
+
+	return sys_fstatat(store->fd, name, &st, 0) == 0;
+}
+
+static int open_store(struct store *store, const struct store_options *options, struct err *err)
+{
+	int r = open_folder(store, err), fresh = 0;
+
+	if (r == 0)
+		r = fresh = read_identity(store, options, err);
+	if (r >= 0)
+		r = lock(store, err);
+	/* Somebody may have made it in between. */
+	if (r == 0 && fresh)
+		r = read_identity(store, options, err);
+	if (r == 1)
+		r = write_identity(store, options, err);
+	if (r < 0)
+		return r;
+	store->was_clean = exists(store, clean_mark);
+	r = store_load(store, options, err);
+	/* A folder that was empty had nothing to recover. */
+	store->was_clean |= fresh && store->topic_count == 0;
+	return r == 0 ? take_mark(store, err) : r;
+}
+
+static struct store *store_new(const char *dir, const struct store_options *options)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return NULL;
+	store->dir = strdup(dir);
+	if (!store->dir) {
+		free(store);
+		return NULL;
+	}
+	store->fd = -1;
+	store->lock_fd = -1;
+	topic_config_init(&store->defaults);
+	if (options->defaults)
+		store->defaults = *options->defaults;
+	store->producer_expiry_ms =
+	    options->producer_expiry_ms ? options->producer_expiry_ms : PRODUCER_EXPIRY_MS;
+	store->user_bytes = options->user_bytes;
+	store->user_init = options->user_init;
+	store->user_fini = options->user_fini;
+	pthread_mutex_init(&store->change, NULL);
+	pthread_rwlock_init(&store->lock, NULL);
+	pthread_mutex_init(&store->doomed.lock, NULL);
+	list_init(&store->doomed.list);
+	log_files_init(&store->files, -1,
+		       options->segments_open ? options->segments_open : SEGMENTS_OPEN_DEFAULT);
+	return store;
+}
+
+static void store_free(struct store *store)
+{
+	for (uint32_t i = 0; i < store->topic_count; i++) {
+		CHECK(store->by_name[i]->refs == 1);
+		topic_unref(store->by_name[i]);
+	}
+	free(store->by_name);
+	free(store->by_id);
+	store_forget_doomed(store);
+	log_files_fini(&store->files);
+	if (store->lock_fd >= 0)
+		sys_close(store->lock_fd);
+	if (store->fd >= 0)
+		sys_close(store->fd);
+	pthread_mutex_destroy(&store->doomed.lock);
+	pthread_rwlock_destroy(&store->lock);
+	pthread_mutex_destroy(&store->change);
+	free(store->dir);
+	free(store);
+}
+
+int store_open(const char *dir, const struct store_options *options, struct store **ret,
+	       struct err *err)
+{
+	struct store *store = store_new(dir, options);
+	int r;
+
+	if (!store)
+		return err_set(err, -ENOMEM, "%s: not enough memory", dir);
+	r = open_store(store, options, err);
+	if (r < 0) {
+		store_free(store);
+		return r;
+	}
+	store->checkpoints_due_ms = options->now_ms + CHECKPOINTS_MS;
+	store->producers_due_ms = options->now_ms + PRODUCERS_MS;
+	*ret = store;
+	return 0;
+}
+
+/* ---- closing ---- */
+
+static int close_partitions(struct store *store)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; i < store->topic_count; i++)
+		for (int32_t j = 0; j < topic_partition_count(store->by_name[i]); j++) {
+			int r = partition_close(topic_partition(store->by_name[i], j));
+
+			result = result < 0 ? result : r;
+		}
+	return result;
+}
+
+int store_close(struct store *store)
+{
+	static const char mark[] = "{\"version\":0,\"brokerEpoch\":-1}";
+	int r = close_partitions(store), r2 = store_write_checkpoints(store);
+
+	r = r < 0 ? r : r2;
+	if (r == 0)
+		r = files_write(store->fd, clean_mark, slice_make(mark, sizeof(mark) - 1));
+	if (r < 0)
+		log_warning("%s: not closed cleanly (%s): the next start will recover", store->dir,
+			    strerror(-r));
+	store_free(store);
+	return r;
+}
+
+/* ---- while it is open ---- */
+
+const char *store_cluster_id(const struct store *store)
+{
+	return store->identity.cluster_id;
+}
+
+int32_t store_node_id(const struct store *store)
+{
+	return store->identity.node_id;
+}
+
+const char *store_dir(const struct store *store)
+{
+	return store->dir;
+}
+
+const struct topic_config *store_defaults(const struct store *store)
+{
+	return &store->defaults;
+}
+
+static void add_stats(struct partition *partition, struct store_stats *stats)
+{
+	pthread_mutex_lock(&partition->lock);
+	stats->partitions++;
+	stats->partitions_offline += partition->state == PARTITION_OFFLINE;
+	stats->segments += partition->segment_count;
+	for (uint32_t i = 0; i < partition->segment_count; i++)
+		stats->bytes += partition->segments[i]->size;
+	pthread_mutex_unlock(&partition->lock);
+}
+
+void store_stats(struct store *store, struct store_stats *ret)
+{
+	*ret = (struct store_stats){.was_clean = store->was_clean,
+				    .recovered_bytes = store->recovered_bytes,
+				    .cuts = store->cuts};
+	pthread_rwlock_rdlock(&store->lock);
+	ret->topics = store->topic_count;
+	for (uint32_t i = 0; i < store->topic_count; i++)
+		for (int32_t j = 0; j < topic_partition_count(store->by_name[i]); j++)
+			add_stats(topic_partition(store->by_name[i], j), ret);
+	pthread_rwlock_unlock(&store->lock);
+	pthread_mutex_lock(&store->files.lock);
+	ret->segments_open = store->files.open;
+	pthread_mutex_unlock(&store->files.lock);
+}
+
+void store_maintain(struct store *store, int64_t now_ms)
+{
+	bool expire = now_ms >= store->producers_due_ms;
+	struct topic *topic, *before = NULL;
+
+	/* One by one, by name: changes of topics are not kept waiting for all of them. */
+	while ((topic = store_topic_next(store, before ? topic_name_slice(before)
+						       : slice_make(NULL, 0)))) {
+		for (int32_t i = 0; i < topic_partition_count(topic); i++)
+			partition_maintain(topic_partition(topic, i), now_ms, expire);
+		if (before)
+			topic_unref(before);
+		before = topic;
+	}
+	if (before)
+		topic_unref(before);
+	if (expire)
+		store->producers_due_ms = now_ms + PRODUCERS_MS;
+	if (store->checkpoints_dirty && now_ms >= store->checkpoints_due_ms) {
+		pthread_mutex_lock(&store->change);
+		(void)store_write_checkpoints(store);
+		pthread_mutex_unlock(&store->change);
+		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;
+	}
+	store_reap(store, now_ms);
+}
+
+int store_take_producer_ids(struct store *store, int64_t count, int64_t *ret_first)
+{
+	int r;
+
+	pthread_mutex_lock(&store->change);
+	r = store_write_producer_ids(store, store->next_producer_id + count);
+	if (r == 0) {
+		*ret_first = store->next_producer_id;
+		store->next_producer_id += count;
+	}
+	pthread_mutex_unlock(&store->change);
+	return r;
+}

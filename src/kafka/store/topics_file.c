@@ -1,0 +1,103 @@
+/*
+ * leat-topics: which topics there are, with what Kafka keeps in its metadata log.
+ *
+ *     0                                              the format's version
+ *     2                                              lines that follow
+ *     orders 4KNmYbY6QLWkqG7v8h1B2Q 3 live retention.ms=3600000 segment.bytes=1048576
+ *     old SCv7p9g1Qz2nC0X0b0l5ZA 1 deleted
+ *
+ * And leat-producer-ids, with one line: the next id to give away.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kafka/store/checkpoint.h"
+#include "kafka/store/files.h"
+#include "kafka/store/internal.h"
+
+/* Name, id, count, state, and every setting at its longest. */
+#define LINE_MAX_BYTES (STORE_TOPIC_NAME_MAX + 64u + TOPIC_CONFIG_COUNT * 64u)
+
+static int parse_setting(struct slice word, struct topic_config *config)
+{
+	const char *equals = memchr(word.ptr, '=', word.len);
+	size_t name_len = equals ? (size_t)(equals - word.ptr) : 0;
+	int64_t value;
+	int id;
+
+	if (!equals)
+		return -EBADMSG;
+	id = topic_config_find(slice_make(word.ptr, name_len));
+	if (id < 0 ||
+	    topic_config_parse(id, slice_make(equals + 1, word.len - name_len - 1), &value) < 0)
+		return -EBADMSG;
+	topic_config_set(config, id, value);
+	return 0;
+}
+
+int topics_parse_line(struct slice line, struct topics_line *ret)
+{
+	struct slice word;
+	int64_t partitions;
+
+	topic_config_init(&ret->config);
+	if (!checkpoint_word(&line, &ret->name) || !store_topic_name_valid(ret->name) ||
+	    !checkpoint_word(&line, &word) || store_uuid_parse(word, &ret->id) < 0 ||
+	    !checkpoint_word(&line, &word) || checkpoint_number(word, &partitions) < 0 ||
+	    partitions < 1 || partitions > INT32_MAX || !checkpoint_word(&line, &word))
+		return -EBADMSG;
+	ret->partitions = (int32_t)partitions;
+	ret->deleted = slice_eq(word, SLICE_LITERAL("deleted"));
+	if (!ret->deleted && !slice_eq(word, SLICE_LITERAL("live")))
+		return -EBADMSG;
+	while (line.len > 0)
+		if (!checkpoint_word(&line, &word) || parse_setting(word, &ret->config) < 0)
+			return -EBADMSG;
+	return 0;
+}
+
+static void format_line(const struct topic *topic, struct buf *buf)
+{
+	char id[STORE_UUID_TEXT + 1];
+
+	store_uuid_format(&topic->id, id);
+	buf_printf(buf, "%s %s %d %s", topic->name, id,
+		   topic->planned ? topic->planned : topic_partition_count(topic),
+		   topic->deleted ? "deleted" : "live");
+	for (int config = 0; config < TOPIC_CONFIG_COUNT; config++) {
+		if (!(topic->own >> config & 1))
+			continue;
+		buf_printf(buf, " %s=", topic_configs[config].name);
+		topic_config_format(config, topic_config_value(topic, config), buf);
+	}
+	buf_add_char(buf, '\n');
+}
+
+int store_write_topics(struct store *store, const struct topic *joining)
+{
+	size_t size = 32 + (store->topic_count + 1) * (size_t)LINE_MAX_BYTES;
+	struct buf buf = buf_over(malloc(size), size);
+	int r;
+
+	if (!buf.ptr)
+		return -ENOMEM;
+	checkpoint_begin(&buf, store->topic_count + (joining ? 1 : 0));
+	for (uint32_t i = 0; i < store->topic_count; i++)
+		format_line(store->by_name[i], &buf);
+	if (joining)
+		format_line(joining, &buf);
+	CHECK(!buf.overflow);
+	r = files_write(store->fd, "leat-topics", buf_slice(&buf));
+	free(buf.ptr);
+	return r;
+}
+
+int store_write_producer_ids(struct store *store, int64_t next)
+{
+	char text[64];
+	struct buf buf = buf_over(text, sizeof(text));
+
+	checkpoint_begin(&buf, 1);
+	buf_printf(&buf, "next %lld\n", (long long)next);
+	return files_write(store->fd, "leat-producer-ids", buf_slice(&buf));
+}

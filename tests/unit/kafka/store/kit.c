@@ -1,0 +1,175 @@
+#include "unit/unit.h"
+
+#include "kit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/be.h"
+#include "base/crc32c.h"
+#include "base/varint.h"
+
+void kit_folder(char ret[64])
+{
+	const char *under = getenv("TMPDIR");
+
+	snprintf(ret, 64, "%s/leat-store-XXXXXX", under && strlen(under) < 30 ? under : "/tmp");
+	CHECK(mkdtemp(ret));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void kit_remove(const char *folder)
+{
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void kit_copy(const char *from, const char *to)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "cp -a %s/. %s/", from, to);
+	CHECK(system(command) == 0);
+}
+
+static size_t put_varint(char *at, int64_t value)
+{
+	return varint_write((uint8_t *)at, zigzag_encode64(value));
+}
+
+static size_t put_record(char *at, int32_t nth, uint32_t value_bytes, int32_t seed)
+{
+	char body[64 + 32];
+	size_t head = 0, length_len;
+	char *start = at;
+
+	body[head++] = 0; /* attributes */
+	head += put_varint(body + head, nth);
+	head += put_varint(body + head, nth);
+	head += put_varint(body + head, -1);
+	head += put_varint(body + head, value_bytes);
+	length_len = put_varint(at, (int64_t)(head + value_bytes + 1));
+	at += length_len;
+	memcpy(at, body, head);
+	at += head;
+	for (uint32_t i = 0; i < value_bytes; i++)
+		at[i] = (char)('a' + (i * 7 + (uint32_t)nth + (uint32_t)seed) % 26);
+	at += value_bytes;
+	*at++ = 0; /* headers */
+	return (size_t)(at - start);
+}
+
+char *kit_batch(const struct kit_batch *what, size_t *ret_len)
+{
+	size_t len = RECORD_BATCH_HEADER;
+	char *batch =
+	    calloc(1, RECORD_BATCH_HEADER + (size_t)what->records * (what->value_bytes + 40));
+
+	CHECK(batch && what->records > 0);
+	for (int32_t i = 0; i < what->records; i++)
+		len += put_record(batch + len, i, what->value_bytes, what->seed);
+	be_store32(batch + 8, (uint32_t)len - 12);
+	be_store32(batch + 12, UINT32_MAX);
+	batch[16] = 2;
+	be_store32(batch + 23, (uint32_t)what->records - 1);
+	be_store64(batch + 27, (uint64_t)what->timestamp);
+	be_store64(batch + 35, (uint64_t)(what->timestamp + what->records - 1));
+	be_store64(batch + 43, (uint64_t)what->producer_id);
+	be_store16(batch + 51, (uint16_t)what->epoch);
+	be_store32(batch + 53, (uint32_t)what->sequence);
+	be_store32(batch + 57, (uint32_t)what->records);
+	be_store32(batch + 17, crc32c(0, batch + 21, len - 21));
+	*ret_len = len;
+	return batch;
+}
+
+enum kafka_error kit_append(struct partition *partition, const struct kit_batch *what,
+			    struct partition_appended *ret)
+{
+	struct partition_appended appended;
+	size_t len;
+	char *batch = kit_batch(what, &len);
+	enum kafka_error error =
+	    partition_append(partition, batch, len, what->timestamp, ret ? ret : &appended);
+
+	free(batch);
+	return error;
+}
+
+struct store *kit_open(const char *folder, const struct topic_config *defaults)
+{
+	struct store_options options = {.node_id = -1, .now_ms = KIT_NOW, .defaults = defaults};
+	struct err err = {""};
+	struct store *store;
+
+	if (store_open(folder, &options, &store, &err) < 0)
+		fail_msg("%s", err.text);
+	return store;
+}
+
+struct partition *kit_partition(struct store *store, const char *name, int32_t number)
+{
+	struct topic *topic = store_topic(store, slice_of(name));
+	struct partition *partition;
+
+	assert_non_null(topic);
+	partition = topic_partition(topic, number);
+	assert_non_null(partition);
+	topic_unref(topic);
+	return partition;
+}
+
+char *kit_read(struct partition *partition, int64_t offset, size_t max, size_t *ret_len)
+{
+	char *bytes = malloc(1);
+	size_t len = 0;
+
+	for (;;) {
+		struct partition_read read = {.offset = offset,
+					      .max_bytes = max,
+					      .whole_first = true};
+		struct partition_slice slice;
+		struct record_batch batch;
+		enum kafka_error error;
+		struct slice rest;
+
+		assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+		assert_int_equal(error, KAFKA_NONE);
+		if (slice.len == 0)
+			break;
+		bytes = realloc(bytes, len + slice.len);
+		assert_int_equal(pread(slice.fd, bytes + len, slice.len, (off_t)slice.position),
+				 slice.len);
+		rest = slice_make(bytes + len, slice.len);
+		while (record_batch_next(&rest, &batch) == RECORD_BATCH_OK) {
+			len += batch.bytes.len;
+			offset = record_batch_last_offset(&batch) + 1;
+		}
+		partition_slice_release(&slice);
+	}
+	*ret_len = len;
+	return bytes;
+}
+
+int64_t kit_check(const char *bytes, size_t len, int64_t offset)
+{
+	struct slice rest = slice_make(bytes, len);
+	enum record_batch_fault fault;
+	struct record_batch batch;
+
+	while ((fault = record_batch_next(&rest, &batch)) == RECORD_BATCH_OK) {
+		assert_int_equal(record_batch_check(&batch), RECORD_BATCH_OK);
+		assert_int_equal(batch.base_offset, offset);
+		offset = record_batch_last_offset(&batch) + 1;
+	}
+	assert_int_equal(fault, RECORD_BATCH_END);
+	return offset;
+}

@@ -1,0 +1,482 @@
+#include "unit/unit.h"
+
+#include "kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static char folder[64];
+
+static int set_up(void **state)
+{
+	kit_folder(folder);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	kit_remove(folder);
+	return 0;
+}
+
+static struct topic_config small_segments(void)
+{
+	struct topic_config config;
+
+	topic_config_init(&config);
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 64 * 1024);
+	topic_config_set(&config, TOPIC_CONFIG_FILE_DELETE_DELAY_MS, 1000);
+	return config;
+}
+
+static struct partition *create(struct store *store, const char *name, int32_t partitions)
+{
+	assert_int_equal(store_topic_create(store, slice_of(name), partitions, NULL, NULL),
+			 KAFKA_NONE);
+	return kit_partition(store, name, 0);
+}
+
+static void fill(struct partition *partition, unsigned batches, int64_t from)
+{
+	for (unsigned i = 0; i < batches; i++) {
+		struct kit_batch batch =
+		    KIT_PLAIN(1 + (int32_t)(i % 7), 50 + i % 900, from + i * 10);
+
+		assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_NONE);
+	}
+}
+
+static struct partition_ends ends_of(struct partition *partition)
+{
+	struct partition_ends ends;
+
+	assert_int_equal(partition_ends(partition, &ends), KAFKA_NONE);
+	return ends;
+}
+
+static void assert_whole(struct partition *partition, size_t max)
+{
+	struct partition_ends ends = ends_of(partition);
+	size_t len;
+	char *bytes = kit_read(partition, ends.log_start, max, &len);
+
+	assert_int_equal(kit_check(bytes, len, ends.log_start), ends.high_watermark);
+	free(bytes);
+}
+
+static bool there(const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return stat(path, &st) == 0;
+}
+
+static off_t size_of(const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+static void what_was_appended_is_read_also_after_a_restart(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = create(store, "orders", 3);
+	struct partition_ends before;
+	struct store_stats stats;
+
+	fill(partition, 600, KIT_NOW);
+	assert_whole(partition, 1 << 20);
+	assert_whole(partition, 5000);
+	assert_whole(partition, 1);
+	before = ends_of(partition);
+	store_stats(store, &stats);
+	assert_true(stats.segments > 8);
+	assert_int_equal(store_close(store), 0);
+
+	assert_true(there(".kafka_cleanshutdown"));
+	store = kit_open(folder, &config);
+	assert_false(there(".kafka_cleanshutdown"));
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(ends_of(partition).log_end, before.log_end);
+	assert_whole(partition, 5000);
+	fill(partition, 100, KIT_NOW + 100000);
+	assert_whole(partition, 5000);
+	store_stats(store, &stats);
+	assert_true(stats.was_clean);
+	assert_int_equal(stats.recovered_bytes, 0);
+	assert_int_equal(store_close(store), 0);
+}
+
+static void every_offset_is_found_in_its_batch(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = create(store, "orders", 1);
+
+	fill(partition, 400, KIT_NOW);
+	for (int64_t offset = 0; offset < ends_of(partition).log_end; offset++) {
+		struct partition_read read = {.offset = offset,
+					      .max_bytes = 1,
+					      .whole_first = true};
+		struct partition_slice slice;
+		enum kafka_error error;
+		char header[RECORD_BATCH_HEADER];
+		struct record_batch batch;
+		struct slice bytes;
+
+		assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+		assert_int_equal(error, KAFKA_NONE);
+		assert_true(slice.len >= sizeof(header));
+		assert_int_equal(pread(slice.fd, header, sizeof(header), (off_t)slice.position),
+				 sizeof(header));
+		bytes = slice_make(header, slice.len);
+		assert_int_equal(record_batch_next(&bytes, &batch), RECORD_BATCH_OK);
+		assert_int_equal(batch.base_offset, slice.base_offset);
+		assert_true(batch.base_offset <= offset &&
+			    record_batch_last_offset(&batch) >= offset);
+		partition_slice_release(&slice);
+	}
+	store_close(store);
+}
+
+static void reading_outside_is_refused_and_at_the_end_is_empty(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	struct partition *partition = create(store, "orders", 1);
+	struct partition_read read = {.offset = 1, .max_bytes = 100};
+	struct partition_slice slice;
+	enum kafka_error error;
+
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_OFFSET_OUT_OF_RANGE);
+	read.offset = -1;
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_OFFSET_OUT_OF_RANGE);
+	read.offset = 0;
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_NONE);
+	assert_true(slice.len == 0 && slice.at_bound && slice.newest_segment);
+	fill(partition, 1, KIT_NOW);
+	/* Too small for the batch, and it must not be cut short at its front. */
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(slice.len, 0);
+	read.whole_first = true;
+	read.nowait = true;
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_true(slice.len > 100 && slice.at_bound);
+	partition_slice_release(&slice);
+	store_close(store);
+}
+
+static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = create(store, "orders", 1);
+	char copy[64], path[160];
+	struct store_stats stats;
+	int64_t end;
+	int fd;
+
+	fill(partition, 30, KIT_NOW);
+	end = ends_of(partition).log_end;
+	kit_folder(copy);
+	kit_copy(folder, copy);
+	store_close(store);
+
+	snprintf(path, sizeof(path), "%s/orders-0/00000000000000000000.log", copy);
+	fd = open(path, O_WRONLY | O_APPEND);
+	assert_true(fd >= 0 && write(fd, "torn", 4) == 4);
+	close(fd);
+	store = kit_open(copy, &config);
+	store_stats(store, &stats);
+	assert_false(stats.was_clean);
+	assert_int_equal(stats.cuts, 1);
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(ends_of(partition).log_end, end);
+	assert_whole(partition, 4000);
+	fill(partition, 300, KIT_NOW + 1000);
+	assert_whole(partition, 4000);
+	assert_int_equal(store_close(store), 0);
+	kit_remove(copy);
+}
+
+static void idempotent_producers_are_remembered(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	struct partition *partition = create(store, "orders", 1);
+	struct partition_appended first, again;
+	struct kit_batch batch = {.records = 10,
+				  .value_bytes = 10,
+				  .timestamp = KIT_NOW,
+				  .producer_id = 77,
+				  .epoch = 2,
+				  .sequence = 0};
+
+	assert_int_equal(kit_append(partition, &batch, &first), KAFKA_NONE);
+	batch.sequence = 10;
+	assert_int_equal(kit_append(partition, &batch, &first), KAFKA_NONE);
+	assert_int_equal(kit_append(partition, &batch, &again), KAFKA_NONE);
+	assert_true(again.duplicate && again.base_offset == first.base_offset);
+	batch.sequence = 30;
+	assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	batch.epoch = 1;
+	assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_INVALID_PRODUCER_EPOCH);
+	assert_int_equal(ends_of(partition).log_end, 20);
+	assert_int_equal(store_close(store), 0);
+
+	assert_int_equal(size_of("orders-0/00000000000000000020.snapshot"), 10 + 46);
+	store = kit_open(folder, NULL);
+	partition = kit_partition(store, "orders", 0);
+	batch.epoch = 2;
+	batch.sequence = 10;
+	assert_int_equal(kit_append(partition, &batch, &again), KAFKA_NONE);
+	assert_true(again.duplicate && again.base_offset == 10 && again.last_offset == 19);
+	batch.sequence = 20;
+	assert_int_equal(kit_append(partition, &batch, &again), KAFKA_NONE);
+	assert_false(again.duplicate);
+	store_close(store);
+}
+
+static void a_flush_moves_the_high_watermark(void **state)
+{
+	struct topic_config config;
+	struct store *store;
+	struct partition *partition;
+	struct partition_appended appended;
+	struct kit_batch batch = KIT_PLAIN(5, 10, KIT_NOW);
+
+	topic_config_init(&config);
+	topic_config_set(&config, TOPIC_CONFIG_FLUSH_MESSAGES, 1);
+	store = kit_open(folder, &config);
+	partition = create(store, "orders", 1);
+	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	assert_true(appended.flush_due && appended.wait_durable);
+	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	assert_true(!appended.flush_due && appended.wait_durable);
+	assert_int_equal(ends_of(partition).high_watermark, 0);
+	assert_false(partition_flush(partition));
+	assert_int_equal(ends_of(partition).high_watermark, 10);
+	assert_int_equal(ends_of(partition).durable_end, 10);
+	assert_whole(partition, 1000);
+	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	assert_true(appended.flush_due);
+	assert_whole(partition, 1000);
+	store_close(store);
+}
+
+static void retention_takes_old_segments_and_slices_stay(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store;
+	struct partition *partition;
+	struct partition_read read = {.offset = 0, .max_bytes = 50000, .whole_first = true};
+	struct partition_slice slice;
+	enum kafka_error error;
+	char byte;
+
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
+	store = kit_open(folder, &config);
+	partition = create(store, "orders", 1);
+	fill(partition, 600, KIT_NOW);
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	store_maintain(store, KIT_NOW + 10000);
+	assert_true(ends_of(partition).log_start > 0);
+	assert_false(there("orders-0/00000000000000000000.log"));
+	assert_true(there("orders-0/00000000000000000000.log.deleted"));
+	store_maintain(store, KIT_NOW + 20000);
+	assert_false(there("orders-0/00000000000000000000.log.deleted"));
+	assert_int_equal(pread(slice.fd, &byte, 1, (off_t)slice.position), 1);
+	partition_slice_release(&slice);
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_OFFSET_OUT_OF_RANGE);
+	assert_whole(partition, 5000);
+	/* By time everything goes, and offsets go on. */
+	store_maintain(store, KIT_NOW + INT64_C(604800000) + 100000);
+	assert_int_equal(ends_of(partition).log_start, ends_of(partition).log_end);
+	fill(partition, 10, KIT_NOW);
+	assert_whole(partition, 5000);
+	store_close(store);
+}
+
+static void records_are_deleted_for_good(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = create(store, "orders", 1);
+	int64_t start, end;
+
+	fill(partition, 300, KIT_NOW);
+	end = ends_of(partition).log_end;
+	assert_int_equal(partition_delete_records(partition, end + 1, &start),
+			 KAFKA_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(partition_delete_records(partition, 500, &start), KAFKA_NONE);
+	assert_int_equal(start, 500);
+	store_maintain(store, KIT_NOW);
+	assert_false(there("orders-0/00000000000000000000.log"));
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, &config);
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(ends_of(partition).log_start, 500);
+	assert_int_equal(ends_of(partition).log_end, end);
+	assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
+	assert_int_equal(start, end);
+	store_close(store);
+}
+
+static void topics_are_made_grown_configured_and_deleted(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	struct topic *topic, *found;
+	struct topic_config config;
+	struct kafka_uuid id;
+
+	topic_config_init(&config);
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_MS, 5000);
+	assert_int_equal(store_topic_create(store, slice_of("a.b"), 2, &config, &topic),
+			 KAFKA_NONE);
+	assert_int_equal(store_topic_create(store, slice_of("a.b"), 2, NULL, NULL),
+			 KAFKA_TOPIC_ALREADY_EXISTS);
+	assert_int_equal(store_topic_create(store, slice_of("a_b"), 2, NULL, NULL),
+			 KAFKA_INVALID_TOPIC_EXCEPTION);
+	assert_int_equal(store_topic_create(store, slice_of(".."), 2, NULL, NULL),
+			 KAFKA_INVALID_TOPIC_EXCEPTION);
+	assert_int_equal(store_topic_create(store, slice_of("c"), 0, NULL, NULL),
+			 KAFKA_INVALID_PARTITIONS);
+	assert_int_equal(store_topic_grow(store, topic, 2), KAFKA_INVALID_PARTITIONS);
+	assert_int_equal(store_topic_grow(store, topic, 5), KAFKA_NONE);
+	fill(topic_partition(topic, 4), 3, KIT_NOW);
+	id = *topic_id(topic);
+	topic_unref(topic);
+	create(store, "z", 1);
+	assert_int_equal(store_close(store), 0);
+
+	store = kit_open(folder, NULL);
+	topic = store_topic_next(store, slice_make(NULL, 0));
+	assert_string_equal(topic_name(topic), "a.b");
+	assert_memory_equal(topic_id(topic), &id, sizeof(id));
+	found = store_topic_by_id(store, &id);
+	assert_ptr_equal(found, topic);
+	topic_unref(found);
+	assert_int_equal(topic_partition_count(topic), 5);
+	assert_int_equal(topic_config_value(topic, TOPIC_CONFIG_RETENTION_MS), 5000);
+	assert_int_equal(ends_of(topic_partition(topic, 4)).log_end, 9 - 3);
+	topic_config_unset(&config, TOPIC_CONFIG_RETENTION_MS);
+	assert_int_equal(store_topic_configure(store, topic, &config), KAFKA_NONE);
+	assert_int_equal(topic_config_value(topic, TOPIC_CONFIG_RETENTION_MS), 604800000);
+	assert_int_equal(store_topic_delete(store, topic, KIT_NOW), KAFKA_NONE);
+	assert_int_equal(store_topic_delete(store, topic, KIT_NOW),
+			 KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_null(store_topic(store, slice_of("a.b")));
+	assert_int_equal(kit_append(topic_partition(topic, 0), &KIT_PLAIN(1, 1, KIT_NOW), NULL),
+			 KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+	topic_unref(topic);
+	assert_false(there("a.b-0"));
+	create(store, "a.b", 1);
+	store_maintain(store, KIT_NOW + 100000);
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, NULL);
+	assert_int_equal(ends_of(kit_partition(store, "a.b", 0)).log_end, 0);
+	store_close(store);
+}
+
+static void records_are_found_by_time(void **state)
+{
+	struct topic_config config = small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = create(store, "orders", 1);
+	struct partition_found found;
+
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(kit_append(partition, &KIT_PLAIN(4, 200, KIT_NOW + i * 100), NULL),
+				 KAFKA_NONE);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 500; i++) {
+			assert_int_equal(partition_find_time(partition, KIT_NOW + i * 100 + 2,
+							     &found),
+					 KAFKA_NONE);
+			assert_int_equal(found.offset, i * 4 + 2);
+			assert_int_equal(found.timestamp, KIT_NOW + i * 100 + 2);
+			partition_find_time(partition, KIT_NOW + i * 100 - 50, &found);
+			assert_int_equal(found.offset, i * 4);
+		}
+		assert_int_equal(partition_find_time(partition, KIT_NOW + 500 * 100, &found),
+				 KAFKA_NONE);
+		assert_int_equal(found.offset, PARTITION_NOT_FOUND);
+		assert_int_equal(partition_find_latest(partition, &found), KAFKA_NONE);
+		assert_int_equal(found.offset, 1999);
+		assert_int_equal(store_close(store), 0);
+		store = kit_open(folder, &config);
+		partition = kit_partition(store, "orders", 0);
+	}
+	store_close(store);
+}
+
+static void refusals(void **state)
+{
+	struct store_options options = {.node_id = 2, .now_ms = KIT_NOW};
+	struct store *store = kit_open(folder, NULL), *other;
+	struct err err = {""};
+
+	options.node_id = -1;
+	assert_int_equal(store_open(folder, &options, &other, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "locked by another process"));
+	store_close(store);
+	options.node_id = 2;
+	assert_int_equal(store_open(folder, &options, &other, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "of node 1, not 2"));
+	options = (struct store_options){.node_id = -1, .cluster_id = "other"};
+	assert_int_equal(store_open(folder, &options, &other, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not other"));
+	assert_true(there(".kafka_cleanshutdown"));
+}
+
+static void producer_ids_are_given_once(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	int64_t first, second;
+
+	assert_int_equal(store_take_producer_ids(store, 1000, &first), 0);
+	assert_int_equal(store_take_producer_ids(store, 1, &second), 0);
+	assert_int_equal(second, first + 1000);
+	store_close(store);
+	store = kit_open(folder, NULL);
+	assert_int_equal(store_take_producer_ids(store, 1, &second), 0);
+	assert_int_equal(second, first + 1001);
+	store_close(store);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(what_was_appended_is_read_also_after_a_restart),
+	    TEST(every_offset_is_found_in_its_batch),
+	    TEST(reading_outside_is_refused_and_at_the_end_is_empty),
+	    TEST(a_torn_tail_is_cut_and_the_rest_stays),
+	    TEST(idempotent_producers_are_remembered),
+	    TEST(a_flush_moves_the_high_watermark),
+	    TEST(retention_takes_old_segments_and_slices_stay),
+	    TEST(records_are_deleted_for_good),
+	    TEST(topics_are_made_grown_configured_and_deleted),
+	    TEST(records_are_found_by_time),
+	    TEST(refusals),
+	    TEST(producer_ids_are_given_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
