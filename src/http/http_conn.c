@@ -509,11 +509,22 @@ static enum http_deadline deadline_of(const struct http_conn *c)
 	return c->kept_len ? HTTP_DEADLINE_HEADER : HTTP_DEADLINE_IDLE;
 }
 
+/* A peer that takes nothing would not see the end either: it lies behind the bytes that it does not
+ * read, and the kernel would keep both for minutes. A reset gives the memory back at once. */
+static void reset_at_close(struct http_conn *c)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	sys_setsockopt(conn_fd(c->conn), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 static void expired(struct conn *conn)
 {
 	struct http_conn *c = conn_data(conn);
 
 	http_count(&c->loop->counters.expired[deadline_of(c)], 1);
+	if (c->flight)
+		reset_at_close(c);
 	conn_close(conn);
 }
 
