@@ -69,6 +69,15 @@ static __always_inline uint64_t send_flags(struct pt_regs *regs)
 	return call == __NR_sendmsg ? regs_arg3(regs) : regs_arg4(regs);
 }
 
+/* The socket allows MSG_ZEROCOPY; on others the flag means nothing. */
+static __always_inline bool allows_zerocopy(struct sock *sk)
+{
+	uint64_t bit = 1ull << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
+
+	return is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) &&
+	       BPF_CORE_READ(sk, __sk_common.skc_flags) & bit;
+}
+
 /* Does what is sent now go as a reference, as far as the call is concerned? */
 static __always_inline bool by_reference(struct task_struct *task, struct sock *sk, uint32_t call)
 {
@@ -76,17 +85,19 @@ static __always_inline bool by_reference(struct task_struct *task, struct sock *
 		return true;
 	if (call == COPYSTAT_URING)
 		return uring_by_reference(task);
-	return call == COPYSTAT_SEND && send_flags(regs_of(task)) & MSG_ZEROCOPY && is_inet(sk) &&
-	       BPF_CORE_READ(sk, __sk_common.skc_flags) &
-		   1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
+	return call == COPYSTAT_SEND && send_flags(regs_of(task)) & MSG_ZEROCOPY &&
+	       allows_zerocopy(sk);
 }
 
 static __always_inline void count_sent(struct copystat_counts *counts, struct task_struct *task,
-				       struct sock *sk, uint64_t bytes)
+				       struct sock *sk, uint32_t kind, uint64_t bytes)
 {
-	uint32_t call = call_of_current(task), kind = kind_of(sk);
-	struct copystat_socket_counts *socket = &counts->sockets[kind];
+	uint32_t call = call_of_current(task);
+	struct copystat_socket_counts *socket;
 
+	if (kind >= COPYSTAT_KINDS)
+		return;
+	socket = &counts->sockets[kind];
 	add(counts->calls[call].sent, bytes);
 	add(socket->sent, bytes);
 	if (!by_reference(task, sk, call)) {
@@ -104,12 +115,16 @@ int BPF_PROG(sock_send_length, struct sock *sk, int bytes, int flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copystat_counts *counts = counts_of_current(task);
+	uint32_t kind;
 
-	if (!counts || bytes <= 0 || is_netlink(sk) || (fexit && is_stream(sk)))
+	if (!counts || bytes <= 0)
 		return 0;
-	if (kind_of(sk) == COPYSTAT_TCP)
+	kind = kind_of(sk);
+	if (fexit && is_stream(kind, sk->sk_type))
+		return 0;
+	if (late_owners && kind == COPYSTAT_TCP)
 		own(sk, task);
-	count_sent(counts, task, sk, (uint32_t)bytes);
+	count_sent(counts, task, sk, kind, (uint32_t)bytes);
 	return 0;
 }
 
@@ -134,10 +149,12 @@ int BPF_PROG(tcp_sendmsg_begins, struct sock *sk, struct msghdr *msg)
 /* ---- receiving ---- */
 
 static __always_inline void count_received(struct copystat_counts *counts, struct task_struct *task,
-					   struct sock *sk, uint64_t bytes)
+					   uint32_t kind, uint64_t bytes)
 {
+	if (kind >= COPYSTAT_KINDS)
+		return;
 	add(counts->calls[call_of_current(task)].received, bytes);
-	add(counts->sockets[kind_of(sk)].received, bytes);
+	add(counts->sockets[kind].received, bytes);
 }
 
 SEC("tp_btf/sock_recv_length")
@@ -145,16 +162,16 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int bytes, int flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copystat_counts *counts = counts_of_current(task);
+	uint32_t kind;
 
-	if (!counts || bytes <= 0 || is_netlink(sk) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!counts || bytes <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	if (kind_of(sk) == COPYSTAT_TCP)
+	kind = kind_of(sk);
+	if (late_owners && kind == COPYSTAT_TCP)
 		own(sk, task); /* a server's answer goes where its request came from */
-	count_received(counts, task, sk, (uint32_t)bytes);
+	count_received(counts, task, kind, (uint32_t)bytes);
 	return 0;
 }
-
-#define NOBODYS COPYSTAT_KINDS
 
 /* A received packet of TCP or UDP belongs to no socket any more; one of a UNIX socket to its sender. */
 static __always_inline uint32_t kind_received(struct sk_buff *skb)
@@ -164,7 +181,7 @@ static __always_inline uint32_t kind_received(struct sk_buff *skb)
 	struct sock *sk = skb->sk; /* once: the verifier forgets what it has checked */
 
 	if (sk)
-		return is_netlink(sk) ? NOBODYS : kind_of(sk);
+		return kind_of(sk);
 	if (bpf_probe_read_kernel(header, sizeof(header), at) < 0)
 		return COPYSTAT_OTHER_SOCKET;
 	return (header[0] >> 4 == 4 ? header[9] : header[6]) == IPPROTO_TCP ? COPYSTAT_TCP
@@ -180,7 +197,7 @@ int BPF_PROG(skb_copied, struct sk_buff *skb, int bytes)
 	if (!counts || bytes <= 0)
 		return 0;
 	kind = kind_received(skb);
-	if (kind != NOBODYS)
+	if (kind < COPYSTAT_KINDS)
 		add(counts->sockets[kind].received_copied, (uint32_t)bytes);
 	return 0;
 }
@@ -223,18 +240,17 @@ static __always_inline struct sock *sock_of_current(struct task_struct *task)
 
 /* Where nothing is traced before a send's first packet, that packet tells whose socket it is: it
  * leaves inside the call. */
-static __always_inline struct copystat_counts *own_late(struct sock *sk)
+static __always_inline uint32_t *own_late(struct sock *sk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct copystat_counts *counts = counts_of_current(task);
 
-	if (!counts || sock_of_current(task) != sk)
+	if (!counts_of_current(task) || sock_of_current(task) != sk)
 		return NULL;
 	own(sk, task);
-	return counts;
+	return bpf_sk_storage_get(&owner_of, sk, 0, 0);
 }
 
-static __always_inline struct copystat_counts *counts_of_packet(struct sk_buff *skb)
+static __always_inline uint32_t *owner_of_packet(struct sk_buff *skb)
 {
 	struct sock *sk = skb->sk;
 	uint32_t *owner;
@@ -242,9 +258,7 @@ static __always_inline struct copystat_counts *counts_of_packet(struct sk_buff *
 	if (!sk)
 		return NULL;
 	owner = bpf_sk_storage_get(&owner_of, sk, 0, 0);
-	if (!owner)
-		return late_owners ? own_late(sk) : NULL;
-	return bpf_map_lookup_elem(&counts_of, owner);
+	return owner || !late_owners ? owner : own_late(sk);
 }
 
 /* Packets that devices of these kinds take come back to a socket of this host, before which the
@@ -274,39 +288,54 @@ static __always_inline bool has_user_pages(struct sk_buff *skb)
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
-	struct copystat_counts *counts = counts_of_packet(skb);
+	uint32_t *owner = owner_of_packet(skb);
+	struct copystat_counts *counts;
 	uint64_t linear;
 
-	if (!counts)
+	if (!owner)
 		return 0;
 	linear = linear_payload(skb);
-	if (linear > 0)
+	if (linear == 0) /* nearly always */
+		return 0;
+	counts = bpf_map_lookup_elem(&counts_of, owner);
+	if (counts)
 		add(counts->linearised, -linear);
 	return 0;
+}
+
+static __always_inline void count_linear(struct copystat_counts *counts, struct net_device *dev,
+					 uint64_t bytes)
+{
+	bool gather = dev->features & NETIF_F_SG, checksum = dev->features & NETIF_F_CSUM_MASK;
+
+	add(counts->linearised, bytes);
+	if (gather && checksum)
+		return;
+	bpf_probe_read_kernel_str(counts->device.name, sizeof(counts->device.name), dev->name);
+	counts->device.scatter_gather = gather;
+	counts->device.checksum = checksum;
 }
 
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 {
-	struct copystat_counts *counts = counts_of_packet(skb);
+	uint32_t *owner = owner_of_packet(skb);
+	struct copystat_counts *counts;
 	uint64_t linear;
+	bool unshares;
 
-	if (!counts)
+	if (!owner)
 		return 0;
 	linear = linear_payload(skb);
-	if (linear > 0) {
-		bool gather = dev->features & NETIF_F_SG,
-		     checksum = dev->features & NETIF_F_CSUM_MASK;
-
-		add(counts->linearised, linear);
-		if (!gather || !checksum) {
-			bpf_probe_read_kernel_str(counts->device.name, sizeof(counts->device.name),
-						  dev->name);
-			counts->device.scatter_gather = gather;
-			counts->device.checksum = checksum;
-		}
-	}
-	if (!fexit && skb->data_len > 0 && has_user_pages(skb) && comes_back(dev))
+	unshares = !fexit && skb->data_len > 0 && has_user_pages(skb) && comes_back(dev);
+	if (linear == 0 && !unshares) /* nearly always */
+		return 0;
+	counts = bpf_map_lookup_elem(&counts_of, owner);
+	if (!counts)
+		return 0;
+	if (linear > 0)
+		count_linear(counts, dev, linear);
+	if (unshares)
 		add(counts->unshared, skb->data_len);
 	return 0;
 }
@@ -320,13 +349,12 @@ static __always_inline void sockets_without_tracepoints(struct copystat_counts *
 							bool sends, uint64_t bytes)
 {
 	struct sock *sk = sock_of(file);
+	uint32_t kind = kind_of_found(sk);
 
-	if (is_netlink(sk))
-		return;
-	if (sends && !(fexit && is_stream(sk)))
-		count_sent(counts, task, sk, bytes);
 	if (!sends)
-		count_received(counts, task, sk, bytes);
+		count_received(counts, task, kind, bytes);
+	else if (!(fexit && is_stream(kind, BPF_CORE_READ(sk, sk_type))))
+		count_sent(counts, task, sk, kind, bytes);
 }
 
 static __always_inline void count_in(struct copystat_counts *counts, struct task_struct *task,
@@ -342,7 +370,7 @@ static __always_inline void count_in(struct copystat_counts *counts, struct task
 	else if (is_file(type))
 		add(counts->file_read, bytes);
 	else if (type == S_IFSOCK && call == COPYSTAT_SPLICE) /* has no tracepoint anywhere */
-		count_received(counts, task, sock_of(file), bytes);
+		count_received(counts, task, kind_of_found(sock_of(file)), bytes);
 	else if (type == S_IFSOCK && no_sock_length)
 		sockets_without_tracepoints(counts, task, file, false, bytes);
 }

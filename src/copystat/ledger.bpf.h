@@ -115,16 +115,15 @@ static __always_inline uint32_t call_of_current(struct task_struct *task)
 
 /* ---- files ---- */
 
+/* Nothing read here is trusted to be there: the verifier lets it be read all the same. */
 static __always_inline struct file *file_of(struct task_struct *task, uint64_t fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files, *file = NULL;
+	struct fdtable *table = task->files->fdt;
+	struct file *file = NULL;
 
 	fd = (uint32_t)fd;
-	if (fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	if (fd < table->max_fds)
+		bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
 	return file;
 }
 
@@ -154,32 +153,42 @@ static __always_inline struct sock *sock_of(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
-/* Both without a CO-RE pointer the verifier knows: the socket may come from a file. */
-static __always_inline bool is_inet(struct sock *sk)
+static __always_inline bool is_inet(uint16_t family)
 {
-	uint16_t family = BPF_CORE_READ(sk, __sk_common.skc_family);
-
 	return family == AF_INET || family == AF_INET6;
 }
 
-/* Talk with the kernel about itself: nothing that anybody sends. */
-static __always_inline bool is_netlink(struct sock *sk)
+/* Talk with the kernel about itself is nothing that anybody sends. */
+#define NOBODYS COPYSTAT_KINDS
+
+static __always_inline uint32_t kind_by_numbers(uint16_t family, uint16_t type, uint16_t protocol)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_NETLINK;
+	if (family == AF_UNIX)
+		return COPYSTAT_UNIX;
+	if (family == AF_NETLINK)
+		return NOBODYS;
+	return is_inet(family) && protocol == IPPROTO_TCP && type == SOCK_STREAM
+		   ? COPYSTAT_TCP
+		   : COPYSTAT_OTHER_SOCKET;
 }
 
+/* enum copystat_kind, or NOBODYS. `sk` as the kernel gave it to a program. */
 static __always_inline uint32_t kind_of(struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)
-		return COPYSTAT_UNIX;
-	if (is_inet(sk) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
-		return COPYSTAT_TCP;
-	return COPYSTAT_OTHER_SOCKET;
+	return kind_by_numbers(sk->__sk_common.skc_family, sk->sk_type, sk->sk_protocol);
 }
 
-static __always_inline bool is_stream(struct sock *sk)
+/* `sk` as found behind a descriptor. */
+static __always_inline uint32_t kind_of_found(struct sock *sk)
 {
-	return kind_of(sk) != COPYSTAT_OTHER_SOCKET && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM;
+	return kind_by_numbers(BPF_CORE_READ(sk, __sk_common.skc_family),
+			       BPF_CORE_READ(sk, sk_type), BPF_CORE_READ(sk, sk_protocol));
+}
+
+/* What the fexit backend counts. */
+static __always_inline bool is_stream(uint32_t kind, uint16_t type)
+{
+	return kind == COPYSTAT_TCP || (kind == COPYSTAT_UNIX && type == SOCK_STREAM);
 }
 
 /* `sk` as the kernel gave it to a program. */
