@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/counter.h"
 #include "base/log.h"
@@ -38,7 +37,7 @@ enum wanted {
 struct access_log {
 	const char *path; /* NULL: standard output */
 	int fd;
-	int wake_fd;
+	int wake_fd, ended_fd;   /* eventfds: for the writer, and its last word */
 	_Atomic unsigned wanted; /* enum wanted */
 	_Atomic(struct access_log_ring *) rings;
 	struct access_log_ring *at; /* the writer's: where a line may be cut; NULL: the first */
@@ -273,6 +272,7 @@ static void *writer_main(void *arg)
 		if (wanted & WANTED_REOPEN || r == -EPIPE)
 			reopen(log);
 	}
+	sys_eventfd_signal(log->ended_fd);
 	return NULL;
 }
 
@@ -285,7 +285,7 @@ int access_log_new(const char *path, struct access_log **ret, struct err *err)
 
 	if (!log)
 		return err_set(err, -ENOMEM, "out of memory");
-	log->wake_fd = -1;
+	log->wake_fd = log->ended_fd = -1;
 	log->path = strcmp(path, "-") == 0 ? NULL : path;
 	log->fd = log->path ? open_file(log->path) : sys_dup_cloexec(1);
 	if (log->fd < 0) {
@@ -294,8 +294,10 @@ int access_log_new(const char *path, struct access_log **ret, struct err *err)
 		return r;
 	}
 	log->wake_fd = sys_eventfd();
-	if (log->wake_fd < 0) {
-		r = err_set(err, log->wake_fd, "eventfd: %s", strerror(-log->wake_fd));
+	log->ended_fd = sys_eventfd();
+	r = log->wake_fd < 0 ? log->wake_fd : log->ended_fd;
+	if (r < 0) {
+		err_set(err, r, "eventfd: %s", strerror(-r));
 		access_log_free(log);
 		return r;
 	}
@@ -337,14 +339,16 @@ static uint64_t lines_waiting(const struct access_log *log)
 	return lines;
 }
 
+/* False: it does not end, a disk hangs. */
 static bool writer_ends(struct access_log *log)
 {
-	uint64_t ns = sys_now_ns() + ACCESS_LOG_END_MS * UINT64_C(1000000);
-	struct timespec until = {.tv_sec = (time_t)(ns / 1000000000),
-				 .tv_nsec = (long)(ns % 1000000000)};
+	struct pollfd ended = {.fd = log->ended_fd, .events = POLLIN};
 
 	want(log, WANTED_END);
-	return pthread_clockjoin_np(log->writer, NULL, CLOCK_MONOTONIC, &until) == 0;
+	if (sys_poll(&ended, 1, (int)ACCESS_LOG_END_MS) <= 0)
+		return false;
+	pthread_join(log->writer, NULL);
+	return true;
 }
 
 void access_log_free(struct access_log *log)
@@ -371,6 +375,8 @@ void access_log_free(struct access_log *log)
 	}
 	if (log->wake_fd >= 0)
 		sys_close(log->wake_fd);
+	if (log->ended_fd >= 0)
+		sys_close(log->ended_fd);
 	if (log->fd >= 0)
 		sys_close(log->fd);
 	free(log);
