@@ -518,11 +518,38 @@ static void reset_at_close(struct http_conn *c)
 	sys_setsockopt(conn_fd(c->conn), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+/* What there is of the request line, for the log. */
+static struct slice begun_line(const struct http_conn *c)
+{
+	const char *end = memchr(c->kept, '\n', c->kept_len);
+	size_t len = end ? (size_t)(end - c->kept) : c->kept_len;
+
+	return slice_make(c->kept, len > 0 && c->kept[len - 1] == '\r' ? len - 1 : len);
+}
+
+/* A request that has begun is answered (RFC 9110 15.5.9), so that a person on a slow line, the log
+ * and the counters know what happened. False: there is none, or no memory. */
+static bool answer_late(struct http_conn *c)
+{
+	static const char reason[] = "the request did not come to its end in time";
+
+	if (!c->late || c->kept_len == 0 || c->flight || c->job || c->ending)
+		return false;
+	if (http_answer_bad(c, begun_line(c), 408, reason) != HTTP_ANSWERED)
+		return false;
+	http_record_keep(c);
+	return true;
+}
+
 static void expired(struct conn *conn)
 {
 	struct http_conn *c = conn_data(conn);
 
 	http_count(&c->loop->counters.expired[deadline_of(c)], 1);
+	if (answer_late(c)) {
+		http_turn(c);
+		return;
+	}
 	if (c->flight)
 		reset_at_close(c);
 	conn_close(conn);

@@ -459,10 +459,29 @@ static enum http_parse check_framing(struct http_request *request)
 	return HTTP_PARSE_OK;
 }
 
+/* RFC 9110 10.1.1. HTTP/1.0 knows no Expect. */
+static enum http_parse check_expect(struct http_request *request)
+{
+	struct slice expectation;
+
+	if (request->minor == 0)
+		return HTTP_PARSE_OK;
+	for (unsigned i = http_request_next(request, HTTP_FIELD_EXPECT, 0);
+	     i < request->header_count; i = http_request_next(request, HTTP_FIELD_EXPECT, i + 1)) {
+		struct slice rest = request->headers[i].value;
+
+		while (http_list_next(&rest, &expectation))
+			if (!slice_eq_nocase(expectation, SLICE_LITERAL("100-continue")))
+				return bad(request, 417, "unknown Expect");
+	}
+	request->expect_continue =
+	    http_request_has(request, HTTP_FIELD_EXPECT) && request->framing != HTTP_BODY_NONE;
+	return HTTP_PARSE_OK;
+}
+
 static enum http_parse check_request(struct http_request *request)
 {
 	enum http_parse result;
-	struct slice expect;
 
 	if ((result = check_host(request)) != HTTP_PARSE_OK ||
 	    (result = check_framing(request)) != HTTP_PARSE_OK)
@@ -474,11 +493,7 @@ static enum http_parse check_request(struct http_request *request)
 	if (request->method == HTTP_CONNECT && request->form != HTTP_FORM_AUTHORITY)
 		return bad(request, 400, "CONNECT without an authority");
 	check_connection(request);
-	if (http_request_field(request, HTTP_FIELD_EXPECT, &expect))
-		request->expect_continue = request->minor > 0 &&
-					   request->framing != HTTP_BODY_NONE &&
-					   slice_eq_nocase(expect, SLICE_LITERAL("100-continue"));
-	return HTTP_PARSE_OK;
+	return check_expect(request);
 }
 
 /* ---- heads in pieces ---- */

@@ -10,6 +10,7 @@
  *     no plain number (lists of equal numbers too: RFC 9112 6.3 allows to refuse them), a
  *     Transfer-Encoding that is not exactly "chunked", or any in HTTP/1.0: 400.
  *   - Host missing (1.1), doubled, or with bytes no authority has: 400. HTTP/0.9: 400.
+ *   - an Expect that is not 100-continue (HTTP/1.1): 417.
  * Lenient only where RFC 9112 2.2 says so and it is harmless:
  *   - a lone LF ends a line of the request's head, as nginx has it, for people with netcat; never
  *     in chunked framing.

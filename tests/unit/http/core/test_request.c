@@ -87,14 +87,15 @@ static void every_known_header_is_found_in_any_case(void **state)
 				*c = (char)(variant == 1 ? *c | (*c >= 'A' ? 0x20 : 0)
 					    : *c >= 'a'  ? *c & ~0x20
 							 : *c);
-			bool is_coding = rows[i].field == HTTP_FIELD_TRANSFER_ENCODING;
+			const char *text = rows[i].field == HTTP_FIELD_TRANSFER_ENCODING ? "chunked"
+					   : rows[i].field == HTTP_FIELD_EXPECT ? "100-continue"
+										: "7";
 			snprintf(head, sizeof(head), "GET / HTTP/1.%d\r\n%s%s: %s\r\n\r\n",
 				 rows[i].field != HTTP_FIELD_HOST,
-				 rows[i].field == HTTP_FIELD_HOST ? "" : HOST, name,
-				 is_coding ? "chunked" : "7");
+				 rows[i].field == HTTP_FIELD_HOST ? "" : HOST, name, text);
 			assert_int_equal(parse_text(head, &r), HTTP_PARSE_OK);
 			assert_true(http_request_field(&r, rows[i].field, &value));
-			assert_slice(value, is_coding ? "chunked" : "7");
+			assert_slice(value, text);
 		}
 	}
 	assert_int_equal(parse_text(GET_LINE HOST "Accept_Encoding: x\r\nIf~Match: x\r\n\r\n", &r),
@@ -353,6 +354,35 @@ static void a_body_is_framed_by_length_or_chunks(void **state)
 	assert_false(r.expect_continue);
 }
 
+static void what_else_is_expected_is_refused(void **state)
+{
+	static const struct {
+		const char *lines;
+		int status;
+	} rows[] = {
+	    {"Expect: 100-continue\r\n", 0},
+	    {"Expect: 100-continue, 100-CONTINUE\r\n", 0},
+	    {"Expect:\r\n", 0},
+	    {"Expect: 200-ok\r\n", 417},
+	    {"Expect: 100-continue, more\r\n", 417},
+	    {"Expect: 100-continue\r\nExpect: more\r\n", 417},
+	    {"Expect: 100-continue;a=b\r\n", 417},
+	};
+	struct http_request r;
+	char head[200];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].lines);
+		if (parse_text(head, &r) != (rows[i].status ? HTTP_PARSE_BAD : HTTP_PARSE_OK) ||
+		    r.status != rows[i].status)
+			fail_msg("%s: %d", rows[i].lines, r.status);
+		/* HTTP/1.0 has no Expect. */
+		head[strlen("GET / HTTP/1.")] = '0';
+		assert_int_equal(parse_text(head, &r), HTTP_PARSE_OK);
+		assert_false(r.expect_continue);
+	}
+}
+
 static void repeated_fields_are_found_one_after_the_other(void **state)
 {
 	struct http_request r;
@@ -524,6 +554,7 @@ int main(void)
 	    cmocka_unit_test(lone_line_feeds_and_leading_empty_lines_are_tolerated),
 	    cmocka_unit_test(the_connection_is_kept_as_version_and_tokens_say),
 	    cmocka_unit_test(a_body_is_framed_by_length_or_chunks),
+	    cmocka_unit_test(what_else_is_expected_is_refused),
 	    cmocka_unit_test(repeated_fields_are_found_one_after_the_other),
 	    cmocka_unit_test(limits_hold_to_the_byte),
 	    cmocka_unit_test(byte_by_byte_gives_the_same_answer),
