@@ -38,6 +38,7 @@ static const char help[] =
     "                           a header of all answers that are no error; may be given more than\n"
     "                           once\n"
     "      --mime-types FILE    content types by extension [/etc/mime.types, nginx's, built in]\n"
+    "      --no-symlinks        refuse names that lead over a symbolic link\n"
     "      --technique NAME     send bodies by copy, mmap, sendfile, splice, vmsplice or zerocopy\n"
     "                           [auto: what is best for each]\n"
     "      --explain            say in each answer how its body goes (Server-Timing)\n"
@@ -71,6 +72,7 @@ enum {
 	OPTION_HEADER,
 	OPTION_TECHNIQUE,
 	OPTION_EXPLAIN,
+	OPTION_NO_SYMLINKS,
 	OPTION_MIME_TYPES,
 	OPTION_MAX_CONNECTIONS,
 	OPTION_CACHE_ENTRIES,
@@ -95,6 +97,7 @@ static const struct option long_options[] = {
     {"header", required_argument, NULL, OPTION_HEADER},
     {"technique", required_argument, NULL, OPTION_TECHNIQUE},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
+    {"no-symlinks", no_argument, NULL, OPTION_NO_SYMLINKS},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
@@ -253,6 +256,9 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 		return EXIT_OK;
 	case OPTION_TECHNIQUE:
 		return parse_technique(optarg, &o->technique);
+	case OPTION_NO_SYMLINKS:
+		o->no_symlinks = true;
+		return EXIT_OK;
 	case OPTION_EXPLAIN:
 		o->explain = true;
 		return EXIT_OK;

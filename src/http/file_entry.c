@@ -21,6 +21,8 @@ int file_open_beneath(const struct http_site *site, const char *path, uint64_t f
 
 	flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY);
 	resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+	if (site->no_symlinks)
+		resolve |= RESOLVE_NO_SYMLINKS;
 	if (how == FILE_LOAD_NOW && missing)
 		return -EAGAIN;
 	if (how == FILE_LOAD_WAIT || missing)
@@ -38,8 +40,8 @@ int file_open_name(const struct http_site *site, const char *path, enum file_loa
 {
 	int fd = file_open_beneath(site, path, O_PATH, RESOLVE_NO_SYMLINKS, how);
 
-	*ret_by_link = fd == -ELOOP;
-	return fd == -ELOOP ? file_open_beneath(site, path, O_PATH, 0, how) : fd;
+	*ret_by_link = fd == -ELOOP && !site->no_symlinks;
+	return *ret_by_link ? file_open_beneath(site, path, O_PATH, 0, how) : fd;
 }
 
 static int64_t nanoseconds(const struct timespec *t)

@@ -37,6 +37,7 @@ struct http_site {
 	 * all answers that are no error. */
 	struct slice file_headers, headers;
 	enum leat_technique technique; /* for bodies; but for LEAT_AUTO, also of small files */
+	bool no_symlinks;              /* names with a symbolic link on the way are refused */
 	bool explain;                  /* Server-Timing says how the body goes */
 	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
 	struct dir_list_account *lists; /* the only thing of it that changes: atomically */
@@ -156,7 +157,8 @@ bool file_sibling_name(struct slice path, enum http_coding coding, char buf[PATH
 int file_open_name(const struct http_site *site, const char *path, enum file_load how,
 		   bool *ret_by_link);
 /* openat2(2) as everything here is opened: under the root, close-on-exec, never a controlling
- * terminal. `resolve` adds to RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. */
+ * terminal. `resolve` adds to RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, and RESOLVE_NO_SYMLINKS for
+ * --no-symlinks: -ELOOP. */
 int file_open_beneath(const struct http_site *site, const char *path, uint64_t flags,
 		      uint64_t resolve, enum file_load how);
 

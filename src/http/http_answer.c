@@ -100,9 +100,10 @@ enum http_answered answer_errno(struct answer *a, int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENAMETOOLONG:
-	case -ELOOP:
 	case -EXDEV: /* out of the root: nobody is told that there is something */
 		return answer_status(a, 404);
+	case -ELOOP: /* as nginx has it, with disable_symlinks and without */
+		return answer_status(a, answer_site(a)->no_symlinks ? 403 : 404);
 	case -EACCES:
 	case -EPERM:
 	case -ENXIO:

@@ -178,6 +178,7 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->site.precompressed = options->precompressed;
 	server->site.lists = &server->lists;
 	server->site.explain = options->explain;
+	server->site.no_symlinks = options->no_symlinks;
 	set_limits(server, options);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)

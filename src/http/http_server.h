@@ -45,8 +45,9 @@ struct http_options {
 	bool precompressed;            /* .gz, .zst, .br beside a file */
 	enum leat_technique technique; /* for bodies; LEAT_AUTO: the engine chooses */
 	bool explain;                  /* Server-Timing says how a body goes */
-	const char *cache_control;     /* of files; NULL: none */
-	const char *const *headers;    /* "Name: value", for all answers that are no error */
+	bool no_symlinks;
+	const char *cache_control;  /* of files; NULL: none */
+	const char *const *headers; /* "Name: value", for all answers that are no error */
 	unsigned header_count;
 	const char *mime_types; /* NULL: the system's, if it has one */
 	struct http_timeouts timeouts;

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import socket
+import stat
 import subprocess
 
 import pytest
@@ -600,3 +601,186 @@ def test_a_technique_that_a_listener_can_not_have_is_refused_at_start(leat, root
     ran = run([leat, "http", "--technique", "zerocopy", "--listen", f"unix:{root.parent}/s", root])
     assert ran.returncode == 2
     assert "UNIX" in ran.stderr and ran.stderr.count("\n") == 1
+
+
+# ---- what is no file ----
+
+
+@pytest.fixture
+def links(root, tmp_path):
+    """A file and a folder, links to them, to nothing, and out of the root."""
+    (root / "d").mkdir()
+    (root / "d" / "a.txt").write_bytes(b"inside")
+    (root / "file").symlink_to("d/a.txt")
+    (root / "folder").symlink_to("d")
+    (root / "nothing").symlink_to("none")
+    (root / "loop").symlink_to("loop")
+    (tmp_path / "outside").write_bytes(b"secret")
+    (root / "out").symlink_to(tmp_path / "outside")
+    return root
+
+
+def test_links_within_the_root_are_followed(server, links):
+    with server.connect() as client:
+        assert client.get("/file").body == client.get("/folder/a.txt").body == b"inside"
+        assert client.get("/folder")["location"] == "/folder/"
+        for name in ["nothing", "loop", "out"]:
+            assert client.get("/" + name).status == 404
+
+
+def test_links_are_refused_when_asked_for(serve, links):
+    server = serve("--no-symlinks")
+    with server.connect() as client:
+        for name in ["file", "folder", "folder/", "folder/a.txt", "nothing", "loop", "out"]:
+            for _ in range(2):
+                response = client.get("/" + name)
+                assert response.status == 403, name
+                assert b"secret" not in response.body and b"inside" not in response.body
+        assert client.get("/d/a.txt").body == b"inside"
+        assert client.get("/none").status == 404
+        listing = client.get("/").body
+        assert b'"d/"' in listing
+        for name in [b"file", b"folder", b"nothing", b"loop", b"out"]:
+            assert b'"' + name not in listing
+        # A file becomes a link, and a file again, while it is kept in memory.
+        for _ in range(5):
+            (links / "d" / "a.txt").rename(links / "d" / "b.txt")
+            (links / "d" / "a.txt").symlink_to("b.txt")
+            assert client.get("/d/a.txt").status == 403
+            (links / "d" / "b.txt").rename(links / "d" / "a.txt")
+            assert client.get("/d/a.txt").body == b"inside"
+
+
+def test_the_root_itself_may_be_a_link(leat, links, tmp_path):
+    (tmp_path / "www").symlink_to(links)
+    server = Server(leat, tmp_path / "www", "--no-symlinks")
+    assert server.get("/d/a.txt").body == b"inside"
+    assert server.stop() == 0
+
+
+def make_devices(root):
+    """Those that can be made here."""
+    made = []
+    for name, mode, device in [
+        ("null", stat.S_IFCHR, os.makedev(1, 3)),
+        ("tty", stat.S_IFCHR, os.makedev(5, 0)),
+        ("ram", stat.S_IFBLK, os.makedev(1, 0)),
+    ]:
+        try:
+            os.mknod(root / name, mode | 0o666, device)
+            made.append(name)
+        except PermissionError:
+            pass
+    return made
+
+
+@pytest.mark.release_only
+def test_fifos_sockets_and_devices_are_never_opened_for_reading(leat, root):
+    """Not even when their names say index or encoding, or a file has just been there."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    names = make_devices(root) + ["fifo", "socket"]
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        here = os.open(".", os.O_RDONLY)
+        os.chdir(root)
+        try:
+            sock.bind("socket")
+        finally:
+            os.fchdir(here)
+            os.close(here)
+        (root / "d").mkdir()
+        os.mkfifo(root / "d" / "index.html")
+        (root / "a.js").write_bytes(b"plain")
+        os.mkfifo(root / "a.js.br")
+        trace = root.parent / "trace"
+        server = Server(leat, root, "--threads", "1")
+        strace = subprocess.Popen(
+            ["strace", "-f", "-o", trace, "-e", "trace=openat2,open,openat", "-p", str(server.process.pid)],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            if b"attached" not in strace.stderr.readline():
+                pytest.skip("strace may not attach here")
+            with server.connect(timeout=20) as client:
+                for name in names:
+                    for path in [name, name + "/"]:
+                        assert client.get("/" + path).status in (403, 404)
+                assert client.get("/d/").status == 403
+                assert client.get("/a.js", Accept_Encoding="br").body == b"plain"
+                # A file that becomes a FIFO, in a storm.
+                for i in range(100):
+                    (root / "new").write_bytes(b"file")
+                    (root / "new").rename(root / "x")
+                    assert client.get("/x").body == b"file"
+                    os.mkfifo(root / "new")
+                    (root / "new").rename(root / "x")
+                    assert client.get("/x").status == 403
+        finally:
+            server.stop()
+            strace.wait(60)
+            strace.stderr.close()
+    special = [line for line in trace.read_text().splitlines() if re.search(r'"(null|tty|ram|fifo|socket|d/index.html|a.js.br)"', line)]
+    assert special
+    assert all("O_PATH" in line for line in special), special
+
+
+# ---- requests that are rare ----
+
+
+def test_targets_in_other_forms(server, root):
+    (root / "a.txt").write_bytes(b"alpha")
+    with server.connect() as client:
+        for method in ["GET", "HEAD"]:
+            response = client.get("http://elsewhere.example/a.txt?q", method=method)
+            assert (response.status, response.body) == (200, b"alpha" if method == "GET" else b"")
+        assert client.get("HTTP://elsewhere.example", method="GET").status == 200
+        for target in ["*", "/a.txt", "http://elsewhere.example", "http://elsewhere.example/a.txt"]:
+            response = client.get(target, method="OPTIONS")
+            assert (response.status, response["allow"]) == (200, "GET, HEAD, OPTIONS")
+            assert response["content-length"] == "0"
+    for target in ["*", "ftp://elsewhere.example/a.txt", "elsewhere:80"]:
+        with server.connect() as client:
+            response = client.get(target)
+            assert (response.status, response["connection"]) == (400, "close")
+
+
+def test_an_expectation_that_can_not_be_met_is_refused(server, root):
+    (root / "a").write_bytes(b"alpha")
+    with server.connect() as client:
+        assert client.get("/a", Expect="100-continue").body == b"alpha"
+        response = client.get("/a", Expect="miracles", Content_Length=5)
+        assert (response.status, response["connection"]) == (417, "close")
+        client.send(b"hello")
+        assert client.is_closed()
+    with server.connect() as client:
+        client.send(request("/a", version="1.0", Expect="miracles"))
+        assert client.response().body == b"alpha"
+
+
+@pytest.mark.parametrize("begun", [b"GET /a HT", b"GET /a HTTP/1.1\r\nHost: test\r\n", request("/a", Content_Length=5)])
+def test_a_request_that_does_not_end_is_told_so(serve, root, begun):
+    (root / "a").write_bytes(b"alpha")
+    server = serve("--header-timeout", "300ms", "--body-timeout", "300ms", "--idle-timeout", "300ms")
+    with server.connect() as client, server.connect() as idle:
+        client.send(request("/a") + begun)
+        assert client.response().body == b"alpha"
+        response = client.response()
+        assert (response.status, response["connection"]) == (408, "close")
+        assert client.is_closed()
+        # Nothing was begun here: nothing is said.
+        assert idle.is_closed()
+
+
+def test_a_field_that_may_be_there_once_means_nothing_twice(server, root):
+    (root / "a").write_bytes(b"0123456789")
+    known = server.get("/a")["last-modified"].encode()
+    with server.connect() as client:
+        for lines in [
+            b"Range: bytes=0-1\r\nRange: bytes=2-3\r\n",
+            b"If-Modified-Since: %s\r\nIf-Modified-Since: %s\r\n" % (known, known),
+            b"If-Unmodified-Since: Mon, 01 Jan 2001 00:00:00 GMT\r\n" * 2,
+        ]:
+            client.send(b"GET /a HTTP/1.1\r\nHost: test\r\n" + lines + b"\r\n")
+            response = client.response()
+            assert (response.status, response.body) == (200, b"0123456789"), lines
