@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/notify.h"
 #include "http/http_server.h"
 
 #define LISTEN_MAX 64
@@ -228,6 +229,20 @@ static int parse_limit(struct http_options *o, int option)
 	}
 }
 
+static int parse_observing(struct http_options *o, int option)
+{
+	switch (option) {
+	case OPTION_ACCESS_LOG:
+		o->access_log = optarg;
+		return EXIT_OK;
+	case OPTION_ADMIN:
+		o->admin = optarg;
+		return EXIT_OK;
+	default:
+		return parse_log_format(optarg, &o->log_format);
+	}
+}
+
 static int parse_option(struct arguments *arguments, int option, char *const *argv)
 {
 	struct http_options *o = &arguments->options;
@@ -275,13 +290,9 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 	case OPTION_DRAIN_TIMEOUT:
 		return parse_limit(o, option);
 	case OPTION_ACCESS_LOG:
-		o->access_log = optarg;
-		return EXIT_OK;
 	case OPTION_ADMIN:
-		o->admin = optarg;
-		return EXIT_OK;
 	case OPTION_LOG_FORMAT:
-		return parse_log_format(optarg, &o->log_format);
+		return parse_observing(o, option);
 	case 'h':
 		arguments->help = true;
 		return EXIT_OK;
@@ -316,6 +327,7 @@ int cmd_http(int argc, char **argv)
 			.autoindex = true,
 			.precompressed = true},
 	};
+	struct notify notify;
 	struct err err = {0};
 	int code, r;
 
@@ -328,6 +340,9 @@ int cmd_http(int argc, char **argv)
 		fputs(help, stdout);
 		return EXIT_OK;
 	}
+	notify_open(&notify);
+	arguments.options.ready = notify_ready;
+	arguments.options.ready_arg = &notify;
 	r = http_serve(&arguments.options, &err);
 	if (r == 0)
 		return EXIT_OK;

@@ -133,6 +133,8 @@ int http_serve(const struct http_options *options, struct err *err)
 	if (r < 0)
 		return r;
 	say_start(&service);
+	if (options->ready)
+		options->ready(options->ready_arg);
 	r = reactor_run(service.reactor, err);
 	http_account_say(service.server, service.reactor);
 	return r;

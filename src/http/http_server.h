@@ -56,6 +56,9 @@ struct http_options {
 	uint64_t cache_bytes;   /* of each thread; 0: the default */
 	const char *access_log; /* a path, "-"; NULL: none */
 	enum http_log_format log_format;
+	/* Called when it listens and is about to serve; may be NULL. */
+	void (*ready)(void *arg);
+	void *ready_arg;
 	const char *admin; /* where the admin listener listens; NULL: there is none */
 };
 

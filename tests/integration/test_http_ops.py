@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -654,3 +655,36 @@ def test_an_admin_address_that_is_taken_is_refused(leat, root, observe):
     port = server.admin().sock.getpeername()[1]
     ran = run([leat, "http", "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{port}", root])
     assert ran.returncode == 1 and "address already in use" in ran.stderr and ran.stderr.count("\n") == 1
+
+
+# ---- behind a service manager ----
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_hears_when_it_is_ready(serve, tmp_path, abstract):
+    name = f"\0leat-{os.getpid()}-{time.monotonic_ns()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        manager.settimeout(TIMEOUT)
+        server = serve(env={**os.environ, "NOTIFY_SOCKET": name.replace("\0", "@")})
+        assert manager.recv(100) == b"READY=1"
+        assert server.get("/small.txt").status == 200
+
+
+def test_a_manager_that_is_not_there_does_not_matter(serve, tmp_path):
+    server = serve(env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    assert server.get("/small.txt").status == 200
+    assert "can't tell" in server.log()
+
+
+def test_the_unit_is_one_that_systemd_understands(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here")
+    packaging = Path(__file__).resolve().parent.parent.parent / "packaging"
+    for name in ("leat.service.in", "leat.socket"):
+        text = (packaging / name).read_text().replace("@bindir@/leat", "/bin/true")
+        (tmp_path / name.removesuffix(".in")).write_text(text)
+    ran = run(["systemd-analyze", "verify", "--man=no", tmp_path / "leat.service", tmp_path / "leat.socket"],
+              env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
+    ours = [line for line in ran.stderr.splitlines() if "leat" in line]
+    assert ours == []
