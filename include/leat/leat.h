@@ -205,6 +205,22 @@ struct leat_report {
 LEAT_API int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 			       const struct leat_options *options, struct leat_report *report);
 
+/* ---- Thresholds ---- */
+
+/* From which length on a technique is worth its price is a property of the machine; `leat lab
+ * --calibrate` measures it. */
+struct leat_thresholds {
+	size_t size;         /* in: sizeof(struct leat_thresholds) */
+	uint32_t copy_below; /* shorter file ranges are read, and sent with what stands before */
+	uint32_t zerocopy_above; /* longer memory is sent with MSG_ZEROCOPY; UINT32_MAX: none */
+};
+
+/* Fills as much of *ret as ret->size says. */
+LEAT_API void leat_thresholds_get(struct leat_thresholds *ret);
+/* For transfers and engines that begin after it, in the whole process; what lies beyond
+ * thresholds->size stays. Any thread. */
+LEAT_API void leat_thresholds_set(const struct leat_thresholds *thresholds);
+
 /* ---- Engines ---- */
 
 struct leat_engine;

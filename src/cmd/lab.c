@@ -41,6 +41,7 @@ static const char help[] =
     "      --only NAME,...    these techniques: copy, mmap, sendfile, splice, tee, vmsplice,\n"
     "                         zerocopy, uring\n"
     "      --transport NAME,...  these transports: tcp, unix, veth, veth-gso-off, veth-sg-off\n"
+    "      --source NAME,...  these files: cached, cold, ext4, xfs, btrfs, tmpfs, overlay\n"
     "      --size N,...       transfers of N bytes (N may end in k, M or G: powers of 1024)\n"
     "      --json             one JSON object on standard output instead of tables\n"
     "  -h, --help             this text\n"
@@ -52,7 +53,7 @@ static const char help[] =
     "Ends with 0; with 1 when nothing could be measured; with 2 when the arguments make no sense;\n"
     "with 130 after Ctrl-C.\n";
 
-enum option_id { OPT_QUICK = 256, OPT_ONLY, OPT_TRANSPORT, OPT_SIZE, OPT_JSON };
+enum option_id { OPT_QUICK = 256, OPT_ONLY, OPT_TRANSPORT, OPT_SOURCE, OPT_SIZE, OPT_JSON };
 
 /* ---- what is asked ---- */
 
@@ -88,6 +89,16 @@ static int add_transport(struct lab *lab, const char *word)
 	return 0;
 }
 
+static int add_source(struct lab *lab, const char *word)
+{
+	enum lab_source source;
+
+	if (lab_source_parse(word, &source) < 0)
+		return usage_error("lab", "there is no source '%s'", word);
+	lab->options.sources |= 1u << source;
+	return 0;
+}
+
 #define SIZE_MAX_GB 4 /* two of them may stand in memory at once */
 
 static int add_size(struct lab *lab, const char *word)
@@ -113,6 +124,8 @@ static int parse_option(struct lab *lab, int found, char *const *argv)
 		return for_each_word(lab, optarg, add_technique);
 	case OPT_TRANSPORT:
 		return for_each_word(lab, optarg, add_transport);
+	case OPT_SOURCE:
+		return for_each_word(lab, optarg, add_source);
 	case OPT_SIZE:
 		return for_each_word(lab, optarg, add_size);
 	case OPT_JSON:
@@ -130,6 +143,7 @@ static int parse_arguments(struct lab *lab, int argc, char **argv, bool *ret_hel
 	    {"quick", no_argument, NULL, OPT_QUICK},
 	    {"only", required_argument, NULL, OPT_ONLY},
 	    {"transport", required_argument, NULL, OPT_TRANSPORT},
+	    {"source", required_argument, NULL, OPT_SOURCE},
 	    {"size", required_argument, NULL, OPT_SIZE},
 	    {"json", no_argument, NULL, OPT_JSON},
 	    {"help", no_argument, NULL, 'h'},

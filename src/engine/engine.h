@@ -58,6 +58,9 @@ struct leat_engine {
 /* Any thread: each figure is current. */
 void engine_counters(const struct leat_engine *engine, struct engine_counters *ret);
 
+/* The thresholds in force (thresholds.c). */
+struct policy_limits thresholds_limits(void);
+
 void engine_init(struct leat_engine *engine);
 void engine_fini(struct leat_engine *engine);
 

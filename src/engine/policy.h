@@ -31,8 +31,8 @@ enum sink_kind {
 	SINK_KIND_COUNT,
 };
 
-/* Measured thresholds; the defaults stand in policy.c with their measurements, `leat lab` may
- * replace them. */
+/* Measured thresholds; the defaults stand in policy.c with their measurements,
+ * leat_thresholds_set() replaces them. */
 struct policy_limits {
 	uint32_t copy_below;     /* file ranges shorter than this are read and sent with what stands
 				    before */

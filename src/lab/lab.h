@@ -2,13 +2,14 @@
  * The lab: every technique of the engine over real files and real sockets, and what it cost.
  *
  *     lab_run()            plans the rounds, runs them, fills a struct lab_result
- *       source.c           the files: current file system, loop mounts, cold
+ *       source.c, mount.c  the files: current file system, loop mounts, cold
  *       session.c          a transport: two worker processes (worker.h), orders and answers
  *         sender.c         uses libleat with the technique forced
  *         receiver.c       takes the bytes into its memory
  *         link.c, veth.c   connected sockets, namespaces
  *         proof.c          the mutation proof
  *       measure.c          rounds into figures: medians and spread (stats.c)
+ *       crossover.c        from which length on sendfile is cheaper
  *     classic.c            what the figures say about the table that everybody repeats
  *     report_*.c           text, JSON, Markdown, one HTML page
  *
@@ -28,9 +29,10 @@
 #define LAB_SIZES_MAX 16
 
 struct lab_options {
-	bool quick, calibrate;
+	bool quick;
 	uint32_t techniques; /* bit (1u << technique) */
 	uint32_t transports; /* bit (1u << transport) */
+	uint32_t sources;    /* bit (1u << source); 0: those of the quick or the full run */
 	uint64_t sizes[LAB_SIZES_MAX];
 	unsigned size_count;               /* 0: those of the quick or the full run */
 	const volatile sig_atomic_t *stop; /* not 0: end soon; may be NULL */

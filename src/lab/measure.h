@@ -7,6 +7,12 @@
 #include "lab/session.h"
 #include "lab/stats.h"
 
+/* What copystat counted, per byte: the figures of one round of each technique. */
+struct counted {
+	bool known[LEAT_TECHNIQUE_COUNT];
+	double figures[LEAT_TECHNIQUE_COUNT][METRIC_COUNT];
+};
+
 /* Techniques side by side over the same bytes. */
 struct contest {
 	uint32_t techniques; /* bit (1u << technique) */
@@ -18,7 +24,12 @@ struct contest {
 	uint32_t rounds_min;
 	uint64_t until_ns;
 	enum lab_proof proofs[LEAT_TECHNIQUE_COUNT];
+	const struct counted *counted; /* NULL: the engine's ledger has to do */
 };
+
+/* One round of each technique, counted (session_count()). */
+int measure_copies(struct session *session, const struct contest *contest, struct counted *ret,
+		   struct err *err);
 
 /* Runs the rounds in turn, to and fro, and adds a row for each technique. On an error the rounds so
  * far count, if there were enough of them. */

@@ -28,6 +28,7 @@ const struct lab_metric_info lab_metrics[METRIC_COUNT] = {
 			   "CPU seconds of the sending process per GB", 3},
     [METRIC_RECEIVER_CPU] = {"receiver_cpu_s_per_gb", "recv CPU",
 			     "CPU seconds of the receiving process per GB", 3},
+    [METRIC_BOTH_CPU] = {"cpu_s_per_gb", "both CPU", "CPU seconds of both processes per GB", 3},
     [METRIC_RATE] = {"gb_per_s", "GB/s", "from the first call to the last byte at the receiver", 2},
     [METRIC_DISK_DMA] = {"disk_dma_per_byte", "disk DMA",
 			 "bytes that the disk wrote into the page cache, per byte delivered", 2},
@@ -72,6 +73,17 @@ int lab_transport_parse(const char *name, enum lab_transport *ret)
 const char *lab_source_name(enum lab_source source)
 {
 	return sources[source];
+}
+
+int lab_source_parse(const char *name, enum lab_source *ret)
+{
+	for (unsigned i = 0; i < LAB_SOURCE_COUNT; i++) {
+		if (strcmp(sources[i], name) == 0) {
+			*ret = (enum lab_source)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 const char *lab_proof_name(enum lab_proof proof)

@@ -48,6 +48,7 @@ enum lab_metric {
 	METRIC_BY_REFERENCE,
 	METRIC_SENDER_CPU,
 	METRIC_RECEIVER_CPU,
+	METRIC_BOTH_CPU, /* of both processes: the kernel does the one's work in the other's time */
 	METRIC_RATE,
 	METRIC_DISK_DMA,
 	METRIC_COUNT,
@@ -136,6 +137,7 @@ const char *lab_transport_name(enum lab_transport transport);
 const char *lab_transport_title(enum lab_transport transport);
 int lab_transport_parse(const char *name, enum lab_transport *ret);
 const char *lab_source_name(enum lab_source source);
+int lab_source_parse(const char *name, enum lab_source *ret);
 /* "by-reference", "copied", "mixed", "not-run". */
 const char *lab_proof_name(enum lab_proof proof);
 /* "copystat", "engine". */

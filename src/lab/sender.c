@@ -16,8 +16,6 @@
 #include "lab/worker.h"
 #include "sys/sys.h"
 
-#define HEADER_BYTES 200 /* of a small HTTP answer; as in bench/crossover */
-
 struct sender {
 	struct lab_link link;
 	int socket; /* -1: no transport yet */
@@ -47,6 +45,14 @@ static int run_chain(struct leat_chain *chain)
 			return 0;
 		if (step == LEAT_MORE)
 			continue;
+		if (step == LEAT_WANT_LOAD) {
+			struct leat_load load = leat_chain_load(chain);
+
+			step = leat_load_run(&load);
+			if (step < 0)
+				return step;
+			continue;
+		}
 		wait = leat_chain_wait(chain);
 		fd = (struct pollfd){.fd = wait.fd, .events = wait.events};
 		sys_poll(&fd, 1, -1);
@@ -61,7 +67,7 @@ static void drop_pages(const struct order *order)
 
 static int send_by_chain(struct leat_chain *chain, const struct order *order)
 {
-	static const char header[HEADER_BYTES];
+	static const char header[ORDER_CROSS_HEADER];
 	int r = 0;
 
 	for (uint32_t i = 0; i < order->count && r == 0; i++) {
@@ -83,10 +89,20 @@ static void send_chained(const struct sender *sender, const struct order *order,
 	struct leat_report report = LEAT_REPORT_INIT;
 	struct leat_engine *engine;
 	struct leat_chain *chain;
-	int r = leat_engine_new(&engine);
+	int r;
 
 	options.technique = order->technique;
 	options.flags = LEAT_MAY_BLOCK | LEAT_MAY_LOAD;
+	if (order->kind == ORDER_CROSS) {
+		struct leat_thresholds thresholds = {.size = sizeof(thresholds)};
+
+		leat_thresholds_get(&thresholds);
+		thresholds.copy_below = order->copy_below;
+		leat_thresholds_set(&thresholds);
+		options.flags =
+		    LEAT_MAY_BLOCK; /* as a server: it asks whether the range is there */
+	}
+	r = leat_engine_new(&engine);
 	if (r < 0) {
 		fail(answer, r, NULL);
 		return;

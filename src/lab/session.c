@@ -62,19 +62,12 @@ static int start(struct session *session, struct err *err)
 }
 
 int session_open(struct session *session, enum lab_transport transport,
-		 const struct lab_options *options, struct copystat *copystat, struct err *err)
+		 const struct lab_options *options, struct err *err)
 {
 	int r;
 
-	*session = (struct session){.transport = transport,
-				    .options = options,
-				    .copystat = copystat,
-				    .receiver_end = -1};
+	*session = (struct session){.transport = transport, .options = options, .receiver_end = -1};
 	r = start(session, err);
-	if (r == 0 && copystat &&
-	    (copystat_watch(copystat, session->sender.pid, false) < 0 ||
-	     copystat_watch(copystat, session->receiver.pid, false) < 0))
-		session->copystat = NULL;
 	if (r < 0)
 		session_close(session);
 	return r;
@@ -82,15 +75,19 @@ int session_open(struct session *session, enum lab_transport transport,
 
 void session_close(struct session *session)
 {
-	if (session->copystat) {
-		copystat_unwatch(session->copystat, session->sender.pid);
-		copystat_unwatch(session->copystat, session->receiver.pid);
-	}
 	worker_end(&session->sender);
 	worker_end(&session->receiver);
 	if (session->receiver_end >= 0)
 		sys_close(session->receiver_end);
 	session->receiver_end = -1;
+}
+
+void session_count(struct session *session, struct copystat *copystat)
+{
+	session->copystat = copystat;
+	if (copystat && (copystat_watch(copystat, session->sender.pid, false) < 0 ||
+			 copystat_watch(copystat, session->receiver.pid, false) < 0))
+		session->copystat = NULL;
 }
 
 int session_prove(struct session *session, enum leat_technique technique, enum lab_proof *ret,

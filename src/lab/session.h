@@ -13,7 +13,7 @@ struct copystat;
 struct session {
 	enum lab_transport transport;
 	const struct lab_options *options;
-	struct copystat *copystat; /* NULL: the engine's ledger has to do; borrowed */
+	struct copystat *copystat; /* while it counts; borrowed */
 	struct worker sender, receiver;
 	int receiver_end; /* on its way to the receiver; -1: it has it */
 };
@@ -29,8 +29,11 @@ struct round {
 
 /* 0, -EINTR (Ctrl-C), or -errno with a line of why. After an error the session is closed. */
 int session_open(struct session *session, enum lab_transport transport,
-		 const struct lab_options *options, struct copystat *copystat, struct err *err);
+		 const struct lab_options *options, struct err *err);
 void session_close(struct session *session);
+/* From now on rounds are counted by copystat, which may be NULL: not any more. Counting costs time,
+ * so what is timed is not counted. */
+void session_count(struct session *session, struct copystat *copystat);
 
 /* -EOPNOTSUPP: refused here, nothing else is wrong. */
 int session_prove(struct session *session, enum leat_technique technique, enum lab_proof *ret,

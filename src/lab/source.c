@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "lab/mount.h"
 #include "sys/sys.h"
 
 void files_init(struct lab_files *files)
@@ -51,15 +52,14 @@ int file_fill(int fd, uint64_t size)
 	return sys_fdatasync(fd);
 }
 
-/* In the current folder, without a name. */
-static int unnamed_file(void)
+int file_unnamed(const char *folder)
 {
-	char name[64];
-	int fd = sys_open(".", O_TMPFILE | O_RDWR, 0600);
+	char name[256];
+	int fd = sys_open(folder, O_TMPFILE | O_RDWR, 0600);
 
 	if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL)
 		return fd;
-	snprintf(name, sizeof(name), ".leat-lab-%d", sys_pid());
+	snprintf(name, sizeof(name), "%s/.leat-lab-%d", folder, sys_pid());
 	fd = sys_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
 	if (fd >= 0)
 		sys_unlink(name);
@@ -83,7 +83,7 @@ int files_make_cached(struct lab_files *files, uint64_t size, struct lab_result 
 		      struct err *err)
 {
 	char text[SIZE_TEXT_MAX];
-	int fd = filled(unnamed_file(), size);
+	int fd = filled(file_unnamed("."), size);
 
 	files->fds[LAB_COLD] = fd;
 	if (fd < 0) {
@@ -101,4 +101,29 @@ int files_make_cached(struct lab_files *files, uint64_t size, struct lab_result 
 	files->fds[LAB_CACHED] = fd;
 	files->sizes[LAB_CACHED] = files->sizes[LAB_COLD] = size;
 	return 0;
+}
+
+void files_make_others(struct lab_files *files, uint32_t wanted, uint64_t size,
+		       struct lab_result *notes)
+{
+	for (unsigned i = LAB_EXT4; i < LAB_SOURCE_COUNT; i++) {
+		enum lab_source source = (enum lab_source)i;
+		struct err err = {.text = ""};
+		int fd;
+
+		if (!(wanted & 1u << i))
+			continue;
+		if (source == LAB_TMPFS) {
+			fd = filled(sys_memfd("leat-lab", 0), size);
+			if (fd < 0)
+				err_set(&err, fd, "%s", strerrordesc_np(-fd));
+		} else {
+			fd = mount_file(source, size, &err);
+		}
+		files->fds[i] = fd < 0 ? -1 : fd;
+		files->sizes[i] = size;
+		if (fd < 0)
+			lab_result_note(notes, "a file on %s is left out: %s",
+					lab_source_name(source), err.text);
+	}
 }

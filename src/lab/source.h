@@ -19,6 +19,13 @@ void files_close(struct lab_files *files);
 int files_make_cached(struct lab_files *files, uint64_t size, struct lab_result *notes,
 		      struct err *err);
 
+/* The others that `wanted` has (bit 1u << source), `size` bytes each; what can't be had is a note.
+ */
+void files_make_others(struct lab_files *files, uint32_t wanted, uint64_t size,
+		       struct lab_result *notes);
+
+/* A file without a name in a folder; a descriptor or -errno. */
+int file_unnamed(const char *folder);
 /* Fills a new file with bytes that no file system can pack, and has them written to the disk.
  * 0 or -errno. */
 int file_fill(int fd, uint64_t size);

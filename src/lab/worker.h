@@ -16,9 +16,11 @@ enum order_kind {
 	ORDER_OPEN,  /* the sender: make the transport, hand over the receiver's end */
 	ORDER_PROVE, /* the sender: the mutation proof of one technique */
 	ORDER_SEND,  /* the sender: `count` transfers of `size` bytes of `file` */
-	ORDER_CROSS, /* the sender: the same, each with a header before it, see calibrate.h */
+	ORDER_CROSS, /* the sender: the same, each with a header before it, see crossover.h */
 	ORDER_TAKE,  /* the receiver: `bytes`, on the descriptor that came along, if one did */
 };
+
+#define ORDER_CROSS_HEADER 200 /* bytes: about what a small HTTP answer has */
 
 struct order {
 	enum order_kind kind;

@@ -172,6 +172,11 @@ int sys_set_cloexec(int fd)
 	return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
+int sys_clear_cloexec(int fd)
+{
+	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
+}
+
 bool sys_is_terminal(int fd)
 {
 	return isatty(fd) == 1;

@@ -83,6 +83,7 @@ int sys_dup_cloexec(int fd);
 int sys_get_flags(int fd);
 int sys_set_nonblock(int fd, bool on);
 int sys_set_cloexec(int fd);
+int sys_clear_cloexec(int fd);
 bool sys_is_terminal(int fd);
 /* Bytes of getdents64(2) records, 0 at the end. */
 ssize_t sys_getdents(int fd, void *buf, size_t len);
