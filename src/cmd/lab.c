@@ -9,19 +9,23 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/thresholds.h"
 #include "lab/report.h"
 #include "sys/sys.h"
 
-enum form { FORM_TEXT, FORM_JSON };
+enum form { FORM_TEXT, FORM_JSON, FORM_MARKDOWN };
 
 struct lab {
 	struct lab_options options;
 	enum form form;
-	bool terminal;
+	int html_fd;
+	const char *html; /* the file of the page; NULL: none */
+	bool calibrate, terminal;
 	char shown[160]; /* the last line of progress */
 };
 
@@ -44,16 +48,31 @@ static const char help[] =
     "      --source NAME,...  these files: cached, cold, ext4, xfs, btrfs, tmpfs, overlay\n"
     "      --size N,...       transfers of N bytes (N may end in k, M or G: powers of 1024)\n"
     "      --json             one JSON object on standard output instead of tables\n"
+    "      --markdown         tables for a web page or an issue, on standard output\n"
+    "      --html FILE        one page with charts besides, for any browser\n"
+    "      --calibrate        writes down from which length on sendfile pays, for all leat\n"
+    "                         programs of this machine\n"
     "  -h, --help             this text\n"
     "\n"
     "Examples\n"
     "  sudo leat lab --quick\n"
+    "  sudo leat lab --html report.html\n"
     "  leat lab --only copy,sendfile --transport tcp --size 64k,1M --json\n"
     "\n"
     "Ends with 0; with 1 when nothing could be measured; with 2 when the arguments make no sense;\n"
     "with 130 after Ctrl-C.\n";
 
-enum option_id { OPT_QUICK = 256, OPT_ONLY, OPT_TRANSPORT, OPT_SOURCE, OPT_SIZE, OPT_JSON };
+enum option_id {
+	OPT_QUICK = 256,
+	OPT_ONLY,
+	OPT_TRANSPORT,
+	OPT_SOURCE,
+	OPT_SIZE,
+	OPT_JSON,
+	OPT_MARKDOWN,
+	OPT_HTML,
+	OPT_CALIBRATE,
+};
 
 /* ---- what is asked ---- */
 
@@ -131,9 +150,34 @@ static int parse_option(struct lab *lab, int found, char *const *argv)
 	case OPT_JSON:
 		lab->form = FORM_JSON;
 		return 0;
+	case OPT_CALIBRATE:
+		lab->calibrate = true;
+		return 0;
+	case OPT_HTML:
+		lab->html = optarg;
+		return 0;
+	case OPT_MARKDOWN:
+		lab->form = FORM_MARKDOWN;
+		return 0;
 	default:
 		return usage_error_option("lab", argv, found);
 	}
+}
+
+/* What was not named is everything. 0 or an exit code. */
+static int complete(struct lab *lab)
+{
+	const uint32_t both = 1u << LEAT_COPY | 1u << LEAT_SENDFILE;
+
+	if (lab->options.techniques == 0)
+		lab->options.techniques = LAB_TECHNIQUES;
+	if (lab->options.transports == 0)
+		lab->options.transports = (1u << TRANSPORT_COUNT) - 1;
+	if (lab->calibrate && ((lab->options.techniques & both) != both ||
+			       !(lab->options.transports & 1u << TRANSPORT_TCP)))
+		return usage_error(
+		    "lab", "--calibrate needs copy, sendfile and tcp among what is measured");
+	return 0;
 }
 
 /* 0 or an exit code. */
@@ -146,6 +190,9 @@ static int parse_arguments(struct lab *lab, int argc, char **argv, bool *ret_hel
 	    {"source", required_argument, NULL, OPT_SOURCE},
 	    {"size", required_argument, NULL, OPT_SIZE},
 	    {"json", no_argument, NULL, OPT_JSON},
+	    {"markdown", no_argument, NULL, OPT_MARKDOWN},
+	    {"html", required_argument, NULL, OPT_HTML},
+	    {"calibrate", no_argument, NULL, OPT_CALIBRATE},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -163,11 +210,7 @@ static int parse_arguments(struct lab *lab, int argc, char **argv, bool *ret_hel
 	}
 	if (optind < argc)
 		return usage_error("lab", "'%s': there is nothing to name", argv[optind]);
-	if (lab->options.techniques == 0)
-		lab->options.techniques = LAB_TECHNIQUES;
-	if (lab->options.transports == 0)
-		lab->options.transports = (1u << TRANSPORT_COUNT) - 1;
-	return 0;
+	return complete(lab);
 }
 
 /* ---- progress ---- */
@@ -195,22 +238,106 @@ static void on_signal(int signal)
 	stop = signal;
 }
 
+/* ---- results ---- */
+
+/* EXIT_OK or EXIT_FAILED. */
+static int write_page(int fd, const char *path, const struct lab_result *result)
+{
+	char *page = NULL;
+	size_t len = 0, done = 0;
+	FILE *out = open_memstream(&page, &len);
+	ssize_t n = 1;
+
+	if (!out)
+		return EXIT_FAILED;
+	report_html(out, result);
+	if (fclose(out) != 0)
+		n = -ENOMEM;
+	while (done < len && n > 0) {
+		n = sys_write(fd, page + done, len - done);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	free(page);
+	if (n > 0)
+		return EXIT_OK;
+	fprintf(stderr, "leat lab: %s: %s\n", path, strerrordesc_np(n < 0 ? (int)-n : ENOSPC));
+	return EXIT_FAILED;
+}
+
 static int print(const struct lab *lab, const struct lab_result *result)
 {
 	if (lab->form == FORM_JSON)
 		report_json(stdout, result);
+	else if (lab->form == FORM_MARKDOWN)
+		report_markdown(stdout, result);
 	else
 		report_text(stdout, result);
-	return 0;
+	return lab->html ? write_page(lab->html_fd, lab->html, result) : EXIT_OK;
+}
+
+/* Before minutes are spent: a page that can't be written is said at once. */
+static int open_page(struct lab *lab)
+{
+	if (!lab->html)
+		return EXIT_OK;
+	lab->html_fd = sys_open(lab->html, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	if (lab->html_fd >= 0)
+		return EXIT_OK;
+	fprintf(stderr, "leat lab: %s: %s\n", lab->html, strerrordesc_np(-lab->html_fd));
+	return EXIT_FAILED;
+}
+
+/* What --calibrate is for. */
+static int write_thresholds(const struct lab_result *result)
+{
+	struct err err = {.text = "the crossover could not be measured"};
+	char comment[256];
+	int r = -EIO;
+
+	snprintf(comment, sizeof(comment), "Linux %s, %s", result->kernel, result->machine);
+	if (result->crossover.measured)
+		r = thresholds_save(result->crossover.copy_below, comment, &err);
+	if (r < 0) {
+		fprintf(stderr, "leat lab: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	fprintf(stderr, "leat lab: %s now has copy_below %llu; remove it to undo this\n",
+		thresholds_path(), (unsigned long long)result->crossover.copy_below);
+	return EXIT_OK;
+}
+
+/* EXIT_OK, EXIT_FAILED or EXIT_SIGNAL and more. */
+static int run(struct lab *lab)
+{
+	struct lab_result result = {.quick = false};
+	struct err err = {.text = ""};
+	int code, r;
+
+	sys_signal_handle(SIGINT, on_signal);
+	sys_signal_handle(SIGTERM, on_signal);
+	r = lab_run(&lab->options, &result, &err);
+	end_progress(lab);
+	if (r < 0 && r != -EINTR) {
+		fprintf(stderr, "leat lab: %s\n", err.text);
+		code = EXIT_FAILED;
+	} else {
+		code = print(lab, &result);
+	}
+	if (stop)
+		code = EXIT_SIGNAL + stop;
+	else if (lab->calibrate && code == EXIT_OK)
+		code = write_thresholds(&result);
+	else if (result.row_count == 0)
+		code = EXIT_FAILED;
+	lab_result_free(&result);
+	return code;
 }
 
 int cmd_lab(int argc, char **argv)
 {
-	struct lab lab = {.options = {.stop = &stop}};
-	struct lab_result result = {.quick = false};
-	struct err err = {.text = ""};
+	struct lab lab = {.options = {.stop = &stop}, .html_fd = -1};
 	bool show_help = false;
-	int code = parse_arguments(&lab, argc, argv, &show_help), r;
+	int code = parse_arguments(&lab, argc, argv, &show_help);
 
 	if (show_help) {
 		fputs(help, stdout);
@@ -221,20 +348,10 @@ int cmd_lab(int argc, char **argv)
 	lab.terminal = sys_is_terminal(2);
 	lab.options.progress = on_progress;
 	lab.options.progress_arg = &lab;
-	sys_signal_handle(SIGINT, on_signal);
-	sys_signal_handle(SIGTERM, on_signal);
-	r = lab_run(&lab.options, &result, &err);
-	end_progress(&lab);
-	if (r < 0 && r != -EINTR) {
-		fprintf(stderr, "leat lab: %s\n", err.text);
-		code = EXIT_FAILED;
-	} else {
-		code = print(&lab, &result);
-	}
-	if (stop)
-		code = EXIT_SIGNAL + stop;
-	else if (code == EXIT_OK && result.row_count == 0)
-		code = EXIT_FAILED;
-	lab_result_free(&result);
+	code = open_page(&lab);
+	if (code == EXIT_OK)
+		code = run(&lab);
+	if (lab.html_fd >= 0)
+		sys_close(lab.html_fd);
 	return code;
 }

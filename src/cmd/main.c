@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cmd/thresholds.h"
 #include "config.h"
 #include "leat/leat.h"
 #include "sys/sys.h"
@@ -23,7 +24,8 @@ static const struct command {
     {"copy", cmd_copy, "move bytes between files, pipes and sockets, and say how it went"},
     {"copystat", cmd_copystat, "show what any process copies and what goes by reference"},
     {"http", cmd_http, "serve a directory over HTTP"},
-    {"lab", cmd_lab, "measure every technique on this machine, and the table that everybody repeats"},
+    {"lab", cmd_lab,
+     "measure every technique on this machine, and the table that everybody repeats"},
 };
 
 int usage_error(const char *command, const char *fmt, ...)
@@ -118,6 +120,7 @@ int main(int argc, char **argv)
 	occupy_standard_descriptors();
 	sys_signal_handle(SIGPIPE, SIG_IGN);
 	log_set_sink(log_to_stderr, NULL, LOG_LEVEL_INFO);
+	thresholds_load();
 	code = dispatch(argc, argv);
 	/* What was printed must have arrived: --json into a full disk is not a success. */
 	if (fflush(stdout) != 0 && code == EXIT_OK) {

@@ -26,7 +26,7 @@ struct scale {
 };
 
 static const struct scale quick_scale = {
-    .seconds = 18,
+    .seconds = 12,
     .round_bytes = 4u << 20,
     .rounds = 5,
     .rounds_min = 2,

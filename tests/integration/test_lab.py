@@ -2,12 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
+import struct
 import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
 
 import pytest
 
-from support import TIMEOUT, as_nobody, run, started
+from support import TIMEOUT, Receiver, as_nobody, run, started
 
 FIGURES = ["syscalls_per_mib", "mode_switches_per_mib", "sender_copies_per_byte", "sender_user_copies_per_byte",
            "sender_kernel_copies_per_byte", "receiver_copies_per_byte", "by_reference_per_byte", "sender_cpu_s_per_gb",
@@ -179,3 +183,116 @@ def test_a_folder_that_takes_no_file_is_named_and_memory_serves(leat, tmp_path):
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found["rows"] and any("the current folder takes no file" in line for line in found["left_out"])
+
+
+def test_the_classic_table_has_a_verdict_for_each_claim(report):
+    claims = {each["claim"]: each for each in report["verdicts"]}
+    assert list(claims) == ["read + write", "mmap + write", "sendfile", "sendfile with scatter-gather", "splice"]
+    for claim in ("read + write", "mmap + write"):
+        assert claims[claim]["copies_hold"] is True
+    assert claims["read + write"]["measured"]["cpu_copies"] == pytest.approx(2, abs=0.05)
+    for each in claims.values():
+        different = each["measured"] is None or not (each["copies_hold"] and each["switches_hold"])
+        assert bool(each["sentence"]) == different, each
+
+
+def test_the_crossover_has_points_and_a_threshold(report):
+    sizes = [point["size"] for point in report["crossover"]["points"]]
+    assert sizes == sorted(sizes) and len(sizes) >= 5
+    assert sizes[0] <= report["crossover"]["copy_below"] <= sizes[-1] + 1
+
+
+def used_loops():
+    return {str(path.parent) for path in Path("/sys/block").glob("loop*/loop/backing_file") if "leat" in path.read_text()}
+
+
+@pytest.mark.parametrize("source", ["cold", "tmpfs", "overlay", "ext4", "xfs", "btrfs"])
+def test_files_of_other_file_systems_go_by_reference_too(leat, tmp_path, source):
+    mounts, loops = Path("/proc/self/mounts").read_text(), used_loops()
+    ran = lab(leat, "--json", "--only", "copy,sendfile", "--transport", "unix", "--size", "64k", "--source", source,
+              cwd=tmp_path)
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert used_loops() <= loops
+    found = json.loads(ran.stdout)
+    if not found["rows"]:
+        pytest.skip("; ".join(found["left_out"]))
+    sendfile = row(found, technique="sendfile", source=source)
+    if sendfile["mutation_proof"] == "by-reference":
+        assert median(sendfile, "sender_copies_per_byte") == pytest.approx(0, abs=0.05)
+    assert median(row(found, technique="copy", source=source), "sender_copies_per_byte") == pytest.approx(2, abs=0.05)
+
+
+def test_calibrate_writes_what_the_policy_then_uses(leat, tmp_path):
+    path = tmp_path / "thresholds"
+    env = {**os.environ, "LEAT_THRESHOLDS": str(path)}
+    arguments = ["--only", "copy,sendfile", "--transport", "tcp", "--size", "64k", "--json"]
+    ran = lab(leat, "--calibrate", *arguments, env=env, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    below = json.loads(ran.stdout)["crossover"]["copy_below"]
+    assert f"copy_below {below}\n" in path.read_text() and str(path) in ran.stderr
+    path.write_text("copy_below 100\n")
+    source = tmp_path / "source"
+    source.write_bytes(bytes(5000))
+    for threshold, technique in ((100, "sendfile"), (6000, "copy")):
+        path.write_text(f"copy_below {threshold}\n")
+        receiver = Receiver(keep=False)
+        ran = run([leat, "copy", "--json", source, f"tcp:127.0.0.1:{receiver.port}"], env=env)
+        receiver.finish()
+        receiver.close()
+        assert json.loads(ran.stdout)["technique"] == technique
+
+
+def test_calibrate_says_what_it_needs_and_where_it_may_not_write(leat, tmp_path):
+    ran = lab(leat, "--calibrate", "--transport", "unix")
+    assert ran.returncode == 2 and "--calibrate needs" in ran.stderr
+    env = {**os.environ, "LEAT_THRESHOLDS": str(tmp_path / "no" / "thresholds")}
+    ran = lab(leat, "--calibrate", "--only", "copy,sendfile", "--transport", "tcp", "--size", "64k", "--json", env=env,
+              cwd=tmp_path)
+    assert ran.returncode == 1 and "name a file of yours in LEAT_THRESHOLDS" in ran.stderr
+
+
+def test_a_thresholds_file_that_makes_no_sense_is_a_warning(leat, tmp_path):
+    path = tmp_path / "thresholds"
+    path.write_text("copy_below lots\n")
+    ran = run([leat, "--version"], env={**os.environ, "LEAT_THRESHOLDS": str(path)})
+    assert ran.returncode == 0
+    assert "line 1 makes no sense" in ran.stderr and ran.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def page(leat, tmp_path_factory):
+    where = tmp_path_factory.mktemp("page")
+    ran = lab(leat, "--markdown", "--html", "report.html", "--transport", "tcp,unix", "--size", "4k,64k", cwd=where)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(b"# leat lab\n") and b"| read + write | 4 (2 by the CPU) | 2.00 |" in ran.stdout
+    return where / "report.html"
+
+
+def test_the_page_is_whole_and_asks_nobody(page):
+    text = page.read_text()
+    assert "</html>" in text and "prefers-color-scheme:dark" in text
+    for word in ("http:", "https:", "<script", "<link", "url("):
+        assert word not in text
+    for svg in text.split("<svg")[1:]:
+        xml.fromstring("<svg" + svg.split("</svg>")[0] + "</svg>")
+
+
+def test_a_browser_shows_the_page(page, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not browser:
+        pytest.skip("no chromium here")
+    shot = tmp_path / "shot.png"
+    ran = run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+               "--disable-background-networking", "--disable-component-update", "--disable-sync",
+               f"--user-data-dir={tmp_path / 'profile'}", "--hide-scrollbars", "--window-size=1100,1600",
+               f"--screenshot={shot}", page.as_uri()], timeout=LAB_TIMEOUT)
+    assert shot.exists(), ran.stderr
+    header = shot.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", header[16:]) == (1100, 1600)
+    assert shot.stat().st_size > 20000  # an empty page is smaller
+
+
+def test_a_page_that_cannot_be_written_is_said_at_once(leat, tmp_path):
+    ran = run([leat, "lab", "--html", tmp_path / "no" / "report.html"])
+    assert ran.returncode == 1
+    assert "No such file or directory" in ran.stderr and ran.stderr.count("\n") == 1
