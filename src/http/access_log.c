@@ -154,6 +154,15 @@ static void say_failure(struct access_log *log, const char *what, const char *wh
 		    name_of(log), why);
 }
 
+/* False too where it can't be said. */
+static bool is_same_file(int a, int b)
+{
+	struct stat first, second;
+
+	return sys_fstat(a, &first) == 0 && sys_fstat(b, &second) == 0 &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 static void reopen(struct access_log *log)
 {
 	int fd;
@@ -165,11 +174,11 @@ static void reopen(struct access_log *log)
 		say_failure(log, "open", open_error(fd));
 		return;
 	}
+	/* Another file has nothing of the line that this one has a part of. */
+	if (log->at && !is_same_file(log->fd, fd))
+		log->at->cut = 0;
 	sys_close(log->fd);
 	log->fd = fd;
-	/* The new file has nothing of the line that the old one has a part of. */
-	if (log->at)
-		log->at->cut = 0;
 }
 
 /* ---- the writer ---- */

@@ -6,8 +6,8 @@
  * A ring is bytes between two positions that only move on: the loop moves the head, the writer the
  * tail. What does not fit is dropped, counted, and said in the program's own log. The tail always
  * stands at the beginning of a line: when a write was cut inside a line (disk full), the rest
- * follows when there is room again, in the same file; where the file is changed meanwhile, the new
- * one gets the line whole.
+ * follows when there is room again, in the same file; where another file takes its place meanwhile,
+ * that one gets the line whole.
  *
  * The writer sleeps while there is nothing, and writes ACCESS_LOG_FLUSH_MS after the first line or
  * when a ring is half full: a loop makes a system call (an eventfd) that often, not for each line.
