@@ -32,7 +32,7 @@ static void check_again(const struct http_path *p)
 	size_t len = http_path_encode(p->text, true, encoded + 1, size - 1);
 	HOLDS(len < size);
 	HOLDS(http_path_decode(slice_make(encoded, len + 1), decoded, size, &again) == 0);
-	HOLDS(slice_eq(again.text, p->text) && again.is_normalized && !again.wants_dir);
+	HOLDS(slice_eq(again.text, p->text) && !again.wants_dir);
 	free(encoded);
 	free(decoded);
 }

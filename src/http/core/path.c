@@ -8,7 +8,6 @@
 struct builder {
 	char *out;
 	size_t at, segment;
-	bool is_normalized;
 };
 
 static void drop_last_segment(struct builder *b)
@@ -33,7 +32,6 @@ static bool end_segment(struct builder *b)
 		b->at = b->segment;
 	if (is_dotdot)
 		drop_last_segment(b);
-	b->is_normalized &= !is_dot && !is_dotdot;
 	return is_dot || is_dotdot || s.len == 0;
 }
 
@@ -59,12 +57,8 @@ static int next_byte(struct slice path, size_t *at, char *ret)
 
 static int add_byte(struct builder *b, char c, size_t size)
 {
-	if (c == '/') {
-		if (end_segment(b)) {
-			b->is_normalized = false;
-			return 0;
-		}
-	}
+	if (c == '/' && end_segment(b))
+		return 0;
 	if (b->at + 1 >= size)
 		return -ENAMETOOLONG;
 	b->out[b->at++] = c;
@@ -89,7 +83,7 @@ static int add_plain(struct builder *b, struct slice path, size_t *at, size_t si
 
 int http_path_decode(struct slice path, char *buf, size_t size, struct http_path *ret)
 {
-	struct builder b = {.out = buf, .is_normalized = true};
+	struct builder b = {.out = buf};
 	int r;
 	char c;
 
@@ -113,7 +107,7 @@ int http_path_decode(struct slice path, char *buf, size_t size, struct http_path
 	if (is_root)
 		buf[b.at++] = '.';
 	buf[b.at] = '\0';
-	*ret = (struct http_path){slice_make(buf, b.at), is_root, wants_dir, b.is_normalized};
+	*ret = (struct http_path){slice_make(buf, b.at), is_root, wants_dir};
 	return 0;
 }
 

@@ -12,12 +12,10 @@
 #include "base/slice.h"
 
 struct http_path {
-	struct slice text;  /* in the caller's buffer, terminated; no slash at either end; "." for
+	struct slice text; /* in the caller's buffer, terminated; no slash at either end; "." for
 			       the root, never empty */
-	bool is_root;       /* text is "." */
-	bool wants_dir;     /* it ended in a slash, "/." or "/.." */
-	bool is_normalized; /* as received it was this path already, apart from escapes: no dot
-			       segments, no double slashes */
+	bool is_root;      /* text is "." */
+	bool wants_dir;    /* it ended in a slash, "/." or "/.." */
 };
 
 /* `path` as in http_request.path, without query, starting with '/'. Decodes into buf[size], which
