@@ -405,7 +405,7 @@ static int fill(struct dir_list *list, struct http_writer *w, uint64_t until_ns)
 /* Around the text, where there is one; the last piece ends the body. */
 static void frame(struct dir_list *list)
 {
-	char head[FRAME_HEAD + 1], *text = list->piece + FRAME_HEAD;
+	char head[2 * sizeof(size_t) + 3], *text = list->piece + FRAME_HEAD;
 
 	if (list->piece_len) {
 		snprintf(head, sizeof(head), "%05zx\r\n", list->piece_len);
