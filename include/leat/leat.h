@@ -283,6 +283,7 @@ struct leat_load {
 	int fd;
 	uint64_t offset;
 	uint64_t length;
+	uint64_t ahead; /* bytes behind those that are asked for, but not waited for */
 };
 LEAT_API struct leat_load leat_chain_load(const struct leat_chain *chain);
 /* 0 or -errno (a read error of the disk). Blocks. Thread-safe. */

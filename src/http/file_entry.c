@@ -290,6 +290,10 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 	entry->beyond_events = st.st_nlink > 1 || entry->siblings_beyond_events;
 	if (!body) {
 		entry->fd = fd;
+		/* The engine has cold ranges loaded by a helper. Without this the kernel's own
+		 * readahead would allocate megabytes of pages, and wait for room in the disk's
+		 * queue, within a loop's sendfile. Where it is refused, it is not needed. */
+		(void)sys_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	} else {
 		r = fill_body(entry, fd, body, wanted->how, wanted->torn);
 		if (r < 0) {
