@@ -3,11 +3,12 @@
  * dropped by recv(2) with MSG_TRUNC. wrk copies every byte it gets, so for large files it would
  * measure itself.
  *
- *     drain PORT PATH CONNECTIONS MILLISECONDS
+ *     drain PORT PATH CONNECTIONS MILLISECONDS [SIZE]
  *
  * Prints {"bytes":..., "responses":..., "wall_ns":...}: body bytes that arrived while the clock ran
  * (parts of bodies count), responses that arrived whole. Whatever isn't a 200 with a Content-Length
- * ends it with a message.
+ * ends it with a message. With the file's SIZE each connection asks for its own equal share of the
+ * file, once (Range), and the end may come before the clock's: no byte is pulled twice.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,19 @@ struct conn {
 
 static char request[4096];
 static size_t request_bytes;
+static uint64_t share; /* bytes a connection; 0: the whole file again and again */
 static uint64_t bytes, responses;
+
+static void ask_share(const struct conn *conn, size_t index)
+{
+	char text[sizeof(request) + 128];
+	int len = snprintf(text, sizeof(text), "%.*sRange: bytes=%llu-%llu\r\n\r\n",
+			   (int)request_bytes - 2, request, (unsigned long long)(index * share),
+			   (unsigned long long)((index + 1) * share - 1));
+
+	if (send(conn->fd, text, (size_t)len, MSG_NOSIGNAL) != len)
+		die("send");
+}
 
 static void ask(struct conn *conn)
 {
@@ -44,8 +57,8 @@ static uint64_t parse_head(const char *head)
 {
 	const char *length;
 
-	if (strncmp(head, "HTTP/1.1 200 ", 13) != 0) {
-		fprintf(stderr, "not a 200: %.40s\n", head);
+	if (strncmp(head, share ? "HTTP/1.1 206 " : "HTTP/1.1 200 ", 13) != 0) {
+		fprintf(stderr, "not a %d: %.40s\n", share ? 206 : 200, head);
 		exit(1);
 	}
 	length = strcasestr(head, "\r\ncontent-length:");
@@ -57,7 +70,8 @@ static uint64_t parse_head(const char *head)
 static void end_body(struct conn *conn)
 {
 	responses++;
-	ask(conn);
+	if (share == 0)
+		ask(conn);
 }
 
 /* Peeks until the header is whole, then takes exactly the header: the body stays for MSG_TRUNC. */
@@ -102,16 +116,16 @@ static bool take_body(struct conn *conn)
 	return true;
 }
 
-static void run(int epoll, uint64_t duration_ns)
+static void run(int epoll, uint64_t duration_ns, size_t count)
 {
 	struct epoll_event events[64];
 	uint64_t start = wall_ns();
 
-	while (wall_ns() - start < duration_ns) {
-		int count = epoll_wait(epoll, events, 64, 100);
+	while (wall_ns() - start < duration_ns && !(share && responses == count)) {
+		int ready = epoll_wait(epoll, events, 64, 100);
 
 		/* One piece each: level-triggered, so whoever has more comes again. */
-		for (int i = 0; i < count; i++) {
+		for (int i = 0; i < ready; i++) {
 			struct conn *conn = events[i].data.ptr;
 
 			(void)(conn->left ? take_body(conn) : take_head(conn));
@@ -135,7 +149,10 @@ static struct conn *connect_all(int epoll, uint16_t port, size_t count)
 		set_nonblocking(conns[i].fd, true);
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, conns[i].fd, &event) < 0)
 			die("epoll_ctl");
-		ask(&conns[i]);
+		if (share)
+			ask_share(&conns[i], i);
+		else
+			ask(&conns[i]);
 	}
 	return conns;
 }
@@ -146,8 +163,8 @@ int main(int argc, char **argv)
 	size_t count;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: %s PORT PATH CONNECTIONS MILLISECONDS\n", argv[0]);
+	if (argc < 5 || argc > 6) {
+		fprintf(stderr, "usage: %s PORT PATH CONNECTIONS MILLISECONDS [SIZE]\n", argv[0]);
 		return 2;
 	}
 	if (epoll < 0)
@@ -158,8 +175,9 @@ int main(int argc, char **argv)
 	if (request_bytes >= sizeof(request))
 		die_text("the path is too long");
 	count = parse_number(argv[3], 1, CONNECTIONS_MAX);
+	share = argc == 6 ? parse_number(argv[5], count, INT64_MAX) / count : 0;
 	conns = connect_all(epoll, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), count);
-	run(epoll, parse_number(argv[4], 1, 3600000) * 1000000u);
+	run(epoll, parse_number(argv[4], 1, 3600000) * 1000000u, count);
 	for (size_t i = 0; i < count; i++)
 		close(conns[i].fd);
 	free(conns);

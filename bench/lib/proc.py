@@ -122,6 +122,15 @@ class Running:
     def cpu_ns(self):
         return cpu_ns(self.pid)
 
+    def hurry(self):
+        """The first thread of each process, which is the event loop of every server here, runs as
+        soon as it can, where that is allowed; its helper threads stay as they are. For questions
+        in which other programs' wish for the CPU would only be noise."""
+        for pid in tree(self.pid):
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(pid, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK,
+                                      os.sched_param(1))
+
     def _log_tail(self):
         with open(self.log_path, errors="replace") as log:
             return log.read()[-600:].strip()

@@ -15,6 +15,7 @@ NGINX = """
 daemon off;
 user {user};
 worker_processes 1;
+{threads}
 worker_rlimit_nofile {descriptors};
 pid {dir}/nginx.pid;
 error_log {dir}/nginx-error.log;
@@ -24,6 +25,7 @@ http {{
 	access_log off;
 	sendfile {sendfile};
 	tcp_nopush {sendfile};
+	aio {aio};
 	keepalive_requests 1000000000;
 	keepalive_timeout 600s;
 	open_file_cache max=1000 inactive=600s;
@@ -140,20 +142,24 @@ def leat(build):
     return Contender("leat http", program, command, "not built")
 
 
+def _nginx(name, key, sendfile, threads=""):
+    program = _which("nginx")
+    arguments = ["-p", "{dir}", "-e", "{dir}/nginx-start.log", "-c", "{conf}"]
+    return Contender(name, program, _configured(
+        program, NGINX, f"nginx-{key}", arguments, sendfile=sendfile, threads=threads,
+        aio="threads" if threads else "off"))
+
+
+def peers_for_disks():
+    """Those who only differ from peers() in how they wait for a disk."""
+    return [_nginx("nginx, sendfile on, aio threads", "aio", "on", "thread_pool default threads=8;")]
+
+
 def peers():
-    nginx, lighttpd, h2o = _which("nginx"), _which("lighttpd"), _which("h2o")
-    nginx_arguments = ["-p", "{dir}", "-e", "{dir}/nginx-start.log", "-c", "{conf}"]
+    lighttpd, h2o = _which("lighttpd"), _which("h2o")
     return [
-        Contender(
-            "nginx, sendfile on",
-            nginx,
-            _configured(nginx, NGINX, "nginx-on", nginx_arguments, sendfile="on"),
-        ),
-        Contender(
-            "nginx, sendfile off",
-            nginx,
-            _configured(nginx, NGINX, "nginx-off", nginx_arguments, sendfile="off"),
-        ),
+        _nginx("nginx, sendfile on", "on", "on"),
+        _nginx("nginx, sendfile off", "off", "off"),
         Contender(
             "lighttpd",
             lighttpd,
