@@ -930,6 +930,35 @@ static void an_answer_is_not_held_up_by_the_cold_file_of_the_next(void **state)
 	}
 }
 
+/* What begins to read on the caller's thread allocates pages there, and may wait for the disk. */
+static void a_step_reads_nothing_and_its_load_reads_ahead(void **state)
+{
+	const size_t size = 12 << 20, window = 4 << 20;
+	int file = cold_file(size);
+	struct leat_chain *chain;
+	struct leat_load load;
+	int ends[2];
+
+	if (file < 0)
+		skip();
+	tcp_pair(ends);
+	chain = chain_to(ends[0]);
+	leat_chain_add_file(chain, file, 0, size, NULL, NULL);
+	assert_int_equal(leat_chain_step(chain, 0), LEAT_WANT_LOAD);
+	assert_int_equal(sys_cached_pages(file, 0, size), 0);
+	load = leat_chain_load(chain);
+	assert_int_equal(load.length, window);
+	assert_int_equal(load.ahead, window);
+	posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); /* no readahead of the kernel's own */
+	assert_int_equal(leat_load_run(&load), 0);
+	assert_true(sys_cached_pages(file, 0, window) * sysconf(_SC_PAGESIZE) == (int64_t)window);
+	assert_true(sys_cached_pages(file, (uint64_t)window, window) > 0);
+	assert_int_equal(sys_cached_pages(file, 2 * (uint64_t)window, window), 0);
+	leat_chain_free(chain);
+	close_pair(ends);
+	close(file);
+}
+
 static void a_popular_file_is_asked_about_once(void **state)
 {
 	const size_t size = 100000;
@@ -1041,6 +1070,7 @@ int main(void)
 	    TEST(a_storm_of_signals_changes_nothing),
 	    TEST(a_cold_file_is_asked_to_be_loaded_and_then_goes),
 	    TEST(an_answer_is_not_held_up_by_the_cold_file_of_the_next),
+	    TEST(a_step_reads_nothing_and_its_load_reads_ahead),
 	    TEST(a_popular_file_is_asked_about_once),
 	    TEST(a_cold_file_may_be_waited_for_by_who_says_so),
 	    TEST(loads_in_vain_end),
