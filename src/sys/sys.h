@@ -220,6 +220,7 @@ int sys_pid(void);
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_now_coarse_ns(void); /* CLOCK_MONOTONIC_COARSE: a few ms behind, no system call */
 time_t sys_wall_time(void);       /* seconds since 1970, UTC */
+int64_t sys_wall_ms(void);        /* milliseconds, a few ms behind */
 uint64_t sys_thread_cpu_ns(void);
 uint64_t sys_process_cpu_ns(void);
 /* CPUs this process may run on: sched_getaffinity(2), at least 1. */
