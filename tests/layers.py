@@ -19,10 +19,12 @@ MAY_INCLUDE = {
     "kafka/wire": {"base"},
     "kafka/store": {"base", "sys", "kafka/wire"},
     "kafka/broker/core": {"base", "kafka/wire"},
+    "kafka/broker": {"base", "sys", "engine", "reactor", "kafka/wire", "kafka/store", "kafka/broker/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "leat"},
     "copystat": {"base", "sys"},
     "lab": {"base", "sys", "leat", "copystat"},
-    "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "copystat", "lab", "leat"},
+    "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "kafka/wire", "kafka/store",
+            "kafka/broker", "copystat", "lab", "leat"},
 }
 
 # The kernel is asked in src/sys only. These are libc's names for asking it; a word that is also an

@@ -18,6 +18,7 @@ enum exit_code {
 int cmd_copy(int argc, char **argv);
 int cmd_copystat(int argc, char **argv);
 int cmd_http(int argc, char **argv);
+int cmd_kafka(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 
 /* One line on stderr, "leat COMMAND: text (leat COMMAND --help explains)"; returns EXIT_USAGE. */

@@ -24,6 +24,7 @@ static const struct command {
     {"copy", cmd_copy, "move bytes between files, pipes and sockets, and say how it went"},
     {"copystat", cmd_copystat, "show what any process copies and what goes by reference"},
     {"http", cmd_http, "serve a directory over HTTP"},
+    {"kafka", cmd_kafka, "a log broker for Kafka clients"},
     {"lab", cmd_lab,
      "measure every technique on this machine, and the table that everybody repeats"},
 };

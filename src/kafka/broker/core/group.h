@@ -91,6 +91,7 @@ struct group_limits {
 #define GROUP_NEW_MEMBER_MS (5 * 60 * 1000)
 
 struct group {
+	void *owner; /* the caller's */
 	const struct group_ops *ops;
 	const struct group_limits *limits;
 	struct slice id;

@@ -1,0 +1,555 @@
+#include "kafka/broker/coordinator.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "kafka/broker/flush.h"
+#include "kafka/broker/watch.h"
+#include "sys/sys.h"
+
+struct coordinator {
+	struct kafka_server *server;
+	struct group_limits limits;
+	struct topic *topic;
+	struct shard *shards;
+	int32_t shards_count;
+	_Atomic bool ready;
+	uint64_t secret; /* of the hash: strangers choose the names */
+	int64_t next_check_ms;
+};
+
+/* A rewriting is for logs of this size at least, and when this many times of it are out of date. */
+#define REWRITE_BYTES (16ull * 1024 * 1024)
+#define REWRITE_TIMES 4
+
+/* ---- groups of a shard ---- */
+
+static enum kafka_error store_group(struct group *group);
+
+static const struct group_ops group_ops = {
+    .joined = group_api_joined,
+    .synced = group_api_synced,
+    .store = store_group,
+};
+
+static struct list *bucket(struct shard *shard, uint64_t hash)
+{
+	return &shard->groups[hash % SHARD_BUCKETS];
+}
+
+struct coordinator_group *shard_find(struct shard *shard, struct slice group_id)
+{
+	uint64_t hash = hash_slice_from(shard->coordinator->secret, group_id);
+	struct list *node, *head = bucket(shard, hash);
+
+	list_for_each (node, head) {
+		struct coordinator_group *cg = container_of(node, struct coordinator_group, node);
+
+		if (cg->hash == hash && slice_eq(cg->group->id, group_id))
+			return cg;
+	}
+	return NULL;
+}
+
+struct coordinator_group *shard_group(struct shard *shard, struct slice group_id,
+				      struct group_time time)
+{
+	struct coordinator_group *cg = shard_find(shard, group_id);
+
+	if (cg)
+		return cg;
+	cg = calloc(1, sizeof(*cg));
+	if (!cg)
+		return NULL;
+	cg->group = group_new(group_id, &group_ops, &shard->coordinator->limits, time);
+	if (!cg->group) {
+		free(cg);
+		return NULL;
+	}
+	cg->group->owner = cg;
+	cg->shard = shard;
+	cg->hash = hash_slice_from(shard->coordinator->secret, group_id);
+	group_offsets_init(&cg->offsets);
+	list_push_back(bucket(shard, cg->hash), &cg->node);
+	shard->groups_count++;
+	return cg;
+}
+
+void shard_drop(struct shard *shard, struct coordinator_group *cg)
+{
+	wheel_cancel(&shard->wheel, &cg->timer);
+	list_remove(&cg->node);
+	shard->groups_count--;
+	group_offsets_fini(&cg->offsets);
+	group_free(cg->group);
+	free(cg);
+}
+
+/* ---- storing ---- */
+
+/* What clients of a coordinator are told of its own log's troubles. */
+static enum kafka_error coordinator_error(enum kafka_error error)
+{
+	if (error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
+		return KAFKA_COORDINATOR_NOT_AVAILABLE;
+	if (error == KAFKA_KAFKA_STORAGE_ERROR)
+		return KAFKA_NOT_COORDINATOR;
+	if (error == KAFKA_MESSAGE_TOO_LARGE || error == KAFKA_RECORD_LIST_TOO_LARGE)
+		return KAFKA_UNKNOWN_SERVER_ERROR;
+	return error;
+}
+
+/* Whoever watches is woken, and the disk synced if that is due. */
+static void appended_to(struct shard *shard, const struct partition_appended *appended)
+{
+	struct loop *loop = loop_current();
+
+	if (appended->flush_due && loop) {
+		flush_begin(loop_data(loop), shard->partition);
+	} else if (appended->flush_due) {
+		while (partition_flush(shard->partition))
+			;
+	}
+	partition_wake(shard->partition);
+}
+
+enum kafka_error shard_append(struct shard *shard, int64_t wall_ms, struct partition_appended *ret)
+{
+	struct slice batch = batch_end(&shard->writer);
+	enum kafka_error error;
+
+	if (!batch.ptr)
+		return shard->writer.failed ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_NONE;
+	error = partition_append(shard->partition, (char *)batch.ptr, batch.len, wall_ms, ret);
+	if (error != KAFKA_NONE)
+		return coordinator_error(error);
+	shard->log_bytes += batch.len;
+	appended_to(shard, ret);
+	return KAFKA_NONE;
+}
+
+static enum kafka_error store_group(struct group *group)
+{
+	struct coordinator_group *cg = group->owner;
+	struct partition_appended appended = {0};
+	int64_t wall_ms = sys_wall_ms();
+
+	batch_begin(&cg->shard->writer, wall_ms);
+	record_group(&cg->shard->writer, group);
+	return shard_append(cg->shard, wall_ms, &appended);
+}
+
+static void record_all_gone(struct shard *shard, const struct coordinator_group *cg)
+{
+	struct list *node;
+
+	record_group_gone(&shard->writer, cg->group->id);
+	list_for_each (node, &cg->offsets.topics) {
+		const struct committed_topic *topic =
+		    container_of(node, struct committed_topic, node);
+
+		for (int32_t i = 0; i < topic->count; i++)
+			record_offset_gone(&shard->writer, cg->group->id, topic->name,
+					   topic->entries[i].partition);
+	}
+}
+
+enum kafka_error shard_delete_group(struct shard *shard, struct coordinator_group *cg,
+				    int64_t wall_ms)
+{
+	struct partition_appended appended = {0};
+	enum kafka_error error;
+
+	batch_begin(&shard->writer, wall_ms);
+	record_all_gone(shard, cg);
+	error = shard_append(shard, wall_ms, &appended);
+	if (error == KAFKA_NONE)
+		shard_drop(shard, cg);
+	return error;
+}
+
+/* ---- time ---- */
+
+static struct group_time now(void)
+{
+	return (struct group_time){sys_now_coarse_ns() / 1000000, sys_wall_ms()};
+}
+
+static void set_timer(struct shard *shard, uint64_t now_ms)
+{
+	uint64_t next = wheel_next(&shard->wheel);
+
+	shard->armed_ms = next;
+	if (next == WHEEL_NEVER)
+		return;
+	loop_timer_set(shard->home->loop, &shard->timer,
+		       (uint32_t)min_u64(next > now_ms ? next - now_ms : 0, 1u << 30));
+	shard->timed = true;
+}
+
+/* With the lock held: the earliest deadline may have come nearer. */
+static void arm(struct shard *shard)
+{
+	if (wheel_next(&shard->wheel) >= shard->armed_ms || shard->rearming)
+		return;
+	shard->rearming = true;
+	inbox_send(&shard->home->inbox, &shard->rearm);
+}
+
+/* On the home loop. */
+static void rearm(struct message *message)
+{
+	struct shard *shard = container_of(message, struct shard, rearm);
+
+	pthread_mutex_lock(&shard->lock);
+	shard->rearming = false;
+	if (shard->home->inbox.loop) /* not at the end */
+		set_timer(shard, now().now_ms);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+static void look_at(struct shard *shard, struct coordinator_group *cg)
+{
+	const struct group *group = cg->group;
+	uint64_t next = group_next(group);
+
+	/* Nobody is in it, nothing is stored of it. */
+	if (group->state == GROUP_EMPTY && group->generation == 0 && group->pending_count == 0 &&
+	    cg->offsets.count == 0) {
+		shard_drop(shard, cg);
+		return;
+	}
+	wheel_set(&shard->wheel, &cg->timer, next == GROUP_NEVER ? WHEEL_NEVER : next);
+}
+
+static void timer_fired(struct timer *timer)
+{
+	struct shard *shard = timer->arg;
+	struct group_time time = now();
+	struct wheel_timer *due;
+
+	pthread_mutex_lock(&shard->lock);
+	shard->timed = false;
+	wheel_advance(&shard->wheel, max_u64(time.now_ms, shard->wheel.now_ms));
+	while ((due = wheel_expired(&shard->wheel))) {
+		struct coordinator_group *cg = container_of(due, struct coordinator_group, timer);
+
+		group_tick(cg->group, time);
+		look_at(shard, cg);
+	}
+	set_timer(shard, time.now_ms);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+/* ---- visits ---- */
+
+bool coordinator_is_ready(const struct coordinator *coordinator)
+{
+	return atomic_load_explicit(&coordinator->ready, memory_order_acquire);
+}
+
+enum kafka_error visit_begin(struct coordinator *coordinator, struct slice group_id,
+			     struct visit *ret)
+{
+	if (!coordinator_is_ready(coordinator))
+		return KAFKA_NOT_COORDINATOR;
+	ret->shard = &coordinator->shards[group_partition(group_id, coordinator->shards_count)];
+	ret->time = now();
+	pthread_mutex_lock(&ret->shard->lock);
+	ret->found = shard_find(ret->shard, group_id);
+	/* What is due happens before what comes now. */
+	if (ret->found)
+		group_tick(ret->found->group, ret->time);
+	return KAFKA_NONE;
+}
+
+bool visit_make(struct visit *visit, struct slice group_id)
+{
+	if (!visit->found)
+		visit->found = shard_group(visit->shard, group_id, visit->time);
+	return visit->found != NULL;
+}
+
+void visit_end(struct visit *visit)
+{
+	if (visit->found)
+		look_at(visit->shard, visit->found);
+	arm(visit->shard);
+	pthread_mutex_unlock(&visit->shard->lock);
+}
+
+struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
+{
+	if (!coordinator_is_ready(coordinator) || number >= coordinator->shards_count)
+		return NULL;
+	return &coordinator->shards[number];
+}
+
+/* ---- what has its time ---- */
+
+static void expire_group(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
+			 int64_t retention_ms)
+{
+	struct partition_appended appended = {0};
+	int32_t expired = 0;
+	struct list *node;
+
+	batch_begin(&shard->writer, wall_ms);
+	list_for_each (node, &cg->offsets.topics) {
+		struct committed_topic *topic = container_of(node, struct committed_topic, node);
+
+		for (int32_t i = 0; i < topic->count; i++) {
+			if (!group_offset_is_expired(cg->group, &topic->entries[i], wall_ms,
+						     retention_ms))
+				continue;
+			record_offset_gone(&shard->writer, cg->group->id, topic->name,
+					   topic->entries[i].partition);
+			/* Marked, and removed once that is stored. */
+			topic->entries[i].expire_ms = wall_ms;
+			expired++;
+		}
+	}
+	if (cg->group->state == GROUP_EMPTY && cg->group->pending_count == 0 &&
+	    expired == cg->offsets.count) {
+		shard_delete_group(shard, cg, wall_ms);
+		return;
+	}
+	if (expired == 0 || shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
+		return;
+	for (struct list *next = cg->offsets.topics.next; next != &cg->offsets.topics;) {
+		struct committed_topic *topic = container_of(next, struct committed_topic, node);
+
+		next = next->next;
+		for (int32_t i = topic->count - 1; i >= 0; i--)
+			if (topic->entries[i].expire_ms == wall_ms)
+				group_offsets_remove(&cg->offsets, topic->name,
+						     topic->entries[i].partition);
+	}
+}
+
+static void for_each_group(struct shard *shard,
+			   void (*fn)(struct shard *, struct coordinator_group *, int64_t, int64_t),
+			   int64_t wall_ms, int64_t retention_ms)
+{
+	for (unsigned i = 0; i < SHARD_BUCKETS; i++)
+		for (struct list *node = shard->groups[i].next, *next; node != &shard->groups[i];
+		     node = next) {
+			next = node->next;
+			fn(shard, container_of(node, struct coordinator_group, node), wall_ms,
+			   retention_ms);
+		}
+}
+
+static void record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
+		       int64_t retention_ms)
+{
+	struct partition_appended appended = {0};
+	struct list *node;
+
+	batch_begin(&shard->writer, wall_ms);
+	if (cg->group->generation > 0 || cg->group->protocol_type.len > 0)
+		record_group(&shard->writer, cg->group);
+	list_for_each (node, &cg->offsets.topics) {
+		const struct committed_topic *topic =
+		    container_of(node, struct committed_topic, node);
+
+		for (int32_t i = 0; i < topic->count; i++)
+			record_offset(&shard->writer, cg->group->id, topic->name,
+				      &topic->entries[i]);
+	}
+	/* The one that fails leaves the log as it was: nothing is deleted then. */
+	if (shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
+		shard->writer.failed = true;
+	else
+		shard->live_bytes += shard->writer.len;
+}
+
+/* Everything once more, and away with what was before. */
+static void rewrite(struct shard *shard, int64_t wall_ms)
+{
+	struct partition_ends ends;
+	int64_t start;
+	bool failed = false;
+
+	pthread_mutex_lock(&shard->lock);
+	if (shard->log_bytes < REWRITE_BYTES ||
+	    shard->log_bytes < shard->live_bytes * REWRITE_TIMES ||
+	    partition_ends(shard->partition, &ends) != KAFKA_NONE) {
+		pthread_mutex_unlock(&shard->lock);
+		return;
+	}
+	shard->live_bytes = 0;
+	for (unsigned i = 0; i < SHARD_BUCKETS && !failed; i++) {
+		struct list *node;
+
+		list_for_each (node, &shard->groups[i]) {
+			record_all(shard, container_of(node, struct coordinator_group, node),
+				   wall_ms, 0);
+			failed |= shard->writer.failed;
+		}
+	}
+	shard->log_bytes = shard->live_bytes;
+	pthread_mutex_unlock(&shard->lock);
+	if (failed)
+		log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
+			    partition_number(shard->partition));
+	else
+		partition_delete_records(shard->partition, ends.log_end, &start);
+}
+
+void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
+{
+	const struct kafka_config *config = coordinator->server->config;
+	int64_t retention_ms = config_value(config, KAFKA_CONFIG_OFFSETS_RETENTION) * 60000;
+	bool check = wall_ms >= coordinator->next_check_ms;
+
+	if (!coordinator_is_ready(coordinator))
+		return;
+	for (int32_t i = 0; i < coordinator->shards_count; i++) {
+		struct shard *shard = &coordinator->shards[i];
+
+		if (check) {
+			pthread_mutex_lock(&shard->lock);
+			for_each_group(shard, expire_group, wall_ms, retention_ms);
+			pthread_mutex_unlock(&shard->lock);
+		}
+		rewrite(shard, wall_ms);
+	}
+	if (check)
+		coordinator->next_check_ms =
+		    wall_ms + config_value(config, KAFKA_CONFIG_OFFSETS_CHECK_MS);
+}
+
+/* ---- life ---- */
+
+static void shard_init(struct coordinator *coordinator, int32_t number)
+{
+	struct shard *shard = &coordinator->shards[number];
+	struct kafka_server *server = coordinator->server;
+
+	shard->coordinator = coordinator;
+	shard->partition = topic_partition(coordinator->topic, number);
+	pthread_mutex_init(&shard->lock, NULL);
+	for (unsigned i = 0; i < SHARD_BUCKETS; i++)
+		list_init(&shard->groups[i]);
+	wheel_init(&shard->wheel, now().now_ms);
+	shard->armed_ms = WHEEL_NEVER;
+	shard->home = server->loops[(unsigned)number % server->loops_count];
+	shard->timer.fired = timer_fired;
+	shard->timer.arg = shard;
+	shard->rearm.fn = rearm;
+}
+
+static int make_shards(struct coordinator *coordinator)
+{
+	int32_t count = topic_partition_count(coordinator->topic);
+	int r = 0;
+
+	coordinator->shards = calloc((size_t)count, sizeof(*coordinator->shards));
+	if (!coordinator->shards)
+		return -ENOMEM;
+	for (; coordinator->shards_count < count && r == 0; coordinator->shards_count++) {
+		struct shard *shard = &coordinator->shards[coordinator->shards_count];
+
+		shard_init(coordinator, coordinator->shards_count);
+		r = shard_load(shard, now());
+		for (unsigned i = 0; i < SHARD_BUCKETS; i++)
+			for (struct list *node = shard->groups[i].next, *next;
+			     node != &shard->groups[i]; node = next) {
+				next = node->next;
+				look_at(shard, container_of(node, struct coordinator_group, node));
+			}
+		arm(shard);
+	}
+	if (r == 0)
+		atomic_store_explicit(&coordinator->ready, true, memory_order_release);
+	return r;
+}
+
+int coordinator_new(struct kafka_server *server, struct coordinator **ret, struct err *err)
+{
+	struct coordinator *coordinator = calloc(1, sizeof(*coordinator));
+	const struct kafka_config *config = server->config;
+	int r;
+
+	if (!coordinator)
+		return err_set(err, -ENOMEM, "out of memory");
+	*ret = coordinator;
+	coordinator->server = server;
+	coordinator->limits = (struct group_limits){
+	    .session_min_ms = (int32_t)config_value(config, KAFKA_CONFIG_GROUP_SESSION_MIN),
+	    .session_max_ms = (int32_t)config_value(config, KAFKA_CONFIG_GROUP_SESSION_MAX),
+	    .size_max = (int32_t)config_value(config, KAFKA_CONFIG_GROUP_SIZE),
+	    .initial_delay_ms = (int32_t)config_value(config, KAFKA_CONFIG_GROUP_DELAY),
+	};
+	r = sys_random(&coordinator->secret, sizeof(coordinator->secret));
+	coordinator->topic = store_topic(server->store, SLICE_LITERAL(OFFSETS_TOPIC));
+	if (r >= 0 && coordinator->topic)
+		r = make_shards(coordinator);
+	return r < 0 ? err_set(err, r, "%s can't be loaded: %s", OFFSETS_TOPIC, strerror(-r)) : 0;
+}
+
+enum kafka_error coordinator_make(struct coordinator *coordinator)
+{
+	struct kafka_server *server = coordinator->server;
+	const struct kafka_config *config = server->config;
+	struct topic_config own = {0};
+	enum kafka_error error = KAFKA_NONE;
+
+	topic_config_set(&own, TOPIC_CONFIG_CLEANUP_POLICY, TOPIC_CLEANUP_COMPACT);
+	topic_config_set(&own, TOPIC_CONFIG_COMPRESSION_TYPE, 0);
+	topic_config_set(&own, TOPIC_CONFIG_SEGMENT_BYTES,
+			 config_value(config, KAFKA_CONFIG_OFFSETS_SEGMENT));
+	pthread_mutex_lock(&server->making);
+	if (!coordinator->topic)
+		error = store_topic_create(server->store, SLICE_LITERAL(OFFSETS_TOPIC),
+					   (int32_t)config_value(config,
+								 KAFKA_CONFIG_OFFSETS_PARTITIONS),
+					   &own, &coordinator->topic);
+	if (error == KAFKA_NONE && !coordinator_is_ready(coordinator) &&
+	    (coordinator->shards || make_shards(coordinator) < 0))
+		error = KAFKA_COORDINATOR_NOT_AVAILABLE;
+	pthread_mutex_unlock(&server->making);
+	return error == KAFKA_NONE ? KAFKA_NONE : KAFKA_COORDINATOR_NOT_AVAILABLE;
+}
+
+void coordinator_loop_closes(struct coordinator *coordinator, struct kafka_loop *loop)
+{
+	if (!coordinator_is_ready(coordinator))
+		return;
+	for (int32_t i = 0; i < coordinator->shards_count; i++) {
+		struct shard *shard = &coordinator->shards[i];
+
+		if (shard->home == loop && shard->timed)
+			loop_timer_cancel(loop->loop, &shard->timer);
+	}
+}
+
+static void end_group(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
+		      int64_t retention_ms)
+{
+	shard_drop(shard, cg);
+}
+
+void coordinator_end(struct coordinator *coordinator)
+{
+	for (int32_t i = 0; coordinator && i < coordinator->shards_count; i++)
+		for_each_group(&coordinator->shards[i], end_group, 0, 0);
+}
+
+void coordinator_free(struct coordinator *coordinator)
+{
+	if (!coordinator)
+		return;
+	coordinator_end(coordinator);
+	for (int32_t i = 0; i < coordinator->shards_count; i++) {
+		batch_writer_fini(&coordinator->shards[i].writer);
+		pthread_mutex_destroy(&coordinator->shards[i].lock);
+	}
+	if (coordinator->topic)
+		topic_unref(coordinator->topic);
+	free(coordinator->shards);
+	free(coordinator);
+}

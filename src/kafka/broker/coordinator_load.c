@@ -1,0 +1,282 @@
+/*
+ * Loading a shard: its partition is read from start to end, the last value of each key stands.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/be.h"
+#include "base/log.h"
+#include "kafka/broker/coordinator.h"
+#include "kafka/wire/record_batch.h"
+#include "sys/sys.h"
+
+#define READ_BYTES (1024u * 1024u)
+
+struct loading {
+	struct shard *shard;
+	struct group_time time;
+	struct arena arena;
+	unsigned strange; /* records that were not understood */
+};
+
+/* The machine gets the last of them when all is read. */
+static int take_group(struct loading *loading, struct slice id, struct slice value)
+{
+	struct coordinator_group *cg = shard_group(loading->shard, id, loading->time);
+	char *memory = value.ptr ? malloc(value.len + 1) : NULL;
+
+	if (!cg || (value.ptr && !memory)) {
+		free(memory);
+		return -ENOMEM;
+	}
+	if (memory)
+		memcpy(memory, value.ptr, value.len);
+	free((void *)cg->stored.ptr);
+	cg->stored = slice_make(memory, value.len);
+	return 0;
+}
+
+static int take_offset(struct loading *loading, const struct kafka_offset_commit_key *key,
+		       struct slice value)
+{
+	struct kafka_offset_commit_value decoded;
+	struct coordinator_group *cg;
+	int version;
+
+	if (!value.ptr) {
+		cg = shard_find(loading->shard, key->group);
+		if (cg)
+			group_offsets_remove(&cg->offsets, key->topic, key->partition);
+		return 0;
+	}
+	if (value.len < 2)
+		return -EBADMSG;
+	version = be_load16(value.ptr);
+	value = slice_make(value.ptr + 2, value.len - 2);
+	if (kafka_offset_commit_value_decode(&value, version, &loading->arena, &decoded) < 0)
+		return -EBADMSG;
+	cg = shard_group(loading->shard, key->group, loading->time);
+	const struct committed committed = {
+	    .partition = key->partition,
+	    .leader_epoch = decoded.leader_epoch,
+	    .offset = decoded.offset,
+	    .commit_ms = decoded.commit_timestamp,
+	    .expire_ms = decoded.expire_timestamp,
+	    .metadata = decoded.metadata,
+	};
+	return cg ? group_offsets_set(&cg->offsets, key->topic, &committed) : -ENOMEM;
+}
+
+static int take_record(struct loading *loading, const struct record *record)
+{
+	struct slice key = record->key;
+	struct kafka_offset_commit_key offset;
+	struct kafka_group_metadata_key group;
+	int type;
+
+	if (key.len < 2)
+		return -EBADMSG;
+	type = be_load16(key.ptr);
+	key = slice_make(key.ptr + 2, key.len - 2);
+	arena_reset(&loading->arena);
+	if (type <= 1) {
+		if (kafka_offset_commit_key_decode(&key, 0, &loading->arena, &offset) < 0)
+			return -EBADMSG;
+		return take_offset(loading, &offset, record->value);
+	}
+	if (type != 2 || kafka_group_metadata_key_decode(&key, 0, &loading->arena, &group) < 0)
+		return -EBADMSG;
+	return take_group(loading, group.group, record->value);
+}
+
+static int take_batch(struct loading *loading, const struct record_batch *batch)
+{
+	struct slice records = batch->records;
+	struct record record;
+	int r;
+
+	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
+		return 0;
+	if (record_batch_codec(batch) != RECORD_CODEC_NONE) {
+		loading->strange += (unsigned)batch->count;
+		return 0;
+	}
+	while (record_next(batch, &records, &record) == RECORD_BATCH_OK) {
+		r = take_record(loading, &record);
+		if (r == -ENOMEM)
+			return r;
+		loading->strange += r < 0;
+	}
+	return 0;
+}
+
+/* The whole batches of a slice; *ret_next: behind the last. */
+static int take_slice(struct loading *loading, struct slice bytes, int64_t *ret_next)
+{
+	struct record_batch batch;
+	int r = 0;
+
+	while (r == 0 && record_batch_next(&bytes, &batch) == RECORD_BATCH_OK) {
+		r = take_batch(loading, &batch);
+		*ret_next = record_batch_last_offset(&batch) + 1;
+	}
+	return r;
+}
+
+static int read_slice(const struct partition_slice *slice, char **buffer, size_t *size)
+{
+	size_t done = 0;
+
+	if (slice->len > *size) {
+		char *more = realloc(*buffer, slice->len);
+
+		if (!more)
+			return -ENOMEM;
+		*buffer = more;
+		*size = slice->len;
+	}
+	while (done < slice->len) {
+		ssize_t n =
+		    sys_pread(slice->fd, *buffer + done, slice->len - done, slice->position + done);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int read_all(struct loading *loading)
+{
+	struct partition_slice slice = {0};
+	struct partition_ends ends;
+	enum kafka_error error = partition_ends(loading->shard->partition, &ends);
+	struct partition_read read = {
+	    .max_bytes = READ_BYTES,
+	    .whole_first = true,
+	    .isolation = PARTITION_READ_ALL,
+	};
+	char *buffer = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	read.offset = ends.log_start;
+	while (r == 0 && error == KAFKA_NONE && read.offset < ends.log_end) {
+		int64_t before = read.offset;
+
+		r = partition_read(loading->shard->partition, &read, &slice, &error);
+		if (r < 0 || error != KAFKA_NONE || slice.len == 0)
+			break;
+		r = read_slice(&slice, &buffer, &size);
+		if (r == 0)
+			r = take_slice(loading, slice_make(buffer, slice.len), &read.offset);
+		loading->shard->log_bytes += slice.len;
+		partition_slice_release(&slice);
+		if (read.offset == before)
+			break;
+	}
+	free(buffer);
+	if (error != KAFKA_NONE)
+		log_error("%s-%d can't be read: its groups are not known", OFFSETS_TOPIC,
+			  partition_number(loading->shard->partition));
+	return r;
+}
+
+/* ---- groups ---- */
+
+static int restore(struct loading *loading, struct coordinator_group *cg,
+		   const struct kafka_group_metadata_value *value)
+{
+	const struct group_restored from = {
+	    .generation = value->generation,
+	    .protocol_type = value->protocol_type,
+	    .protocol = value->protocol,
+	    .leader = value->leader,
+	    .state_since_ms = value->current_state_timestamp,
+	};
+	int32_t count = value->members.count;
+	struct group_restored_member *members = calloc((size_t)count + 1, sizeof(*members));
+	int r;
+
+	if (!members)
+		return -ENOMEM;
+	for (int32_t i = 0; i < count; i++) {
+		const struct kafka_group_metadata_value_member *member = &value->members.at[i];
+
+		members[i] = (struct group_restored_member){
+		    .id = member->member_id,
+		    .instance_id = member->group_instance_id,
+		    .client_id = member->client_id,
+		    .client_host = member->client_host,
+		    .subscription = member->subscription,
+		    .assignment = member->assignment,
+		    .session_ms = member->session_timeout,
+		    .rebalance_ms = member->rebalance_timeout < 0 ? member->session_timeout
+								  : member->rebalance_timeout,
+		};
+	}
+	r = group_restore(cg->group, &from, members, count, loading->time);
+	free(members);
+	return r;
+}
+
+static int restore_stored(struct loading *loading, struct coordinator_group *cg)
+{
+	struct kafka_group_metadata_value value;
+	struct slice bytes = cg->stored;
+	int version;
+
+	if (bytes.len < 2)
+		return -EBADMSG;
+	version = be_load16(bytes.ptr);
+	bytes = slice_make(bytes.ptr + 2, bytes.len - 2);
+	arena_reset(&loading->arena);
+	if (kafka_group_metadata_value_decode(&bytes, version, &loading->arena, &value) < 0 ||
+	    (value.members.count > 0 && !value.protocol.ptr))
+		return -EBADMSG;
+	return restore(loading, cg, &value);
+}
+
+static int restore_all(struct loading *loading)
+{
+	struct shard *shard = loading->shard;
+	struct list *node;
+	int r = 0;
+
+	for (unsigned i = 0; i < SHARD_BUCKETS; i++) {
+		list_for_each (node, &shard->groups[i]) {
+			struct coordinator_group *cg =
+			    container_of(node, struct coordinator_group, node);
+			int one = cg->stored.ptr ? restore_stored(loading, cg) : 0;
+
+			loading->strange += one == -EBADMSG;
+			r = one == -ENOMEM ? one : r;
+			free((void *)cg->stored.ptr);
+			cg->stored = slice_make(NULL, 0);
+		}
+	}
+	return r;
+}
+
+int shard_load(struct shard *shard, struct group_time time)
+{
+	struct loading loading = {.shard = shard, .time = time};
+	char *memory;
+	int r, restored;
+	struct partition_ends ends;
+
+	/* Most are empty. */
+	if (partition_ends(shard->partition, &ends) == KAFKA_NONE && ends.log_start == ends.log_end)
+		return 0;
+	memory = malloc(READ_BYTES);
+	if (!memory)
+		return -ENOMEM;
+	loading.arena = arena_over(memory, READ_BYTES);
+	r = read_all(&loading);
+	restored = restore_all(&loading);
+	free(memory);
+	if (loading.strange)
+		log_warning("%s-%d: %u records are not understood and were left out", OFFSETS_TOPIC,
+			    partition_number(shard->partition), loading.strange);
+	return r < 0 ? r : restored;
+}

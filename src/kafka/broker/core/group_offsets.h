@@ -1,0 +1,54 @@
+/*
+ * The offsets that a group has committed: by topic and partition.
+ *
+ * Pure; one thread at a time.
+ */
+#ifndef KAFKA_BROKER_CORE_GROUP_OFFSETS_H
+#define KAFKA_BROKER_CORE_GROUP_OFFSETS_H
+
+#include "kafka/broker/core/group.h"
+
+struct committed {
+	int32_t partition;
+	int32_t leader_epoch; /* -1: not said */
+	int64_t offset;
+	int64_t commit_ms;
+	int64_t expire_ms; /* -1: by the group's rules */
+	struct slice metadata;
+};
+
+struct committed_topic {
+	struct list node;
+	uint64_t hash;
+	struct slice name;
+	struct committed *entries; /* by partition */
+	int32_t count, size;
+};
+
+struct group_offsets {
+	struct list topics;
+	int32_t topics_count, count;
+};
+
+void group_offsets_init(struct group_offsets *offsets);
+void group_offsets_fini(struct group_offsets *offsets);
+
+struct committed_topic *group_offsets_topic(const struct group_offsets *offsets,
+					    struct slice topic);
+/* NULL: nothing was committed. */
+const struct committed *group_offsets_find(const struct group_offsets *offsets, struct slice topic,
+					   int32_t partition);
+/* In place of what was there; what it points at is copied. -ENOMEM: nothing has changed. */
+int group_offsets_set(struct group_offsets *offsets, struct slice topic,
+		      const struct committed *value);
+bool group_offsets_remove(struct group_offsets *offsets, struct slice topic, int32_t partition);
+
+/* A group with members keeps its offsets; an empty one keeps them `retention_ms` after its last
+ * member or commit; one that never had members, after the commit. */
+bool group_offset_is_expired(const struct group *group, const struct committed *committed,
+			     int64_t now_ms, int64_t retention_ms);
+
+/* Which of the partitions of __consumer_offsets a group belongs to: Java's String.hashCode(). */
+int32_t group_partition(struct slice id, int32_t partitions);
+
+#endif

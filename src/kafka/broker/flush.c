@@ -1,0 +1,72 @@
+#include "kafka/broker/flush.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kafka/broker/watch.h"
+
+struct flush {
+	struct job job;
+	struct list node; /* in kafka_loop.flushes_waiting */
+	struct kafka_loop *loop;
+	struct partition *partition;
+	bool more;
+};
+
+static void run(struct job *job)
+{
+	struct flush *flush = container_of(job, struct flush, job);
+
+	flush->more = partition_flush(flush->partition);
+}
+
+static void submit(struct flush *flush);
+
+static void done(struct job *job)
+{
+	struct flush *flush = container_of(job, struct flush, job);
+
+	partition_wake(flush->partition);
+	if (flush->more) {
+		submit(flush);
+		return;
+	}
+	topic_unref(partition_topic(flush->partition));
+	free(flush);
+}
+
+static void submit(struct flush *flush)
+{
+	flush->job.run = run;
+	flush->job.done = done;
+	if (helpers_submit(flush->loop->loop, &flush->job) < 0)
+		list_push_back(&flush->loop->flushes_waiting, &flush->node);
+}
+
+void flush_begin(struct kafka_loop *loop, struct partition *partition)
+{
+	struct flush *flush = calloc(1, sizeof(*flush));
+
+	if (!flush) {
+		/* Nobody else will do it: here and now. */
+		while (partition_flush(partition))
+			;
+		partition_wake(partition);
+		return;
+	}
+	list_init(&flush->node);
+	flush->loop = loop;
+	flush->partition = partition;
+	topic_ref(partition_topic(partition));
+	submit(flush);
+}
+
+void flush_retry(struct kafka_loop *loop)
+{
+	struct list waiting, *node;
+
+	list_init(&waiting);
+	list_move_all(&waiting, &loop->flushes_waiting);
+	while ((node = list_pop_front(&waiting)))
+		submit(container_of(node, struct flush, node));
+}

@@ -1,0 +1,376 @@
+/*
+ * What members of groups say: FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
+ *
+ * A join or a sync may be answered inside of its own event, or later by somebody else's, on another
+ * loop: then the answer is made there, in memory of the call's own, and sent home by a message.
+ */
+#include <stdio.h>
+
+#include "kafka/broker/coordinator.h"
+#include "sys/sys.h"
+
+#define COORDINATOR_GROUP 0
+
+/* ---- FindCoordinator ---- */
+
+static enum kafka_error find(struct kafka_call *call, int8_t type)
+{
+	if (type != COORDINATOR_GROUP)
+		return KAFKA_INVALID_REQUEST;
+	if (coordinator_is_ready(call->server->coordinator))
+		return KAFKA_NONE;
+	return coordinator_make(call->server->coordinator);
+}
+
+static const char *find_text(enum kafka_error error)
+{
+	return error == KAFKA_INVALID_REQUEST ? "transactions are not supported" : NULL;
+}
+
+static void put_coordinator(struct kafka_call *call, enum kafka_error error,
+			    struct kafka_find_coordinator_response_coordinator *to)
+{
+	bool found = error == KAFKA_NONE;
+	const char *text = find_text(error);
+
+	to->node_id = found ? store_node_id(call->server->store) : -1;
+	to->host = found ? slice_of(call->server->host) : slice_make("", 0);
+	to->port = found ? call->server->port : -1;
+	to->error_code = (int16_t)error;
+	to->error_message = text ? slice_of(text) : slice_make(NULL, 0);
+}
+
+enum handled handle_find_coordinator(struct kafka_call *call)
+{
+	struct kafka_find_coordinator_request request;
+	struct kafka_find_coordinator_response response;
+	struct kafka_find_coordinator_response_coordinator one = {0};
+	enum kafka_error error;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	if (!call->may_block && !coordinator_is_ready(call->server->coordinator))
+		return CALL_BLOCKS;
+	error = find(call, request.key_type);
+	kafka_find_coordinator_response_init(&response);
+	put_coordinator(call, error, &one);
+	response.error_code = one.error_code;
+	response.error_message = one.error_message;
+	response.node_id = one.node_id;
+	response.host = one.host;
+	response.port = one.port;
+	response.coordinators.count = request.coordinator_keys.count;
+	response.coordinators.at = call_take(call, (size_t)request.coordinator_keys.count,
+					     sizeof(*response.coordinators.at));
+	if (!response.coordinators.at)
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.coordinator_keys.count; i++) {
+		response.coordinators.at[i] = one;
+		response.coordinators.at[i].key = request.coordinator_keys.at[i];
+	}
+	return call_answer(call, &response);
+}
+
+/* ---- answers to waiting calls ---- */
+
+static void sent_home(struct message *message)
+{
+	struct kafka_call *call = container_of(message, struct kafka_call, message);
+
+	call_answered(call, call->handled);
+}
+
+/* The answer is there: inside of its own event the handler takes it. */
+static void finish(struct kafka_call *call, enum handled handled)
+{
+	bool own_event = call->handled == CALL_BLOCKS;
+
+	call->handled = handled;
+	if (own_event)
+		return;
+	call->message.fn = sent_home;
+	inbox_send(&call->home->inbox, &call->message);
+}
+
+/* Until finish(): the handler is still in the event. */
+static void begin(struct kafka_call *call)
+{
+	call->handled = CALL_BLOCKS;
+}
+
+static enum handled end(struct kafka_call *call)
+{
+	if (call->handled == CALL_BLOCKS)
+		call->handled = CALL_WAITS;
+	return call->handled;
+}
+
+/* ---- JoinGroup ---- */
+
+static void put_members(struct kafka_call *call, const struct group *group,
+			struct kafka_join_group_response *response)
+{
+	struct list *node;
+
+	response->members.at =
+	    call_take(call, (size_t)group->members_count, sizeof(*response->members.at));
+	if (!response->members.at)
+		return;
+	list_for_each (node, &group->members) {
+		const struct group_member *member = container_of(node, struct group_member, node);
+		struct kafka_join_group_response_member *to =
+		    &response->members.at[response->members.count++];
+
+		to->member_id = member->id;
+		to->group_instance_id = member->instance_id;
+		to->metadata = group_member_metadata(group, member);
+	}
+}
+
+void group_api_joined(struct group *group, void *waiter, const struct group_joined *answer)
+{
+	struct kafka_call *call = waiter;
+	struct kafka_join_group_response response;
+
+	call->apart = true;
+	call_renew_work(call);
+	kafka_join_group_response_init(&response);
+	response.error_code = (int16_t)answer->error;
+	response.generation_id = answer->generation;
+	response.protocol_type = answer->protocol_type;
+	response.protocol_name = answer->protocol;
+	response.leader = answer->leader;
+	response.member_id = answer->member_id;
+	response.skip_assignment = answer->skip_assignment;
+	if (answer->with_members)
+		put_members(call, group, &response);
+	finish(call, call_answer(call, &response));
+}
+
+static enum handled refuse_join(struct kafka_call *call, enum kafka_error error,
+				struct slice member_id)
+{
+	struct kafka_join_group_response response;
+
+	kafka_join_group_response_init(&response);
+	response.error_code = (int16_t)error;
+	response.member_id = member_id;
+	return call_answer(call, &response);
+}
+
+/* "client-uuid", or "instance-uuid" for a static member; NULL: no memory. */
+static struct slice fresh_id(struct kafka_call *call, struct slice instance_id)
+{
+	struct slice prefix = instance_id.ptr ? instance_id : call->header.client_id;
+	char *memory = call_take(call, prefix.len + 40, 1);
+	uint8_t r[SECRET_ID_BYTES];
+	int len;
+
+	if (!memory || sys_random(r, sizeof(r)) < 0)
+		return slice_make(NULL, 0);
+	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* version 4, RFC 4122 */
+	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+	len = snprintf(memory, prefix.len + 40,
+		       "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		       (int)prefix.len, prefix.ptr ? prefix.ptr : "", r[0], r[1], r[2], r[3], r[4],
+		       r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+	return slice_make(memory, (size_t)len);
+}
+
+static enum handled join_visited(struct kafka_call *call, struct visit *visit,
+				 const struct kafka_join_group_request *request)
+{
+	struct group_join join = {
+	    .waiter = call,
+	    .member_id = request->member_id,
+	    .instance_id = request->group_instance_id,
+	    .client_id = call->header.client_id.ptr ? call->header.client_id : slice_make("", 0),
+	    .client_host = call_client_host(call),
+	    .protocol_type = request->protocol_type,
+	    .protocols = (const struct group_protocol *)request->protocols.at,
+	    .protocols_count = request->protocols.count,
+	    .session_ms = request->session_timeout_ms,
+	    .rebalance_ms = request->rebalance_timeout_ms < 0 ? request->session_timeout_ms
+							      : request->rebalance_timeout_ms,
+	    .returns_with_id = call->header.version >= 4,
+	    .skips_assignment = call->header.version >= 9,
+	    .fresh_id = fresh_id(call, request->group_instance_id),
+	};
+
+	_Static_assert(sizeof(struct group_protocol) ==
+			       sizeof(struct kafka_join_group_request_protocol) &&
+			   offsetof(struct group_protocol, metadata) ==
+			       offsetof(struct kafka_join_group_request_protocol, metadata),
+		       "the same fields");
+	if (!visit->found && request->member_id.len > 0)
+		return refuse_join(call, KAFKA_UNKNOWN_MEMBER_ID, request->member_id);
+	if (!join.fresh_id.ptr || !visit_make(visit, request->group_id))
+		return CALL_ENDS;
+	begin(call);
+	group_join(visit->found->group, &join, visit->time);
+	return end(call);
+}
+
+enum handled handle_join_group(struct kafka_call *call)
+{
+	struct kafka_join_group_request request;
+	struct visit visit;
+	enum kafka_error error;
+	enum handled handled;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	if (request.group_id.len == 0)
+		return refuse_join(call, KAFKA_INVALID_GROUP_ID, request.member_id);
+	error = visit_begin(call->server->coordinator, request.group_id, &visit);
+	if (error != KAFKA_NONE)
+		return refuse_join(call, error, request.member_id);
+	handled = join_visited(call, &visit, &request);
+	visit_end(&visit);
+	return handled;
+}
+
+/* ---- SyncGroup ---- */
+
+static enum handled answer_sync(struct kafka_call *call, const struct group *group,
+				enum kafka_error error, struct slice assignment)
+{
+	struct kafka_sync_group_response response;
+
+	kafka_sync_group_response_init(&response);
+	response.error_code = (int16_t)error;
+	if (group && error == KAFKA_NONE) {
+		response.protocol_type = group->protocol_type;
+		response.protocol_name = group->protocol;
+	}
+	response.assignment = assignment.ptr ? assignment : slice_make("", 0);
+	return call_answer(call, &response);
+}
+
+void group_api_synced(struct group *group, void *waiter, enum kafka_error error,
+		      struct slice assignment)
+{
+	struct kafka_call *call = waiter;
+
+	call->apart = true;
+	call_renew_work(call);
+	finish(call, answer_sync(call, group, error, assignment));
+}
+
+enum handled handle_sync_group(struct kafka_call *call)
+{
+	struct kafka_sync_group_request request;
+	struct visit visit;
+	enum kafka_error error;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	error = request.group_id.len == 0
+		    ? KAFKA_INVALID_GROUP_ID
+		    : visit_begin(call->server->coordinator, request.group_id, &visit);
+	if (error != KAFKA_NONE)
+		return answer_sync(call, NULL, error, slice_make(NULL, 0));
+	_Static_assert(sizeof(struct group_assignment) ==
+			       sizeof(struct kafka_sync_group_request_assignment) &&
+			   offsetof(struct group_assignment, assignment) ==
+			       offsetof(struct kafka_sync_group_request_assignment, assignment),
+		       "the same fields");
+	const struct group_sync sync = {
+	    .waiter = call,
+	    .member_id = request.member_id,
+	    .instance_id = request.group_instance_id,
+	    .generation = request.generation_id,
+	    .protocol_type = request.protocol_type,
+	    .protocol = request.protocol_name,
+	    .assignments = (const struct group_assignment *)request.assignments.at,
+	    .assignments_count = request.assignments.count,
+	};
+	begin(call);
+	if (visit.found)
+		group_sync(visit.found->group, &sync, visit.time);
+	else
+		call->handled =
+		    answer_sync(call, NULL, KAFKA_UNKNOWN_MEMBER_ID, slice_make(NULL, 0));
+	end(call);
+	enum handled handled = call->handled;
+	visit_end(&visit);
+	return handled;
+}
+
+/* ---- Heartbeat ---- */
+
+enum handled handle_heartbeat(struct kafka_call *call)
+{
+	struct kafka_heartbeat_request request;
+	struct kafka_heartbeat_response response;
+	struct visit visit;
+	enum kafka_error error;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	error = request.group_id.len == 0
+		    ? KAFKA_INVALID_GROUP_ID
+		    : visit_begin(call->server->coordinator, request.group_id, &visit);
+	if (error == KAFKA_NONE) {
+		error = visit.found ? group_heartbeat(visit.found->group, request.member_id,
+						      request.group_instance_id,
+						      request.generation_id, visit.time)
+				    : KAFKA_UNKNOWN_MEMBER_ID;
+		visit_end(&visit);
+	}
+	kafka_heartbeat_response_init(&response);
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
+}
+
+/* ---- LeaveGroup ---- */
+
+static enum kafka_error leave(struct visit *visit, struct slice member_id, struct slice instance_id)
+{
+	if (!visit->found)
+		return KAFKA_UNKNOWN_MEMBER_ID;
+	return group_leave(visit->found->group, member_id, instance_id, visit->time);
+}
+
+static void leave_all(struct visit *visit, const struct kafka_leave_group_request *request,
+		      struct kafka_leave_group_response *response)
+{
+	for (int32_t i = 0; i < request->members.count; i++) {
+		const struct kafka_leave_group_request_member *member = &request->members.at[i];
+		struct kafka_leave_group_response_member *to = &response->members.at[i];
+
+		to->member_id = member->member_id;
+		to->group_instance_id = member->group_instance_id;
+		to->error_code =
+		    (int16_t)leave(visit, member->member_id, member->group_instance_id);
+	}
+	response->members.count = request->members.count;
+}
+
+enum handled handle_leave_group(struct kafka_call *call)
+{
+	struct kafka_leave_group_request request;
+	struct kafka_leave_group_response response;
+	struct visit visit;
+	enum kafka_error error;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_leave_group_response_init(&response);
+	response.members.at =
+	    call_take(call, (size_t)request.members.count, sizeof(*response.members.at));
+	if (!response.members.at)
+		return CALL_ENDS;
+	error = request.group_id.len == 0
+		    ? KAFKA_INVALID_GROUP_ID
+		    : visit_begin(call->server->coordinator, request.group_id, &visit);
+	if (error == KAFKA_NONE) {
+		if (call->header.version >= 3)
+			leave_all(&visit, &request, &response);
+		else
+			error = leave(&visit, request.member_id, slice_make(NULL, 0));
+		visit_end(&visit);
+	}
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
+}

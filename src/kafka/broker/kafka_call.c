@@ -1,0 +1,251 @@
+#include "kafka/broker/kafka_call.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kafka/broker/kafka_conn.h"
+#include "sys/sys.h"
+
+struct kafka_call *call_new(struct kafka_loop *home, struct conn *conn,
+			    const struct kafka_request_header *header, struct slice body)
+{
+	struct kafka_call *call = spare_take(&home->calls);
+
+	if (!call)
+		return NULL;
+	memset(call, 0, offsetof(struct kafka_call, chain));
+	call->server = home->server;
+	call->home = home;
+	call->conn = conn_ref(conn);
+	call->header = *header;
+	call->body = body;
+	call->work = &home->work;
+	arena_reset(&home->work);
+	return call;
+}
+
+static void free_chunks(struct kafka_call *call)
+{
+	while (call->chunks) {
+		struct call_chunk *chunk = call->chunks;
+
+		call->chunks = chunk->next;
+		free(chunk);
+	}
+	call->chunks_bytes = 0;
+	call->own_work = (struct arena){0};
+}
+
+void call_free(struct kafka_call *call)
+{
+	if (call->chained)
+		chain_fini(&call->chain);
+	if (call->release_state)
+		call->release_state(call);
+	if (call->free_bytes)
+		free(call->bytes);
+	free(call->body_copy);
+	free(call->client_copy);
+	free_chunks(call);
+	spare_give(&call->home->calls, call);
+}
+
+/* ---- reading and answering ---- */
+
+/* More memory, of the call's own: for what is large or made elsewhere. */
+static bool widen(struct kafka_call *call, size_t size)
+{
+	struct call_chunk *chunk;
+
+	size = size < KAFKA_CHUNK_BYTES ? KAFKA_CHUNK_BYTES : size;
+	if (size > KAFKA_WORK_BYTES_MAX - call->chunks_bytes)
+		return false;
+	/* Touched only as far as it is used. */
+	chunk = malloc(sizeof(*chunk) + size);
+	if (!chunk)
+		return false;
+	chunk->next = call->chunks;
+	call->chunks = chunk;
+	call->chunks_bytes += size;
+	call->own_work = arena_over(chunk->memory, size);
+	call->work = &call->own_work;
+	return true;
+}
+
+void *call_take(struct kafka_call *call, size_t count, size_t size)
+{
+	void *memory = arena_take_array(call->work, count, size);
+
+	/* Rounded up. */
+	if (!memory && count <= KAFKA_WORK_BYTES_MAX / size &&
+	    widen(call, count * size + ARENA_ALIGN))
+		memory = arena_take_array(call->work, count, size);
+	if (memory)
+		memset(memory, 0, count * size);
+	return memory;
+}
+
+void call_renew_work(struct kafka_call *call)
+{
+	free_chunks(call);
+	call->work = call->apart ? &call->own_work : &call->home->work;
+	if (!call->apart)
+		arena_reset(call->work);
+}
+
+bool call_decode(struct kafka_call *call, void *ret)
+{
+	const struct kafka_message *message = call->header.api->request;
+	int r = -ENOBUFS;
+
+	if (call->apart)
+		call_renew_work(call);
+	for (int tries = 0; tries < 2 && r == -ENOBUFS; tries++) {
+		struct slice body = call->body;
+
+		if (tries > 0 && !widen(call, call->body.len * KAFKA_WORK_FACTOR))
+			return false;
+		r = kafka_decode(message, call->header.version, &body, call->work, ret);
+		/* Bytes behind the request are not looked at, as by Kafka. */
+	}
+	return r == 0;
+}
+
+static int encode(struct kafka_call *call, const void *response, struct kafka_writer *writer)
+{
+	kafka_response_begin(writer, &call->header);
+	kafka_encode(call->header.api->response, call->header.answer, response, writer);
+	return kafka_frame_end(writer);
+}
+
+enum handled call_answer_ranges(struct kafka_call *call, const void *response,
+				struct kafka_gap *gaps, unsigned gaps_size)
+{
+	struct kafka_loop *loop = call->home;
+	struct kafka_writer writer = {.gaps = gaps, .gaps_size = gaps_size};
+	bool in_place = !call->apart && gaps_size == 0;
+
+	if (in_place) {
+		writer.ptr = loop->out + loop->out_len;
+		writer.size = sizeof(loop->out) - loop->out_len;
+	}
+	if (encode(call, response, &writer) < 0)
+		return CALL_ENDS;
+	CHECK(writer.gaps_count <= gaps_size);
+	call->bytes = writer.ptr;
+	call->len = writer.len;
+	if (in_place && kafka_writer_fits(&writer))
+		return CALL_ANSWERED;
+	call->own_bytes = true;
+	call->free_bytes = call->len > call->room_size;
+	call->bytes = call->free_bytes ? malloc(call->len) : call->room;
+	if (!call->bytes)
+		return CALL_ENDS;
+	writer = (struct kafka_writer){.ptr = call->bytes,
+				       .size = call->len,
+				       .gaps = gaps,
+				       .gaps_size = gaps_size};
+	CHECK(encode(call, response, &writer) == 0 && kafka_writer_fits(&writer));
+	return CALL_ANSWERED;
+}
+
+enum handled call_answer(struct kafka_call *call, const void *response)
+{
+	return call_answer_ranges(call, response, NULL, 0);
+}
+
+uint64_t call_now_ms(const struct kafka_call *call)
+{
+	return sys_now_coarse_ns() / 1000000;
+}
+
+int64_t call_wall_ms(void)
+{
+	return sys_wall_ms();
+}
+
+struct slice call_client_host(struct kafka_call *call)
+{
+	struct conn *conn = conn_deref(call->conn);
+	const struct sockaddr_storage *peer = conn ? conn_peer(conn) : NULL;
+	char text[INET6_ADDRSTRLEN] = "";
+	char *memory = call_take(call, 1, sizeof(text) + 1);
+
+	if (!memory)
+		return slice_of("/");
+	if (peer && peer->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text,
+			  sizeof(text));
+	else if (peer && peer->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, text,
+			  sizeof(text));
+	snprintf(memory, sizeof(text) + 1, "/%s", text);
+	return slice_of(memory);
+}
+
+/* ---- elsewhere, and later ---- */
+
+static void run_on_helper(struct job *job)
+{
+	struct kafka_call *call = container_of(job, struct kafka_call, job);
+	enum handled (*run)(struct kafka_call *) =
+	    call->blocking ? call->blocking : kafka_handler(call->header.api->key);
+
+	call->handled = run(call);
+	CHECK(call->handled != CALL_BLOCKS && call->handled != CALL_WAITS);
+}
+
+static void helper_done(struct job *job)
+{
+	struct kafka_call *call = container_of(job, struct kafka_call, job);
+
+	call->blocks = false;
+	call_answered(call, call->handled);
+}
+
+/* The request's bytes go when the connection's turn is over. */
+static bool keep_body(struct kafka_call *call)
+{
+	if (call->blocking || call->body_copy)
+		return true;
+	call->body_copy = malloc(call->body.len + 1);
+	if (!call->body_copy)
+		return false;
+	memcpy(call->body_copy, call->body.ptr, call->body.len);
+	call->body.ptr = call->body_copy;
+	if (call->header.client_id.ptr) {
+		call->client_copy = malloc(call->header.client_id.len + 1);
+		if (!call->client_copy)
+			return false;
+		memcpy(call->client_copy, call->header.client_id.ptr, call->header.client_id.len);
+		call->header.client_id.ptr = call->client_copy;
+	}
+	return true;
+}
+
+int call_to_helper(struct kafka_call *call)
+{
+	if (!keep_body(call))
+		return -ENOMEM;
+	call->may_block = true;
+	call->blocks = call->apart = true;
+	call->job.run = run_on_helper;
+	call->job.done = helper_done;
+	return helpers_submit(call->home->loop, &call->job);
+}
+
+void call_answered(struct kafka_call *call, enum handled handled)
+{
+	struct conn *conn = conn_deref(call->conn);
+	struct kafka_conn *c = conn ? conn_data(conn) : NULL;
+
+	if (!c) {
+		call_free(call);
+		return;
+	}
+	CHECK(c->call == call);
+	c->call = NULL;
+	kafka_conn_answered(c, call, handled);
+}

@@ -1,0 +1,149 @@
+/*
+ * A call: one request, from its arrival until its answer has left.
+ *
+ *     call_new() -> handler --ANSWERED--------------------------------> sent -> call_free()
+ *                     |  |                                               ^
+ *                     |  +-BLOCKS--> a helper runs it again, allowed to -+
+ *                     |              wait for the disk                   |
+ *                     +----WAITS---> until call_answered() --------------+
+ *
+ * A handler first runs on its connection's loop. What would block makes it say BLOCKS, and a helper
+ * runs `blocking` (or the handler from its beginning) with may_block set: so up to that point it has
+ * changed nothing. What waits for an event (a fetch for data, a join for others) keeps what it needs
+ * and says WAITS; the request's bytes are gone then.
+ *
+ * A connection has at most one call that blocks or waits, and reads no further requests meanwhile:
+ * answers keep their order, and one client's memory is bounded.
+ *
+ * The connection may end before its call: then the call is told by `abandoned` (if it wants to
+ * know), and freed when it would be answered.
+ */
+#ifndef KAFKA_BROKER_KAFKA_CALL_H
+#define KAFKA_BROKER_KAFKA_CALL_H
+
+#include "engine/chain.h"
+#include "kafka/broker/inbox.h"
+#include "kafka/broker/kafka_loop.h"
+#include "kafka/broker/kafka_server.h"
+#include "kafka/store/partition.h"
+#include "kafka/wire/header.h"
+#include "kafka/wire/messages.h"
+
+enum handled {
+	CALL_ANSWERED,
+	CALL_SILENT, /* there is no answer to it */
+	CALL_BLOCKS,
+	CALL_WAITS,
+	CALL_CLOSES, /* not understood: the connection has earned no answer */
+	CALL_ENDS,   /* understood, but the connection ends */
+};
+
+/* A range of a segment that goes into the answer behind so many bytes. */
+struct call_range {
+	size_t at;
+	struct partition_slice slice;
+};
+
+struct call_chunk {
+	struct call_chunk *next;
+	_Alignas(ARENA_ALIGN) char memory[];
+};
+
+struct kafka_call {
+	struct kafka_server *server;
+	struct kafka_loop *home;
+	struct conn_ref conn;
+	struct kafka_request_header header;
+	struct slice body;
+	char *body_copy; /* NULL: it lies in the connection's input */
+	char *client_copy;
+
+	struct arena *work; /* of structs for the request and its answer */
+	struct arena own_work;
+	struct call_chunk *chunks; /* its memory */
+	size_t chunks_bytes;
+	bool may_block;
+	bool blocks;      /* a helper has it */
+	bool apart;       /* answered from another thread: the loop's buffers are not for it */
+	uint32_t wait_ms; /* of CALL_WAITS: when `expired` is called; 0: never */
+	enum handled handled;
+	enum handled (*blocking)(struct kafka_call *call);
+
+	/* While it waits, on the loop; either may be NULL. */
+	void (*expired)(struct kafka_call *call);
+	void (*abandoned)(struct kafka_call *call);
+	void *state; /* of the handler's */
+	struct message message;
+	struct job job;
+
+	/* The answer. */
+	char *bytes; /* in the loop's `out` unless `own_bytes` */
+	size_t len;
+	bool own_bytes;
+	bool free_bytes;
+	char *room; /* of the state's, for an answer that can't be in `out`; NULL: none */
+	size_t room_size;
+	struct call_range *ranges; /* the state's memory */
+	unsigned ranges_count;
+	void (*release_state)(
+	    struct kafka_call *call); /* when the answer has left, or nobody wants it */
+
+	struct kafka_call *next; /* what leaves after it */
+	bool chained;
+	bool loading; /* a helper reads a cold range of it */
+	struct leat_load load;
+	struct leat_chain chain;
+};
+
+/* The call's work memory, cleared; NULL: none left (CALL_ENDS). */
+void *call_take(struct kafka_call *call, size_t count, size_t size);
+/* The answer is made later, or on another thread: nothing taken so far is valid any more. */
+void call_renew_work(struct kafka_call *call);
+/* Reads the request; false when it is malformed: CALL_CLOSES. */
+bool call_decode(struct kafka_call *call, void *ret);
+/* Encodes the answer: CALL_ANSWERED, or CALL_ENDS without memory. */
+enum handled call_answer(struct kafka_call *call, const void *response);
+/* With ranges in place of records, in the order of their gaps: `gaps` has room for as many. */
+enum handled call_answer_ranges(struct kafka_call *call, const void *response,
+				struct kafka_gap *gaps, unsigned gaps_size);
+
+/* Monotonic, and wall clock. Any thread. */
+uint64_t call_now_ms(const struct kafka_call *call);
+int64_t call_wall_ms(void);
+/* "/10.0.0.1", as Kafka writes it. */
+struct slice call_client_host(struct kafka_call *call);
+
+/* ---- for kafka_conn.c ---- */
+
+struct kafka_call *call_new(struct kafka_loop *home, struct conn *conn,
+			    const struct kafka_request_header *header, struct slice body);
+void call_free(struct kafka_call *call);
+/* -EAGAIN: the helpers have too much to do. */
+int call_to_helper(struct kafka_call *call);
+/* A waiting call has got its answer (or CALL_SILENT, CALL_CLOSES). On its home loop. */
+void call_answered(struct kafka_call *call, enum handled handled);
+
+/* ---- the handlers: kafka_api.c has the table ---- */
+
+enum handled (*kafka_handler(int16_t key))(struct kafka_call *);
+/* The APIs of the table, for ApiVersions; `ret` has room for kafka_apis_count. */
+int32_t kafka_api_advertised(struct kafka_api_versions_response_api_key *ret, bool itself_only);
+
+enum handled handle_produce(struct kafka_call *call);
+enum handled handle_fetch(struct kafka_call *call);
+enum handled handle_list_offsets(struct kafka_call *call);
+enum handled handle_metadata(struct kafka_call *call);
+enum handled handle_offset_commit(struct kafka_call *call);
+enum handled handle_offset_fetch(struct kafka_call *call);
+enum handled handle_find_coordinator(struct kafka_call *call);
+enum handled handle_join_group(struct kafka_call *call);
+enum handled handle_heartbeat(struct kafka_call *call);
+enum handled handle_leave_group(struct kafka_call *call);
+enum handled handle_sync_group(struct kafka_call *call);
+enum handled handle_describe_groups(struct kafka_call *call);
+enum handled handle_list_groups(struct kafka_call *call);
+enum handled handle_api_versions(struct kafka_call *call);
+enum handled handle_delete_groups(struct kafka_call *call);
+enum handled handle_offset_delete(struct kafka_call *call);
+
+#endif

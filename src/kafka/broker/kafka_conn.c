@@ -1,0 +1,426 @@
+#include "kafka/broker/kafka_conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+#include "base/be.h"
+#include "base/log.h"
+#include "sys/sys.h"
+
+#define FRAME_PREFIX 4u
+
+/* What a step of a connection says. After GONE it must not be touched. */
+enum turn {
+	TURN_GOES_ON,
+	TURN_RESTS,
+	TURN_GONE,
+};
+
+static enum turn gone(struct kafka_conn *c)
+{
+	/* Answers of this turn that are not sent: the next connection begins anew. */
+	c->loop->out_len = 0;
+	conn_close(c->conn);
+	return TURN_GONE;
+}
+
+static enum turn not_kafka(struct kafka_conn *c, const char *what)
+{
+	kafka_count(&c->loop->counters.not_kafka, 1);
+	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+		    "%s%s: connection closed", c->spoken ? "" : "not a Kafka client? ", what);
+	return gone(c);
+}
+
+/* ---- kept input ---- */
+
+static void forget_kept(struct kafka_conn *c)
+{
+	free(c->kept);
+	c->kept = NULL;
+	c->kept_len = c->kept_size = 0;
+	atomic_fetch_sub(&c->loop->server->requests_bytes, c->reserved);
+	c->reserved = 0;
+}
+
+/* Memory for a request that is larger than what connections keep as a matter of course. */
+static bool reserve(struct kafka_conn *c, size_t size)
+{
+	_Atomic uint64_t *used = &c->loop->server->requests_bytes;
+
+	if (size <= KAFKA_RECV_BYTES)
+		return true;
+	if (atomic_fetch_add(used, size) + size > KAFKA_REQUESTS_BYTES) {
+		atomic_fetch_sub(used, size);
+		return false;
+	}
+	c->reserved = size;
+	return true;
+}
+
+/* How long the request is that begins here, with its size; 0: that is not there yet. */
+static int64_t frame_size(const struct kafka_conn *c, const char *at, size_t len)
+{
+	int32_t size;
+
+	if (len < FRAME_PREFIX)
+		return 0;
+	size = (int32_t)be_load32(at);
+	if (size < 0 || size > config_value(c->loop->server->config, KAFKA_CONFIG_REQUEST_MAX))
+		return -1;
+	return (int64_t)size + FRAME_PREFIX;
+}
+
+/* The input from `at` on stays for later: in a buffer that has room for the request it begins. */
+static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
+{
+	char *old = c->kept;
+	uint64_t old_reserved = c->reserved;
+	int64_t frame = frame_size(c, at, len);
+	size_t size = len < FRAME_PREFIX ? FRAME_PREFIX : len;
+
+	if (frame < 0)
+		return not_kafka(c, "a request of an impossible size");
+	if ((size_t)frame > size)
+		size = (size_t)frame;
+	if (len == 0) {
+		forget_kept(c);
+		return TURN_GOES_ON;
+	}
+	if (old && size <= c->kept_size) {
+		memmove(c->kept, at, len);
+		c->kept_len = len;
+		return TURN_GOES_ON;
+	}
+	/* At least what is there; the rest when there is memory for it (see make_room()). */
+	c->reserved = 0;
+	if (size > KAFKA_RECV_BYTES && !reserve(c, size))
+		size = len;
+	c->kept = malloc(size);
+	if (!c->kept) {
+		c->kept = old;
+		c->reserved += old_reserved;
+		return gone(c);
+	}
+	memcpy(c->kept, at, len);
+	c->kept_len = len;
+	c->kept_size = size;
+	free(old);
+	atomic_fetch_sub(&c->loop->server->requests_bytes, old_reserved);
+	return TURN_GOES_ON;
+}
+
+/* ---- calls ---- */
+
+static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum handled handled)
+{
+	switch (handled) {
+	case CALL_ANSWERED:
+		return kafka_send_call(c, call) ? TURN_GOES_ON : gone(c);
+	case CALL_SILENT:
+		call_free(call);
+		return TURN_GOES_ON;
+	case CALL_WAITS:
+		c->call = call;
+		conn_deadline(c->conn, call->wait_ms);
+		return TURN_GOES_ON;
+	case CALL_BLOCKS:
+		if (call_to_helper(call) == 0) {
+			c->call = call;
+			conn_deadline(c->conn, 0);
+			return TURN_GOES_ON;
+		}
+		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+			    "the helper threads are overloaded: connection closed");
+		break;
+	case CALL_CLOSES:
+	case CALL_ENDS:
+		break;
+	}
+	call_free(call);
+	return gone(c);
+}
+
+/* `frame` is a whole request without its size. */
+static enum turn serve(struct kafka_conn *c, struct slice frame)
+{
+	struct kafka_request_header header;
+	enum handled (*handler)(struct kafka_call *);
+	struct kafka_call *call;
+	enum handled handled;
+	int r = kafka_request_header_decode(&frame, &header);
+
+	handler = r < 0 ? NULL : kafka_handler(header.api->key);
+	if (!handler)
+		return not_kafka(c, r == -EBADMSG ? "a malformed request"
+						  : "a request of an unknown kind or version");
+	call = call_new(c->loop, c->conn, &header, frame);
+	if (!call)
+		return gone(c);
+	kafka_count(&c->loop->counters.requests, 1);
+	handled = handler(call);
+	if (handled == CALL_CLOSES) {
+		call_free(call);
+		return not_kafka(c, "a malformed request");
+	}
+	c->spoken = true;
+	return take_answer(c, call, handled);
+}
+
+/* Answers what is complete until something has to be waited for; the rest is kept. */
+static enum turn serve_all(struct kafka_conn *c, const char *at, size_t len)
+{
+	enum turn turn = TURN_GOES_ON;
+
+	while (turn == TURN_GOES_ON && !c->call && !c->flight) {
+		int64_t frame = frame_size(c, at, len);
+
+		if (frame < 0)
+			return not_kafka(c, "a request of an impossible size");
+		if (frame == 0 || (uint64_t)frame > len)
+			break;
+		c->large = (size_t)frame > KAFKA_RECV_BYTES / 2;
+		turn = serve(c, slice_make(at + FRAME_PREFIX, (size_t)frame - FRAME_PREFIX));
+		at += frame;
+		len -= (size_t)frame;
+		/* Room for any small answer; larger ones find their own. */
+		if (turn == TURN_GOES_ON && c->loop->out_len > KAFKA_OUT_BYTES / 2 &&
+		    kafka_send(c) == KAFKA_SENT_FAILED)
+			return gone(c);
+	}
+	return turn == TURN_GOES_ON ? keep(c, at, len) : turn;
+}
+
+/* ---- input ---- */
+
+/* The kept request is larger than its buffer: memory was short. */
+static enum turn make_room(struct kafka_conn *c)
+{
+	int64_t frame = frame_size(c, c->kept, c->kept_len);
+	char *larger;
+
+	if (frame < 0)
+		return not_kafka(c, "a request of an impossible size");
+	if ((size_t)frame <= c->kept_size)
+		return TURN_GOES_ON;
+	if (!reserve(c, (size_t)frame)) {
+		conn_deadline(c->conn, KAFKA_HUNGRY_MS);
+		return TURN_RESTS;
+	}
+	larger = realloc(c->kept, (size_t)frame);
+	if (!larger)
+		return gone(c);
+	c->kept = larger;
+	c->kept_size = (size_t)frame;
+	return TURN_GOES_ON;
+}
+
+/* One receive, to `at`. 0: nothing came. */
+static ssize_t receive(struct kafka_conn *c, char *at, size_t room)
+{
+	ssize_t n = sys_recv(conn_fd(c->conn), at, room, 0);
+
+	if (n == -EAGAIN) {
+		c->readable = false;
+		return 0;
+	}
+	if (n == 0)
+		c->eof = true;
+	if (n == 0 || ((size_t)n < room && !c->ended))
+		c->readable = false;
+	return n;
+}
+
+static size_t wanted(const struct kafka_conn *c)
+{
+	return c->kept_len < FRAME_PREFIX ? FRAME_PREFIX
+					  : (size_t)frame_size(c, c->kept, c->kept_len);
+}
+
+static enum turn take_kept(struct kafka_conn *c)
+{
+	enum turn turn = TURN_GOES_ON;
+	ssize_t n;
+
+	while (wanted(c) > c->kept_len) {
+		turn = make_room(c);
+		if (turn != TURN_GOES_ON)
+			return turn;
+		n = c->readable ? receive(c, c->kept + c->kept_len,
+					  min_size(c->kept_size, wanted(c)) - c->kept_len)
+				: 0;
+		if (n < 0)
+			return gone(c);
+		c->kept_len += (size_t)n;
+		if (n == 0)
+			return TURN_RESTS;
+		if (c->kept_len >= FRAME_PREFIX && frame_size(c, c->kept, c->kept_len) < 0)
+			return not_kafka(c, "a request of an impossible size");
+	}
+	return serve_all(c, c->kept, c->kept_len);
+}
+
+static enum turn take_fresh(struct kafka_conn *c)
+{
+	ssize_t n;
+
+	if (!c->readable)
+		return TURN_RESTS;
+	n = receive(c, c->loop->received, c->large ? KAFKA_RECV_FIRST : KAFKA_RECV_BYTES);
+	if (n < 0)
+		return gone(c);
+	return n == 0 ? TURN_RESTS : serve_all(c, c->loop->received, (size_t)n);
+}
+
+/* ---- turns ---- */
+
+static void rest_deadline(struct kafka_conn *c)
+{
+	int64_t idle = config_value(c->loop->server->config, KAFKA_CONFIG_IDLE_MS);
+
+	if (c->call)
+		return; /* whoever makes it wait says for how long */
+	if (c->kept && !c->flight)
+		conn_deadline(c->conn, KAFKA_REQUEST_MS);
+	else
+		conn_deadline(c->conn, idle < 0 ? 0 : (uint32_t)min_u64((uint64_t)idle, 1u << 30));
+}
+
+static enum turn step(struct kafka_conn *c)
+{
+	switch (kafka_send(c)) {
+	case KAFKA_SENT_FAILED:
+		return gone(c);
+	case KAFKA_SENT_SOME:
+		rest_deadline(c);
+		return TURN_RESTS;
+	case KAFKA_SENT_ALL:
+		break;
+	}
+	if (c->call)
+		return TURN_RESTS;
+	if (c->draining)
+		return gone(c);
+	if (c->loop->turn_left == 0) {
+		conn_again(c->conn);
+		return TURN_RESTS;
+	}
+	return c->kept ? take_kept(c) : take_fresh(c);
+}
+
+void kafka_conn_turn(struct kafka_conn *c)
+{
+	enum turn turn = TURN_GOES_ON;
+
+	c->loop->turn_left = KAFKA_TURN_BYTES;
+	for (int steps = 0; steps < 32 && turn == TURN_GOES_ON; steps++)
+		turn = step(c);
+	if (turn == TURN_GONE)
+		return;
+	if (turn == TURN_GOES_ON) {
+		conn_again(c->conn);
+		if (c->loop->out_len && kafka_send(c) == KAFKA_SENT_FAILED)
+			gone(c);
+		return;
+	}
+	CHECK(c->loop->out_len == 0);
+	if (c->eof && !c->call && !c->flight)
+		gone(c);
+	else if (!c->flight && !(c->kept && wanted(c) > c->kept_size))
+		rest_deadline(c);
+}
+
+void kafka_conn_answered(struct kafka_conn *c, struct kafka_call *call, enum handled handled)
+{
+	if (take_answer(c, call, handled) != TURN_GONE)
+		kafka_conn_turn(c);
+}
+
+/* ---- the reactor's calls ---- */
+
+static int opened(struct conn *conn)
+{
+	struct kafka_conn *c = conn_data(conn);
+
+	c->conn = conn;
+	c->loop = loop_data(conn_loop(conn));
+	c->reference_column = -1;
+	c->unix_socket = conn_peer(conn)->ss_family == AF_UNIX;
+	/* Answers leave whole: Nagle's algorithm would only hold them back. */
+	if (!c->unix_socket)
+		sys_setsockopt_int(conn_fd(conn), IPPROTO_TCP, TCP_NODELAY, 1);
+	rest_deadline(c);
+	return 0;
+}
+
+static void ready(struct conn *conn, unsigned events)
+{
+	struct kafka_conn *c = conn_data(conn);
+
+	if (events & (CONN_READABLE | CONN_ENDED | CONN_HANGUP))
+		c->readable = true;
+	if (events & (CONN_ENDED | CONN_HANGUP))
+		c->ended = true;
+	/* Nobody will read what a waiting call would say. */
+	if (c->call && events & CONN_HANGUP)
+		gone(c);
+	else
+		kafka_conn_turn(c);
+}
+
+static void expired(struct conn *conn)
+{
+	struct kafka_conn *c = conn_data(conn);
+
+	if (c->call) {
+		if (c->call->expired)
+			c->call->expired(c->call);
+	} else if (c->kept && !c->flight && wanted(c) > c->kept_size) {
+		kafka_conn_turn(c); /* is there memory now? */
+	} else {
+		conn_close(conn);
+	}
+}
+
+static void drain(struct conn *conn)
+{
+	struct kafka_conn *c = conn_data(conn);
+
+	c->draining = true;
+	/* What waits for an event may wait long, and its client will ask again elsewhere or later.
+	 */
+	if (c->call && !c->call->blocks)
+		conn_close(conn);
+	else
+		kafka_conn_turn(c);
+}
+
+static void closed(struct conn *conn)
+{
+	struct kafka_conn *c = conn_data(conn);
+	struct kafka_call *call = c->call;
+
+	forget_kept(c);
+	if (c->flight && c->flight->loading) {
+		/* The helper's until it is done. */
+		struct kafka_call *loading = c->flight;
+
+		c->flight = loading->next;
+		loading->next = NULL;
+	}
+	kafka_send_free(c);
+	c->call = NULL;
+	if (call && call->abandoned)
+		call->abandoned(call);
+}
+
+const struct conn_ops kafka_conn_ops = {
+    .data_size = sizeof(struct kafka_conn),
+    .open = opened,
+    .ready = ready,
+    .expired = expired,
+    .drain = drain,
+    .closed = closed,
+};

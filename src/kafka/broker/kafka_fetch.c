@@ -1,0 +1,479 @@
+/*
+ * Fetch.
+ *
+ *     read what there is --enough, or an error--------------------> answer
+ *        ^      |  |                                                 ^
+ *        |      |  +--something is not in memory--> a helper reads --+
+ *        |      v                                                    |
+ *        |   watch the partitions --time is up: what there is--------+
+ *        +------+ an append, a deletion
+ *
+ * The answer is a chain: bytes, a range of a segment, bytes... A range holds its segment until it
+ * has left.
+ */
+#include "kafka/broker/kafka_fetch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kafka/broker/kafka_call.h"
+#include "kafka/broker/watch.h"
+
+#define HEAD_BYTES 512 /* of answers for a few partitions, beside their records */
+
+struct fetch_topic {
+	struct topic *topic; /* NULL: unknown */
+	struct slice name;   /* `own_name` if unknown */
+	char *own_name;
+	struct kafka_uuid id;
+	unsigned count; /* of the partitions that follow those of the topics before */
+};
+
+struct fetch_part {
+	struct partition *partition; /* NULL: unknown */
+	int32_t number, epoch, max_bytes;
+	int64_t offset;
+	enum kafka_error unknown; /* why there is no partition */
+	enum kafka_error error;
+	struct partition_slice slice;
+	struct watcher watcher;
+};
+
+struct fetch {
+	struct waiter waiter;
+	struct kafka_call *call; /* NULL: only the message is still to come */
+	struct kafka_loop *loop;
+	enum partition_isolation isolation;
+	int32_t min_bytes, max_bytes, wait_ms;
+	bool large, watching;
+	unsigned topics_count, parts_count;
+	struct fetch_topic *topics;
+	struct fetch_part *parts;
+	struct call_range *ranges;
+	char head[HEAD_BYTES];
+};
+
+size_t fetch_size(size_t partitions)
+{
+	return sizeof(struct fetch) +
+	       partitions * (sizeof(struct fetch_topic) + sizeof(struct fetch_part) +
+			     sizeof(struct call_range));
+}
+
+/* ---- life ---- */
+
+static struct fetch *fetch_new(struct kafka_call *call, size_t partitions)
+{
+	bool large = partitions > KAFKA_INLINE_PARTITIONS;
+	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
+	struct fetch *fetch =
+	    large ? malloc(fetch_size(partitions)) : spare_take(&call->home->fetches);
+
+	if (!fetch)
+		return NULL;
+	memset(fetch, 0, large ? fetch_size(partitions) : offsetof(struct fetch, head));
+	fetch->call = call;
+	fetch->loop = call->home;
+	fetch->large = large;
+	fetch->topics = (struct fetch_topic *)(fetch + 1);
+	fetch->parts = (struct fetch_part *)(fetch->topics + room);
+	fetch->ranges = (struct call_range *)(fetch->parts + room);
+	fetch->waiter.home = &call->home->inbox;
+	return fetch;
+}
+
+static void give_back(struct fetch *fetch)
+{
+	if (fetch->large)
+		free(fetch);
+	else
+		spare_give(&fetch->loop->fetches, fetch);
+}
+
+static void release_slices(struct fetch *fetch)
+{
+	for (unsigned i = 0; i < fetch->parts_count; i++)
+		partition_slice_release(&fetch->parts[i].slice);
+}
+
+static void unwatch(struct fetch *fetch)
+{
+	if (!fetch->watching)
+		return;
+	for (unsigned i = 0; i < fetch->parts_count; i++)
+		watcher_remove(&fetch->parts[i].watcher, fetch->parts[i].partition);
+	fetch->watching = false;
+}
+
+static void fetch_release(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+
+	unwatch(fetch);
+	release_slices(fetch);
+	for (unsigned i = 0; i < call->ranges_count; i++)
+		partition_slice_release(&call->ranges[i].slice);
+	for (unsigned i = 0; i < fetch->topics_count; i++) {
+		if (fetch->topics[i].topic)
+			topic_unref(fetch->topics[i].topic);
+		free(fetch->topics[i].own_name);
+	}
+	fetch->call = NULL;
+	if (waiter_is_idle(&fetch->waiter))
+		give_back(fetch);
+}
+
+/* ---- reading ---- */
+
+static enum kafka_error check_epoch(const struct fetch_part *part)
+{
+	struct partition_ends ends;
+	enum kafka_error error;
+
+	if (part->epoch < 0)
+		return KAFKA_NONE;
+	error = partition_ends(part->partition, &ends);
+	if (error == KAFKA_NONE && part->epoch < ends.leader_epoch)
+		error = KAFKA_FENCED_LEADER_EPOCH;
+	if (error == KAFKA_NONE && part->epoch > ends.leader_epoch)
+		error = KAFKA_UNKNOWN_LEADER_EPOCH;
+	return error;
+}
+
+static void no_slice(struct fetch_part *part)
+{
+	part->slice = (struct partition_slice){.fd = -1};
+	part->slice.ends = (struct partition_ends){-1, -1, -1, -1, -1, -1};
+}
+
+static int read_part(struct fetch_part *part, struct partition_read *read)
+{
+	part->error = part->unknown;
+	no_slice(part);
+	if (part->error == KAFKA_NONE)
+		part->error = check_epoch(part);
+	if (part->error != KAFKA_NONE)
+		return 0;
+	read->offset = part->offset;
+	return partition_read(part->partition, read, &part->slice, &part->error);
+}
+
+/* -EAGAIN: not without waiting for the disk. Else: is it enough? */
+static int fetch_read(struct fetch *fetch, bool nowait)
+{
+	size_t left = (size_t)fetch->max_bytes, bytes = 0;
+	bool at_once = fetch->wait_ms <= 0 || fetch->parts_count == 0;
+
+	for (unsigned i = 0; i < fetch->parts_count; i++) {
+		struct fetch_part *part = &fetch->parts[i];
+		struct partition_read read = {
+		    .max_bytes = min_size((size_t)part->max_bytes, left),
+		    .whole_first = bytes == 0,
+		    .nowait = nowait,
+		    .isolation = fetch->isolation,
+		};
+		int r = read_part(part, &read);
+
+		if (r < 0)
+			return r;
+		bytes += part->slice.len;
+		left -= min_size(left, part->slice.len);
+		if (part->error != KAFKA_NONE ||
+		    (part->slice.len > 0 && !part->slice.newest_segment))
+			at_once = true;
+	}
+	return at_once || bytes >= (size_t)fetch->min_bytes;
+}
+
+/* ---- the answer ---- */
+
+static bool put_aborted(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
+			struct kafka_fetch_response_partition *to)
+{
+	enum { MAX = 1000 };
+	struct partition_aborted *found;
+	unsigned count;
+
+	to->aborted_transactions.count = -1;
+	if (fetch->isolation != PARTITION_READ_COMMITTED || part->error != KAFKA_NONE)
+		return true;
+	to->aborted_transactions.count = 0;
+	if (part->slice.len == 0)
+		return true;
+	found = call_take(call, MAX, sizeof(*found));
+	if (!found)
+		return false;
+	/* Up to the last stable offset: a few too many do no harm, they end before. */
+	count = partition_aborted(part->partition, part->slice.base_offset,
+				  part->slice.ends.last_stable, found, MAX);
+	_Static_assert(sizeof(*found) == sizeof(*to->aborted_transactions.at), "the same fields");
+	to->aborted_transactions.at = (void *)found;
+	to->aborted_transactions.count = (int32_t)count;
+	return true;
+}
+
+static bool put_part(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
+		     struct kafka_fetch_response_partition *to)
+{
+	to->partition_index = part->number;
+	to->error_code = (int16_t)part->error;
+	to->high_watermark = part->slice.ends.high_watermark;
+	to->last_stable_offset = part->slice.ends.last_stable;
+	to->log_start_offset = part->slice.ends.log_start;
+	to->diverging_epoch.epoch = -1;
+	to->diverging_epoch.end_offset = -1;
+	to->current_leader.leader_id = -1;
+	to->current_leader.leader_epoch = -1;
+	to->snapshot_id.end_offset = -1;
+	to->snapshot_id.epoch = -1;
+	to->preferred_read_replica = -1;
+	/* The token by which its gap is found again. */
+	to->records = slice_make((const char *)part, part->slice.len);
+	return put_aborted(call, fetch, part, to);
+}
+
+/* Parts change hands: from the fetch to the answer's ranges. */
+static void take_ranges(struct kafka_call *call, struct fetch *fetch, const struct kafka_gap *gaps)
+{
+	call->ranges = fetch->ranges;
+	for (unsigned i = 0; i < fetch->parts_count; i++) {
+		struct fetch_part *part = &fetch->parts[i];
+
+		/* Empty ones leave no gap. */
+		if (part->slice.len == 0)
+			continue;
+		CHECK(gaps->records.ptr == (const char *)part);
+		kafka_count(&fetch->loop->counters.fetched_bytes, part->slice.len);
+		fetch->ranges[call->ranges_count++] =
+		    (struct call_range){.at = gaps->at, .slice = part->slice};
+		gaps++;
+		no_slice(part);
+	}
+}
+
+static enum handled fetch_answer(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+	struct kafka_fetch_response_partition *parts =
+	    call_take(call, fetch->parts_count, sizeof(*parts));
+	struct kafka_fetch_response_response *topics =
+	    call_take(call, fetch->topics_count, sizeof(*topics));
+	struct kafka_gap *gaps = call_take(call, fetch->parts_count, sizeof(*gaps));
+	struct kafka_fetch_response response;
+	enum handled handled;
+	size_t bytes = 0;
+	unsigned part = 0;
+
+	if (!parts || !topics || !gaps)
+		return CALL_ENDS;
+	kafka_fetch_response_init(&response);
+	for (unsigned i = 0; i < fetch->topics_count; i++) {
+		topics[i].topic = fetch->topics[i].name;
+		topics[i].topic_id = fetch->topics[i].id;
+		topics[i].partitions.at = &parts[part];
+		topics[i].partitions.count = (int32_t)fetch->topics[i].count;
+		for (unsigned n = 0; n < fetch->topics[i].count; n++, part++) {
+			if (!put_part(call, fetch, &fetch->parts[part], &parts[part]))
+				return CALL_ENDS;
+			bytes += fetch->parts[part].slice.len;
+		}
+	}
+	response.responses.at = topics;
+	response.responses.count = (int32_t)fetch->topics_count;
+	if (bytes == 0)
+		return call_answer(call, &response);
+	call->room = fetch->head;
+	call->room_size = sizeof(fetch->head);
+	handled = call_answer_ranges(call, &response, gaps, fetch->parts_count);
+	if (handled == CALL_ANSWERED)
+		take_ranges(call, fetch, gaps);
+	return handled;
+}
+
+/* ---- waiting ---- */
+
+/* On a helper: answered with what there is. */
+static enum handled fetch_blocking(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+
+	call_renew_work(call);
+	fetch_read(fetch, false);
+	return fetch_answer(call);
+}
+
+static enum handled fetch_blocks(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+
+	unwatch(fetch);
+	release_slices(fetch);
+	call->expired = NULL;
+	call->abandoned = NULL;
+	call->blocking = fetch_blocking;
+	return CALL_BLOCKS;
+}
+
+static void look_again(struct fetch *fetch, bool time_is_up)
+{
+	struct kafka_call *call = fetch->call;
+	int r = fetch_read(fetch, true);
+
+	call_renew_work(call);
+	if (r < 0) {
+		call_answered(call, fetch_blocks(call));
+	} else if (r > 0 || time_is_up) {
+		unwatch(fetch);
+		call->abandoned = NULL;
+		call_answered(call, fetch_answer(call));
+	} else {
+		release_slices(fetch);
+	}
+}
+
+static void woken(struct message *message)
+{
+	struct fetch *fetch = container_of(message, struct fetch, waiter.message);
+
+	waiter_woken(&fetch->waiter);
+	if (!fetch->call)
+		give_back(fetch);
+	else if (fetch->watching)
+		look_again(fetch, false);
+}
+
+static void expired(struct kafka_call *call)
+{
+	look_again(call->state, true);
+}
+
+static void abandoned(struct kafka_call *call)
+{
+	call_free(call);
+}
+
+static enum handled fetch_wait(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+	int r;
+
+	release_slices(fetch);
+	fetch->waiter.message.fn = woken;
+	fetch->watching = true;
+	for (unsigned i = 0; i < fetch->parts_count; i++)
+		watcher_add(&fetch->parts[i].watcher, fetch->parts[i].partition, &fetch->waiter);
+	/* What came before the watch was there. */
+	r = fetch_read(fetch, true);
+	if (r < 0)
+		return fetch_blocks(call);
+	if (r > 0) {
+		unwatch(fetch);
+		return fetch_answer(call);
+	}
+	release_slices(fetch);
+	call->expired = expired;
+	call->abandoned = abandoned;
+	call->wait_ms = (uint32_t)fetch->wait_ms;
+	return CALL_WAITS;
+}
+
+/* ---- the request ---- */
+
+static bool take_topic(struct fetch *fetch, const struct kafka_fetch_request_topic *from,
+		       bool by_id)
+{
+	struct fetch_topic *to = &fetch->topics[fetch->topics_count++];
+	struct store *store = fetch->call->server->store;
+
+	*to = (struct fetch_topic){
+	    .id = from->topic_id,
+	    .count = (unsigned)from->partitions.count,
+	};
+	to->topic =
+	    by_id ? store_topic_by_id(store, &from->topic_id) : store_topic(store, from->topic);
+	if (to->topic) {
+		to->name = slice_of(topic_name(to->topic));
+		return true;
+	}
+	if (by_id)
+		return true;
+	/* It outlives the request. */
+	to->own_name = malloc(from->topic.len + 1);
+	if (!to->own_name)
+		return false;
+	memcpy(to->own_name, from->topic.ptr, from->topic.len);
+	to->name = slice_make(to->own_name, from->topic.len);
+	return true;
+}
+
+static void take_part(struct fetch *fetch, const struct fetch_topic *topic,
+		      const struct kafka_fetch_request_partition *from, bool by_id)
+{
+	struct fetch_part *to = &fetch->parts[fetch->parts_count++];
+
+	*to = (struct fetch_part){
+	    .partition = topic->topic ? topic_partition(topic->topic, from->partition) : NULL,
+	    .number = from->partition,
+	    .epoch = from->current_leader_epoch,
+	    .offset = from->fetch_offset,
+	    .max_bytes = from->partition_max_bytes < 0 ? 0 : from->partition_max_bytes,
+	};
+	list_init(&to->watcher.node);
+	no_slice(to);
+	if (!to->partition)
+		to->unknown = by_id && !topic->topic ? KAFKA_UNKNOWN_TOPIC_ID
+						     : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static bool take_request(struct fetch *fetch, const struct kafka_fetch_request *request)
+{
+	bool by_id = fetch->call->header.version >= 13;
+	int64_t max = config_value(fetch->call->server->config, KAFKA_CONFIG_FETCH_MAX);
+
+	fetch->min_bytes = request->min_bytes < 0 ? 0 : request->min_bytes;
+	fetch->wait_ms = request->max_wait_ms;
+	fetch->max_bytes = request->max_bytes < 0     ? 0
+			   : request->max_bytes > max ? (int32_t)max
+						      : request->max_bytes;
+	fetch->isolation =
+	    request->isolation_level == 1 ? PARTITION_READ_COMMITTED : PARTITION_READ_UNCOMMITTED;
+	for (int32_t i = 0; i < request->topics.count; i++) {
+		const struct kafka_fetch_request_topic *topic = &request->topics.at[i];
+
+		if (!take_topic(fetch, topic, by_id))
+			return false;
+		for (int32_t n = 0; n < topic->partitions.count; n++)
+			take_part(fetch, &fetch->topics[i], &topic->partitions.at[n], by_id);
+	}
+	return true;
+}
+
+static size_t count_parts(const struct kafka_fetch_request *request)
+{
+	size_t count = (size_t)request->topics.count, parts = 0;
+
+	for (int32_t i = 0; i < request->topics.count; i++)
+		parts += (size_t)request->topics.at[i].partitions.count;
+	return parts > count ? parts : count;
+}
+
+enum handled handle_fetch(struct kafka_call *call)
+{
+	struct kafka_fetch_request request;
+	struct fetch *fetch;
+	int r;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	fetch = fetch_new(call, count_parts(&request));
+	if (!fetch)
+		return CALL_ENDS;
+	call->state = fetch;
+	call->release_state = fetch_release;
+	if (!take_request(fetch, &request))
+		return CALL_ENDS;
+	r = fetch_read(fetch, true);
+	if (r < 0)
+		return fetch_blocks(call);
+	return r > 0 ? fetch_answer(call) : fetch_wait(call);
+}

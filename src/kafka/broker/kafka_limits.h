@@ -1,0 +1,45 @@
+/*
+ * The limits of the Kafka broker that are no settings of Kafka's, each with its reason. What Kafka
+ * has a name for stands in config.h.
+ */
+#ifndef KAFKA_BROKER_KAFKA_LIMITS_H
+#define KAFKA_BROKER_KAFKA_LIMITS_H
+
+/* Received in one call; requests that are in it whole are answered from there. Larger ones get a
+ * buffer of their own. One such buffer a loop. */
+#define KAFKA_RECV_BYTES (128u * 1024u)
+/* After a large request another is likely: of that only so much is received into the loop's buffer
+ * (and copied), the rest goes straight into its own. */
+#define KAFKA_RECV_FIRST (8u * 1024u)
+/* Answers that leave together in one send. What is larger goes by itself. */
+#define KAFKA_OUT_BYTES (64u * 1024u)
+/* Structs of a request and its answer. What needs more gets memory of its own, at most
+ * KAFKA_WORK_FACTOR times what was received: the smallest element of an array takes 2 bytes on the
+ * wire (an empty array, flexible) and some 80 in memory, once for the request and once for the
+ * answer. */
+#define KAFKA_WORK_BYTES     (256u * 1024u)
+#define KAFKA_WORK_FACTOR    128u
+#define KAFKA_WORK_BYTES_MAX (256u * 1024u * 1024u)
+/* The least that is taken at once of such memory: below what malloc gives a mapping of its own. */
+#define KAFKA_CHUNK_BYTES (16u * 1024u)
+/* Of all incomplete requests above KAFKA_RECV_BYTES together, as they announce themselves: five of
+ * the largest that Kafka allows by default. Beyond it connections wait before they are read on. */
+#define KAFKA_REQUESTS_BYTES (512ull * 1024u * 1024u)
+/* How long a connection that had to wait for that memory sleeps before it asks again. */
+#define KAFKA_HUNGRY_MS 20u
+/* A request that has begun must get on: without a byte for so long, it is given up. */
+#define KAFKA_REQUEST_MS 30000u
+/* Bytes for one connection before the others have their turn. */
+#define KAFKA_TURN_BYTES (1024u * 1024u)
+/* Calls and the like kept for the next use, each kind, a loop. */
+#define KAFKA_SPARE_MAX 64u
+/* Partitions of a fetch or produce request for which memory lies ready. */
+#define KAFKA_INLINE_PARTITIONS 16u
+/* How often what has its time is done: retention, checkpoints, offsets that expire. */
+#define KAFKA_MAINTAIN_MS 1000u
+/* Producer ids that are taken from the store at once: each taking is a write to disk. */
+#define KAFKA_PRODUCER_IDS 1000
+/* Partitions of one topic that a client may ask for: each is a folder with open files. */
+#define KAFKA_PARTITIONS_MAX 10000
+
+#endif

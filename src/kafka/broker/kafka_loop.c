@@ -1,0 +1,100 @@
+#include "kafka/broker/kafka_loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kafka/broker/coordinator.h"
+#include "kafka/broker/flush.h"
+#include "kafka/broker/kafka_fetch.h"
+#include "kafka/broker/kafka_conn.h"
+#include "kafka/broker/kafka_produce.h"
+#include "sys/sys.h"
+
+/* ---- what has its time: on loop 0, by a helper ---- */
+
+static void maintain(struct job *job)
+{
+	struct kafka_loop *loop = container_of(job, struct kafka_loop, maintenance);
+
+	store_maintain(loop->server->store, sys_wall_ms());
+	coordinator_maintain(loop->server->coordinator, sys_wall_ms());
+}
+
+static void maintained(struct job *job)
+{
+	container_of(job, struct kafka_loop, maintenance)->maintaining = false;
+}
+
+static void tick(struct timer *timer)
+{
+	struct kafka_loop *loop = timer->arg;
+
+	loop_timer_set(loop->loop, timer, KAFKA_MAINTAIN_MS);
+	inbox_deliver(&loop->inbox);
+	flush_retry(loop);
+	if (loop_index(loop->loop) != 0 || loop->maintaining)
+		return;
+	loop->maintenance.run = maintain;
+	loop->maintenance.done = maintained;
+	loop->maintaining = helpers_submit_bulk(loop->loop, &loop->maintenance) == 0;
+}
+
+/* ---- life ---- */
+
+int kafka_loop_open(struct loop *reactor_loop, void *arg, void **ret_data, struct err *err)
+{
+	struct kafka_server *server = arg;
+	struct kafka_loop *loop = server->loops[loop_index(reactor_loop)];
+	int r = leat_engine_new(&loop->engine);
+
+	if (r < 0)
+		return err_set(err, r, "a thread can't start: %s", strerror(-r));
+	loop->loop = reactor_loop;
+	loop->tick.fired = tick;
+	loop->tick.arg = loop;
+	loop_timer_set(reactor_loop, &loop->tick, KAFKA_MAINTAIN_MS);
+	inbox_open(&loop->inbox, reactor_loop);
+	*ret_data = loop;
+	return 0;
+}
+
+void kafka_loop_close(struct loop *reactor_loop, void *data)
+{
+	struct kafka_loop *loop = data;
+
+	loop_timer_cancel(reactor_loop, &loop->tick);
+	coordinator_loop_closes(loop->server->coordinator, loop);
+	inbox_close(&loop->inbox);
+	leat_engine_free(loop->engine);
+	loop->engine = NULL;
+}
+
+struct kafka_loop *kafka_loop_new(struct kafka_server *server)
+{
+	struct kafka_loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return NULL;
+	loop->server = server;
+	list_init(&loop->flushes_waiting);
+	inbox_init(&loop->inbox);
+	loop->work = arena_over(loop->work_memory, sizeof(loop->work_memory));
+	spare_init(&loop->calls, sizeof(struct kafka_call), KAFKA_SPARE_MAX);
+	spare_init(&loop->fetches, fetch_size(KAFKA_INLINE_PARTITIONS), KAFKA_SPARE_MAX);
+	spare_init(&loop->produces, produce_size(KAFKA_INLINE_PARTITIONS), KAFKA_SPARE_MAX);
+	return loop;
+}
+
+void kafka_loop_free(struct kafka_loop *loop)
+{
+	if (!loop)
+		return;
+	/* Messages to calls whose connections are gone: they end now. */
+	inbox_deliver(&loop->inbox);
+	inbox_fini(&loop->inbox);
+	spare_fini(&loop->calls);
+	spare_fini(&loop->fetches);
+	spare_fini(&loop->produces);
+	free(loop);
+}

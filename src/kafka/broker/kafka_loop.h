@@ -1,0 +1,59 @@
+/*
+ * What the Kafka connections of one loop share: the engine, buffers, the inbox, counters. Belongs
+ * to the loop's thread but for the inbox and the counters. The server frees it after all loops have
+ * ended, as others may still be sending to it.
+ */
+#ifndef KAFKA_BROKER_KAFKA_LOOP_H
+#define KAFKA_BROKER_KAFKA_LOOP_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/spare.h"
+#include "kafka/broker/inbox.h"
+#include "kafka/broker/kafka_limits.h"
+#include "leat/leat.h"
+
+struct kafka_server;
+
+/* Written by the loop's thread, read by any. */
+struct kafka_counters {
+	_Atomic uint64_t requests;
+	_Atomic uint64_t not_kafka; /* connections closed for what they sent */
+	_Atomic uint64_t produced_bytes, fetched_bytes;
+};
+
+struct kafka_loop {
+	struct kafka_server *server;
+	struct loop *loop;
+	struct leat_engine *engine;
+	struct inbox inbox;
+	struct timer tick;
+	struct spare calls, fetches, produces;
+	struct kafka_counters counters;
+	bool maintaining; /* a helper is at it */
+	struct job maintenance;
+	struct list flushes_waiting;
+
+	size_t turn_left;  /* bytes for the connection whose turn it is */
+	size_t out_len;    /* of `out`: the answers of the connection whose turn it is */
+	struct arena work; /* of the request that is being answered */
+	_Alignas(ARENA_ALIGN) char work_memory[KAFKA_WORK_BYTES];
+	char out[KAFKA_OUT_BYTES];
+	char received[KAFKA_RECV_BYTES];
+};
+
+int kafka_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
+void kafka_loop_close(struct loop *loop, void *data);
+/* Before the loops run, for `server`; NULL: no memory. */
+struct kafka_loop *kafka_loop_new(struct kafka_server *server);
+void kafka_loop_free(struct kafka_loop *loop);
+
+/* For counters with one writer: no locked instruction. */
+static inline void kafka_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+#endif

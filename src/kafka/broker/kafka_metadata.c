@@ -1,0 +1,200 @@
+/*
+ * Metadata: who the brokers are (one), which topics there are and where (here). A topic that a
+ * client asks for by name is made if that is allowed.
+ */
+#include "kafka/broker/kafka_call.h"
+
+#include "base/log.h"
+
+#define OPERATIONS_UNKNOWN INT32_MIN
+
+struct asked {
+	struct slice name;
+	struct kafka_uuid id;
+};
+
+static const struct kafka_uuid no_id;
+
+static bool put_partitions(struct kafka_call *call, struct topic *topic,
+			   struct kafka_metadata_response_topic *to)
+{
+	int32_t count = topic_partition_count(topic);
+	int32_t *node = call_take(call, 1, sizeof(*node));
+
+	to->partitions.at = call_take(call, (size_t)count, sizeof(*to->partitions.at));
+	to->partitions.count = count;
+	if (!to->partitions.at || !node)
+		return false;
+	*node = (int32_t)store_node_id(call->server->store);
+	for (int32_t i = 0; i < count; i++) {
+		struct kafka_metadata_response_partition *partition = &to->partitions.at[i];
+		struct partition_ends ends = {.leader_epoch = -1};
+
+		/* An offline one has no leader. */
+		bool here = partition_ends(topic_partition(topic, i), &ends) == KAFKA_NONE;
+
+		partition->error_code = here ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
+		partition->partition_index = i;
+		partition->leader_id = here ? *node : -1;
+		partition->leader_epoch = ends.leader_epoch;
+		partition->replica_nodes.at = node;
+		partition->replica_nodes.count = 1;
+		partition->isr_nodes.at = node;
+		partition->isr_nodes.count = here;
+		partition->offline_replicas.at = node;
+		partition->offline_replicas.count = !here;
+	}
+	return true;
+}
+
+static bool put_topic(struct kafka_call *call, struct topic *topic,
+		      struct kafka_metadata_response_topic *to)
+{
+	const char *name = topic_name(topic);
+	size_t len = strlen(name);
+	char *copy = call_take(call, len + 1, 1);
+
+	if (!copy)
+		return false;
+	/* The reference may be the last. */
+	memcpy(copy, name, len);
+	to->name = slice_make(copy, len);
+	to->topic_id = *topic_id(topic);
+	to->is_internal = kafka_topic_is_internal(to->name);
+	to->topic_authorized_operations = OPERATIONS_UNKNOWN;
+	return put_partitions(call, topic, to);
+}
+
+/* NONE with a reference, or what the client is told. */
+static enum kafka_error make_topic(struct kafka_call *call, struct slice name, struct topic **ret)
+{
+	const struct kafka_config *config = call->server->config;
+	enum kafka_error error =
+	    store_topic_create(call->server->store, name,
+			       (int32_t)config_value(config, KAFKA_CONFIG_PARTITIONS), NULL, ret);
+
+	if (error == KAFKA_TOPIC_ALREADY_EXISTS) {
+		/* Somebody else was faster. */
+		*ret = store_topic(call->server->store, name);
+		return *ret ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
+	}
+	if (error == KAFKA_NONE)
+		log_info("topic %.*s was made, as a client asked for it", (int)name.len, name.ptr);
+	return error;
+}
+
+enum put { PUT, PUT_BLOCKS, PUT_FAILED };
+
+static enum put put_asked(struct kafka_call *call, const struct asked *asked, bool may_make,
+			  struct kafka_metadata_response_topic *to)
+{
+	struct store *store = call->server->store;
+	bool by_name = asked->name.ptr != NULL;
+	struct topic *topic =
+	    by_name ? store_topic(store, asked->name) : store_topic_by_id(store, &asked->id);
+	enum kafka_error error = KAFKA_NONE;
+	bool fits = true;
+
+	if (!topic)
+		error = by_name ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
+	if (!topic && by_name && !store_topic_name_valid(asked->name)) {
+		error = KAFKA_INVALID_TOPIC_EXCEPTION;
+	} else if (!topic && by_name && may_make && !kafka_topic_is_internal(asked->name)) {
+		if (!call->may_block)
+			return PUT_BLOCKS;
+		error = make_topic(call, asked->name, &topic);
+	}
+	if (topic) {
+		fits = put_topic(call, topic, to);
+		topic_unref(topic);
+	} else {
+		to->error_code = (int16_t)error;
+		to->name = asked->name;
+		to->topic_id = asked->id;
+		to->topic_authorized_operations = OPERATIONS_UNKNOWN;
+	}
+	return fits ? PUT : PUT_FAILED;
+}
+
+static enum put put_all(struct kafka_call *call, struct kafka_metadata_response *response)
+{
+	struct store_stats stats;
+	struct slice after = slice_make(NULL, 0);
+	struct topic *topic;
+	bool fits = true;
+
+	store_stats(call->server->store, &stats);
+	/* A few may come meanwhile. */
+	response->topics.at = call_take(call, stats.topics + 16, sizeof(*response->topics.at));
+	if (!response->topics.at)
+		return PUT_FAILED;
+	while (fits && response->topics.count < (int32_t)stats.topics + 16 &&
+	       (topic = store_topic_next(call->server->store, after))) {
+		struct kafka_metadata_response_topic *to =
+		    &response->topics.at[response->topics.count++];
+
+		fits = put_topic(call, topic, to);
+		topic_unref(topic);
+		after = to->name;
+	}
+	return fits ? PUT : PUT_FAILED;
+}
+
+static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_request *request,
+			   struct kafka_metadata_response *response)
+{
+	bool may_make = config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) &&
+			request->allow_auto_topic_creation;
+	enum put put = PUT;
+
+	if (request->topics.count < 0 || (request->topics.count == 0 && call->header.version == 0))
+		return put_all(call, response);
+	response->topics.count = request->topics.count;
+	response->topics.at =
+	    call_take(call, (size_t)request->topics.count, sizeof(*response->topics.at));
+	if (!response->topics.at)
+		return PUT_FAILED;
+	for (int32_t i = 0; i < request->topics.count && put == PUT; i++) {
+		const struct kafka_metadata_request_topic *topic = &request->topics.at[i];
+		bool by_id = call->header.version >= 10 &&
+			     memcmp(&topic->topic_id, &no_id, sizeof(no_id)) != 0;
+		const struct asked asked = {
+		    .name = by_id ? slice_make(NULL, 0) : topic->name,
+		    .id = topic->topic_id,
+		};
+
+		put = put_asked(call, &asked, may_make, &response->topics.at[i]);
+	}
+	return put;
+}
+
+enum handled handle_metadata(struct kafka_call *call)
+{
+	struct kafka_server *server = call->server;
+	struct kafka_metadata_response_broker *broker;
+	struct kafka_metadata_request request;
+	struct kafka_metadata_response response;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_metadata_response_init(&response);
+	switch (put_topics(call, &request, &response)) {
+	case PUT:
+		break;
+	case PUT_BLOCKS:
+		return CALL_BLOCKS;
+	case PUT_FAILED:
+		return CALL_ENDS;
+	}
+	broker = call_take(call, 1, sizeof(*broker));
+	if (!broker)
+		return CALL_ENDS;
+	broker->node_id = store_node_id(server->store);
+	broker->host = slice_of(server->host);
+	broker->port = server->port;
+	response.brokers.at = broker;
+	response.brokers.count = 1;
+	response.cluster_id = slice_of(store_cluster_id(server->store));
+	response.controller_id = broker->node_id;
+	return call_answer(call, &response);
+}

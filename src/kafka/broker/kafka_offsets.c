@@ -1,0 +1,131 @@
+/*
+ * ListOffsets: where partitions begin and end, and where a time is.
+ */
+#include "kafka/broker/kafka_call.h"
+
+#define OFFSETS_LATEST   (-1)
+#define OFFSETS_EARLIEST (-2)
+#define OFFSETS_GREATEST (-3)
+
+struct asked {
+	struct partition *partition;
+	int64_t timestamp;
+	int32_t epoch;
+	bool committed;
+};
+
+static void put(struct kafka_list_offsets_response_partition *to, int64_t offset, int64_t timestamp,
+		int32_t epoch)
+{
+	to->offset = offset;
+	to->timestamp = timestamp;
+	to->leader_epoch = epoch;
+}
+
+/* The batch is all that is known of a compressed one. */
+static void put_found(struct kafka_list_offsets_response_partition *to,
+		      struct partition_found *found)
+{
+	put(to, found->offset, found->timestamp, found->offset < 0 ? -1 : found->leader_epoch);
+	partition_slice_release(&found->batch);
+}
+
+static enum kafka_error find(const struct asked *asked, struct partition_found *ret)
+{
+	if (asked->timestamp == OFFSETS_GREATEST)
+		return partition_find_latest(asked->partition, ret);
+	return partition_find_time(asked->partition, asked->timestamp, ret);
+}
+
+/* false: it would wait for the disk. */
+static bool answer_part(const struct kafka_call *call, const struct asked *asked,
+			struct kafka_list_offsets_response_partition *to)
+{
+	struct partition_ends ends;
+	struct partition_found found = {0};
+	enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+
+	put(to, -1, -1, -1);
+	if (asked->partition)
+		error = partition_ends(asked->partition, &ends);
+	if (error == KAFKA_NONE && asked->epoch >= 0 && asked->epoch < ends.leader_epoch)
+		error = KAFKA_FENCED_LEADER_EPOCH;
+	if (error == KAFKA_NONE && asked->epoch > ends.leader_epoch)
+		error = KAFKA_UNKNOWN_LEADER_EPOCH;
+	if (error == KAFKA_NONE &&
+	    (asked->timestamp < OFFSETS_GREATEST ||
+	     (asked->timestamp == OFFSETS_GREATEST && call->header.version < 7)))
+		error = KAFKA_UNSUPPORTED_VERSION;
+	if (error != KAFKA_NONE) {
+		to->error_code = (int16_t)error;
+		return true;
+	}
+	if (asked->timestamp == OFFSETS_LATEST) {
+		put(to, asked->committed ? ends.last_stable : ends.high_watermark, -1,
+		    ends.leader_epoch);
+		return true;
+	}
+	if (asked->timestamp == OFFSETS_EARLIEST) {
+		put(to, ends.log_start, -1, ends.leader_epoch);
+		return true;
+	}
+	if (!call->may_block)
+		return false;
+	error = find(asked, &found);
+	to->error_code = (int16_t)error;
+	if (error == KAFKA_NONE)
+		put_found(to, &found);
+	return true;
+}
+
+static bool answer_topic(struct kafka_call *call, const struct kafka_list_offsets_request *request,
+			 const struct kafka_list_offsets_request_topic *from,
+			 struct kafka_list_offsets_response_topic *to)
+{
+	struct topic *topic = store_topic(call->server->store, from->name);
+	bool complete = true;
+
+	for (int32_t i = 0; i < from->partitions.count && complete; i++) {
+		const struct kafka_list_offsets_request_partition *part = &from->partitions.at[i];
+		const struct asked asked = {
+		    .partition = topic ? topic_partition(topic, part->partition_index) : NULL,
+		    .timestamp = part->timestamp,
+		    .epoch = part->current_leader_epoch,
+		    .committed = request->isolation_level == 1,
+		};
+
+		to->partitions.at[i].partition_index = part->partition_index;
+		complete = answer_part(call, &asked, &to->partitions.at[i]);
+	}
+	if (topic)
+		topic_unref(topic);
+	return complete;
+}
+
+enum handled handle_list_offsets(struct kafka_call *call)
+{
+	struct kafka_list_offsets_request request;
+	struct kafka_list_offsets_response response;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_list_offsets_response_init(&response);
+	response.topics.count = request.topics.count;
+	response.topics.at =
+	    call_take(call, (size_t)request.topics.count, sizeof(*response.topics.at));
+	if (!response.topics.at)
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.topics.count; i++) {
+		struct kafka_list_offsets_response_topic *to = &response.topics.at[i];
+
+		to->name = request.topics.at[i].name;
+		to->partitions.count = request.topics.at[i].partitions.count;
+		to->partitions.at =
+		    call_take(call, (size_t)to->partitions.count, sizeof(*to->partitions.at));
+		if (!to->partitions.at)
+			return CALL_ENDS;
+		if (!answer_topic(call, &request, &request.topics.at[i], to))
+			return CALL_BLOCKS;
+	}
+	return call_answer(call, &response);
+}

@@ -1,0 +1,262 @@
+#include "kafka/broker/kafka_server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "kafka/broker/coordinator.h"
+#include "kafka/broker/kafka_conn.h"
+#include "kafka/broker/watch.h"
+#include "reactor/address.h"
+#include "sys/sys.h"
+
+#define LISTEN_DEFAULT "127.0.0.1:9092"
+#define DIR_DEFAULT    "leat-data"
+
+bool kafka_topic_is_internal(struct slice name)
+{
+	return slice_eq(name, SLICE_LITERAL("__consumer_offsets")) ||
+	       slice_eq(name, SLICE_LITERAL("__transaction_state"));
+}
+
+/* ---- where clients find us ---- */
+
+/* Kafka's "NAME://HOST:PORT": what stands behind the slashes, which for listeners may be ":PORT".
+ * Other protocols than PLAINTEXT would need encryption or passwords. */
+static int strip_protocol(char *listener, const char **ret, struct err *err)
+{
+	char *at = strstr(listener, "://");
+
+	if (!at)
+		return err_set(err, -EINVAL,
+			       "listener '%s' is not of the form PLAINTEXT://HOST:PORT", listener);
+	if (strncmp(listener, "SSL", 3) == 0 || strncmp(listener, "SASL", 4) == 0)
+		return err_set(err, -EINVAL, "listener '%s': only PLAINTEXT is supported",
+			       listener);
+	*ret = at + 3;
+	return 0;
+}
+
+/* HOST:PORT, [HOST]:PORT. */
+static int parse_advertised(struct kafka_server *server, const char *text, struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
+
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (len == 0 || len >= sizeof(server->host) || port == 0 || port > 65535)
+		return err_set(err, -EINVAL, "what clients are told must be HOST:PORT, not '%s'",
+			       text);
+	memcpy(server->host, text, len);
+	server->host[len] = '\0';
+	server->port = (int32_t)port;
+	return 0;
+}
+
+/* Where it listens; a wildcard address is no place to go to. */
+static int advertise(struct kafka_server *server, const struct kafka_options *options,
+		     struct err *err)
+{
+	char name[300];
+	const char *configured;
+	int r;
+
+	if (options->advertise)
+		return parse_advertised(server, options->advertise, err);
+	if (options->config->advertised) {
+		if (strchr(options->config->advertised, ','))
+			return err_set(err, -EINVAL, "advertised.listeners: one, not several");
+		r = strip_protocol(options->config->advertised, &configured, err);
+		return r < 0 ? r : parse_advertised(server, configured, err);
+	}
+	for (unsigned i = 0; reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0;
+	     i++) {
+		if (strncmp(name, "unix:", 5) == 0)
+			continue;
+		r = parse_advertised(server, name, err);
+		if (r == 0 &&
+		    (strcmp(server->host, "0.0.0.0") == 0 || strcmp(server->host, "::") == 0))
+			return err_set(err, -EINVAL,
+				       "%s is no address that clients can go to: tell them one "
+				       "with --advertise HOST:PORT",
+				       name);
+		return r;
+	}
+	return err_set(err, -EINVAL, "clients must be told an address: --advertise HOST:PORT");
+}
+
+static int listen_configured(struct kafka_server *server, char *listeners,
+			     const struct listener_options *listener, struct err *err)
+{
+	char *save, *text = strtok_r(listeners, ", ", &save);
+	int r = 0;
+
+	if (!text)
+		return err_set(err, -EINVAL, "listeners is empty");
+	for (; text && r == 0; text = strtok_r(NULL, ", ", &save)) {
+		const char *where;
+
+		r = strip_protocol(text, &where, err);
+		/* KRaft's controllers are talked to by brokers of a cluster: there is none. */
+		if (r == 0 && strncmp(text, "CONTROLLER", 10) != 0)
+			r = reactor_listen(server->reactor, where, listener, err);
+	}
+	return r;
+}
+
+static int listen_all(struct kafka_server *server, const struct kafka_options *options,
+		      struct err *err)
+{
+	const struct listener_options listener = {.ops = &kafka_conn_ops};
+	char *configured = options->config->listeners;
+	int r = 0;
+
+	for (unsigned i = 0; i < options->listen_count && r == 0; i++)
+		r = reactor_listen(server->reactor, options->listen[i], &listener, err);
+	if (options->listen_count > 0)
+		return r;
+	if (!configured)
+		return reactor_listen(server->reactor, LISTEN_DEFAULT, &listener, err);
+	configured = strdup(configured);
+	if (!configured)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = listen_configured(server, configured, &listener, err);
+	free(configured);
+	return r;
+}
+
+/* ---- start and end ---- */
+
+static int open_store(struct kafka_server *server, const char *dir, struct err *err)
+{
+	const char *configured = server->config->log_dirs;
+	const struct kafka_config *config = server->config;
+	const bool node_set = config->set >> KAFKA_CONFIG_NODE_ID & 1;
+	const struct store_options options = {
+	    .node_id = node_set ? (int32_t)config_value(config, KAFKA_CONFIG_NODE_ID) : -1,
+	    .now_ms = sys_wall_ms(),
+	    .producer_expiry_ms = config_value(config, KAFKA_CONFIG_PRODUCER_EXPIRY),
+	    .defaults = &config->topics,
+	    .user_bytes = sizeof(struct partition_watch),
+	    .user_init = partition_watch_init,
+	    .user_fini = partition_watch_fini,
+	};
+
+	if (!dir)
+		dir = configured ? configured : DIR_DEFAULT;
+	if (strchr(dir, ','))
+		return err_set(err, -EINVAL, "log.dirs: one directory, not '%s'", dir);
+	return store_open(dir, &options, &server->store, err);
+}
+
+static int make_loops(struct kafka_server *server, unsigned count, struct err *err)
+{
+	server->loops = calloc(count, sizeof(*server->loops));
+	if (!server->loops)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (; server->loops_count < count; server->loops_count++) {
+		struct kafka_loop *loop = kafka_loop_new(server);
+
+		if (!loop)
+			return err_set(err, -ENOMEM, "out of memory");
+		server->loops[server->loops_count] = loop;
+	}
+	return 0;
+}
+
+static void say_start(const struct kafka_server *server)
+{
+	struct store_stats stats;
+	char name[300], size[SIZE_TEXT_MAX];
+
+	store_stats(server->store, &stats);
+	log_info("%s: %u topics, %u partitions, %s%s", store_dir(server->store), stats.topics,
+		 stats.partitions, size_format(stats.bytes, size),
+		 stats.was_clean ? "" : "; it had not been closed properly, and was checked");
+	for (unsigned i = 0; reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0;
+	     i++)
+		log_info("Kafka clients are served at %s (they are told %s:%d)", name, server->host,
+			 server->port);
+}
+
+static void say_end(const struct kafka_server *server)
+{
+	uint64_t requests = 0, produced = 0, fetched = 0;
+	struct reactor_stats stats;
+	char in[SIZE_TEXT_MAX], out[SIZE_TEXT_MAX];
+
+	for (unsigned i = 0; i < server->loops_count; i++) {
+		const struct kafka_counters *counters = &server->loops[i]->counters;
+
+		requests += counters->requests;
+		produced += counters->produced_bytes;
+		fetched += counters->fetched_bytes;
+	}
+	reactor_stats(server->reactor, &stats);
+	log_info("%llu requests on %llu connections; %s produced, %s fetched",
+		 (unsigned long long)requests, (unsigned long long)stats.accepted,
+		 size_format(produced, in), size_format(fetched, out));
+}
+
+static void server_fini(struct kafka_server *server)
+{
+	coordinator_end(server->coordinator);
+	for (unsigned i = 0; i < server->loops_count; i++)
+		kafka_loop_free(server->loops[i]);
+	coordinator_free(server->coordinator);
+	free(server->loops);
+	reactor_free(server->reactor);
+	if (server->store && store_close(server->store) < 0)
+		log_warning("the store was not closed properly: the next start will check it");
+	pthread_mutex_destroy(&server->making);
+	pthread_mutex_destroy(&server->producer_ids_lock);
+}
+
+static int start(struct kafka_server *server, const struct kafka_options *options, unsigned threads,
+		 struct err *err)
+{
+	const struct reactor_options reactor = {
+	    .threads = threads,
+	    .loop_open = kafka_loop_open,
+	    .loop_close = kafka_loop_close,
+	    .arg = server,
+	};
+	int r = reactor_new(&reactor, &server->reactor, err);
+
+	/* The port first: two brokers over one directory are told apart by it, too. */
+	if (r == 0)
+		r = listen_all(server, options, err);
+	if (r == 0)
+		r = advertise(server, options, err);
+	if (r == 0)
+		r = open_store(server, options->dir, err);
+	if (r == 0)
+		r = make_loops(server, threads, err);
+	if (r == 0)
+		r = coordinator_new(server, &server->coordinator, err);
+	return r;
+}
+
+int kafka_serve(const struct kafka_options *options, struct err *err)
+{
+	CLEANUP(server_fini)
+	struct kafka_server server = {.config = options->config};
+	unsigned threads = options->threads ? options->threads : (unsigned)sys_cpu_count();
+	int r;
+
+	pthread_mutex_init(&server.making, NULL);
+	pthread_mutex_init(&server.producer_ids_lock, NULL);
+	r = start(&server, options, threads, err);
+	if (r < 0)
+		return r;
+	say_start(&server);
+	r = reactor_run(server.reactor, err);
+	say_end(&server);
+	return r;
+}

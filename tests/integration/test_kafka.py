@@ -1,0 +1,292 @@
+"""`leat kafka` with the clients that people have: kcat, kafka-python, confluent-kafka."""
+
+import hashlib
+import shutil
+import signal
+import socket
+import struct
+import time
+
+import pytest
+from kafka_server import Broker, consume, produce
+from support import TIMEOUT, run
+
+needs_kcat = pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed")
+
+
+@pytest.fixture
+def start(leat, tmp_path):
+    """Starts brokers over one directory; each must end well."""
+    brokers = []
+
+    def begin(*arguments):
+        brokers.append(Broker(leat, tmp_path / "data", *arguments))
+        return brokers[-1]
+
+    yield begin
+    for broker in brokers:
+        code = broker.end()
+        assert "Sanitizer" not in broker.log() and "runtime error" not in broker.log(), broker.log()
+        assert code == 0, broker.log()
+
+
+@pytest.fixture
+def broker(start):
+    return start("-o", "num.partitions=2")
+
+
+def wait_until(what, seconds=TIMEOUT):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := what():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def messages(count, size=40):
+    return [b"%06d " % n + hashlib.sha256(b"%d" % n).hexdigest().encode()[:size] for n in range(count)]
+
+
+# ---- kcat ----
+
+@needs_kcat
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_what_was_produced_is_consumed(broker, codec):
+    sent = messages(2000)
+    produce(broker, "t", sent, "-z", codec, "-p", "0")
+    assert consume(broker, "t", "-p", "0") == sent
+    # In the middle of a batch, too.
+    assert consume(broker, "t", "-p", "0", "-o", "1234") == sent[1234:]
+    assert consume(broker, "t", "-p", "1") == []
+
+
+@needs_kcat
+def test_large_messages_come_back_to_the_byte(broker):
+    sent = [hashlib.sha256(b"%d" % n).hexdigest().encode() * 12000 for n in range(12)]
+    produce(broker, "large", sent, "-p", "0")
+    assert consume(broker, "large", "-p", "0") == sent
+
+
+@needs_kcat
+def test_offsets_by_time(broker):
+    produce(broker, "t", [b"a", b"b"], "-p", "0")
+    time.sleep(0.05)
+    now = int(time.time() * 1000)
+    time.sleep(0.05)
+    produce(broker, "t", [b"c"], "-p", "0")
+    for timestamp, offset in ((now, 2), (0, 0), (now + 3600000, -1)):
+        ran = run(["kcat", "-b", broker.address, "-Q", "-t", f"t:0:{timestamp}"])
+        assert f"t [0] offset {offset}" in ran.stdout.decode(), (timestamp, ran.stdout)
+
+
+@needs_kcat
+def test_a_group_goes_on_where_it_was_also_after_a_restart(broker):
+    group = ["kcat", "-b", broker.address, "-X", "auto.offset.reset=earliest", "-G", "g", "-e", "-q", "t"]
+    produce(broker, "t", messages(100))
+    assert sorted(run(group).stdout.split(b"\n")[:-1]) == messages(100)
+    assert run(group).stdout == b""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        broker.restart(how)
+        produce(broker, "t", [b"more"])
+        assert run(group).stdout == b"more\n", broker.log()
+        assert run(group).stdout == b""
+
+
+@needs_kcat
+def test_what_was_acknowledged_survives_kill(start):
+    broker = start("-o", "log.flush.interval.messages=1")
+    sent = []
+    for round_ in range(3):
+        lines = [b"%d %s" % (round_, line) for line in messages(500)]
+        produce(broker, "t", lines, "-X", "acks=all", "-p", "0")
+        sent += lines
+        broker.restart(signal.SIGKILL)
+        assert consume(broker, "t", "-p", "0") == sent
+
+
+@needs_kcat
+def test_a_fetch_waits_for_data(broker):
+    produce(broker, "t", [b"first"], "-p", "0")
+    with pytest.raises(Exception) as timeout:
+        # Nothing comes: it must not spin.
+        run(["kcat", "-b", broker.address, "-C", "-t", "t", "-p", "0", "-o", "end", "-c", "1"], timeout=2)
+    assert "timed out" in str(timeout.value)
+    assert "closed" not in broker.log()
+
+
+@needs_kcat
+def test_metadata_names_topics_partitions_and_the_broker(broker):
+    produce(broker, "t", [b"x"])
+    listing = run(["kcat", "-b", broker.address, "-L"]).stdout.decode()
+    assert f"broker 1 at {broker.address} (controller)" in listing
+    assert 'topic "t" with 2 partitions' in listing
+
+
+# ---- kafka-python ----
+
+def test_kafka_python_produces_and_consumes(broker):
+    kafka = pytest.importorskip("kafka")
+    producer = kafka.KafkaProducer(bootstrap_servers=broker.address)
+    futures = [producer.send("t", key=b"k%d" % n, value=b"v%d" % n, headers=[("h", b"%d" % n)])
+               for n in range(500)]
+    assert all(future.get(timeout=TIMEOUT) for future in futures)
+    producer.close()
+    consumer = kafka.KafkaConsumer("t", bootstrap_servers=broker.address, group_id="g", auto_offset_reset="earliest",
+                                   consumer_timeout_ms=5000)
+    seen = {}
+    for record in consumer:
+        seen[record.key] = (record.value, record.headers)
+        if len(seen) == 500:
+            break
+    consumer.commit()
+    committed = [consumer.committed(kafka.TopicPartition("t", n)) for n in range(2)]
+    consumer.close()
+    assert sum(committed) == 500
+    assert seen == {b"k%d" % n: (b"v%d" % n, [("h", b"%d" % n)]) for n in range(500)}
+
+
+# ---- confluent-kafka ----
+
+def confluent_consumer(confluent, broker, group, **options):
+    return confluent.Consumer({"bootstrap.servers": broker.address, "group.id": group, "auto.offset.reset": "earliest",
+                               "session.timeout.ms": 6000, **options})
+
+
+def test_members_share_the_partitions_and_take_over(start):
+    confluent = pytest.importorskip("confluent_kafka")
+    broker = start("-o", "num.partitions=4")
+    producer = confluent.Producer({"bootstrap.servers": broker.address})
+    producer.produce("t", value=b"0")
+    producer.flush(TIMEOUT)
+    first, second = (confluent_consumer(confluent, broker, "g") for _ in range(2))
+    first.subscribe(["t"])
+    wait_until(lambda: first.poll(0.1) is None and len(first.assignment()) == 4)
+    second.subscribe(["t"])
+
+    def shared():
+        first.poll(0.1)
+        second.poll(0.1)
+        return len(first.assignment()) == 2 and len(second.assignment()) == 2
+
+    wait_until(shared)
+    first.close()
+    wait_until(lambda: second.poll(0.1) is None and len(second.assignment()) == 4)
+    second.close()
+
+
+# ---- by hand ----
+
+def request(key, version, body=b"", correlation=7, client=b"test"):
+    head = struct.pack(">hhih", key, version, correlation, len(client)) + client
+    return struct.pack(">i", len(head + body)) + head + body
+
+
+def read_exactly(connection, size):
+    data = b""
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        assert piece, "the connection ended"
+        data += piece
+    return data
+
+
+def answer(connection):
+    return read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
+
+
+def connect(broker):
+    connection = socket.create_connection(("127.0.0.1", broker.port), timeout=TIMEOUT)
+    connection.settimeout(TIMEOUT)
+    return connection
+
+
+def is_alive(broker):
+    with connect(broker) as connection:
+        connection.sendall(request(18, 0))
+        return struct.unpack(">ih", answer(connection)[:6]) == (7, 0)
+
+
+@pytest.mark.parametrize("bytes_", [
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    bytes.fromhex("16030100f4010000f00303") + bytes(240),
+    struct.pack(">i", -1),
+    struct.pack(">i", 2**31 - 1),
+    struct.pack(">i", 4) + b"\0\x03\0\x01",
+    request(99, 0),
+    request(3, 99),
+    request(3, 1, struct.pack(">i", 2**30)),
+    request(0, 7, b"\xff" * 40),
+    request(4, 0),
+])
+def test_what_is_no_request_ends_the_connection(broker, bytes_):
+    with connect(broker) as connection:
+        connection.sendall(bytes_)
+        assert connection.recv(1) == b""
+    assert is_alive(broker)
+
+
+def test_an_unknown_version_of_api_versions_is_answered_in_version_0(broker):
+    with connect(broker) as connection:
+        connection.sendall(request(18, 77))
+        correlation, error, count, key, lowest, highest = struct.unpack(">ihihhh", answer(connection))
+        assert (correlation, error, count, key, lowest) == (7, 35, 1, 18, 0) and highest >= 3
+        connection.sendall(request(18, 0))
+        assert answer(connection)[4:6] == b"\0\0"
+
+
+def test_pipelined_requests_are_answered_in_order(broker):
+    with connect(broker) as connection:
+        connection.sendall(b"".join(request(18, 0, correlation=n) for n in range(300)))
+        assert [struct.unpack(">i", answer(connection)[:4])[0] for _ in range(300)] == list(range(300))
+        # And byte by byte.
+        for byte in request(18, 0, correlation=5):
+            connection.sendall(bytes([byte]))
+        assert struct.unpack(">i", answer(connection)[:4])[0] == 5
+
+
+@needs_kcat
+def test_a_damaged_batch_is_refused(broker):
+    produce(broker, "t", [b"x"], "-p", "0")
+    batch = bytearray(struct.pack(">qiib", 0, 50, -1, 2) + bytes(4) + bytes(41))
+    with connect(broker) as connection:
+        body = struct.pack(">hhii", -1, 1, 1000, 1) + b"\0\1t" + struct.pack(">iii", 1, 0, len(batch)) + batch
+        connection.sendall(request(0, 7, body))
+        error = struct.unpack(">h", answer(connection)[4 + 4 + 3 + 4 + 4:][:2])[0]
+    assert error == 2
+    assert consume(broker, "t", "-p", "0") == [b"x"]
+
+
+def test_the_second_broker_over_a_directory_is_refused(broker, leat, tmp_path):
+    ran = run([leat, "kafka", "--listen", "127.0.0.1:0", tmp_path / "data"])
+    assert ran.returncode == 1 and len(ran.stderr.strip().split("\n")) == 1, ran.stderr
+    ran = run([leat, "kafka", "--listen", broker.address, tmp_path / "other"])
+    assert ran.returncode == 1 and len(ran.stderr.strip().split("\n")) == 1, ran.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("option,word", [
+    ("no.such.thing=1", "no setting"),
+    ("num.partitions=x", "number"),
+    ("num.partitions=0", "from 1"),
+    ("default.replication.factor=3", "always 1"),
+    ("ssl.keystore.location=x", "TLS"),
+    ("authorizer.class.name=x", "access"),
+    ("log.cleanup.policy=burn", "burn"),
+    ("nothing", "NAME=VALUE"),
+])
+def test_settings_that_make_no_sense_are_refused(leat, tmp_path, option, word):
+    ran = run([leat, "kafka", "-o", option, tmp_path / "data"])
+    assert ran.returncode == 2 and word in ran.stderr, ran.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_server_properties_are_read(leat, tmp_path):
+    file = tmp_path / "server.properties"
+    file.write_text("# Kafka's\nbroker.id=5\nlisteners=PLAINTEXT://127.0.0.1:0\nnum.network.threads=3\n"
+                    f"log.dirs={tmp_path / 'logs'}\nlog.retention.hours=1\n\n")
+    broker = Broker(leat, "", "--config", file, listen=False)
+    assert is_alive(broker)
+    assert broker.end() == 0
+    assert "num.network.threads has no effect" in broker.log()
+    assert "node.id=5" in (tmp_path / "logs" / "meta.properties").read_text()
