@@ -9,7 +9,7 @@ size_t json_escape_one(struct slice text, char out[JSON_ESCAPED_MAX], size_t *re
 	unsigned char c = (unsigned char)text.ptr[0];
 
 	if (len == 0) {
-		memcpy(out, "\\ufffd", 6);
+		memcpy(out, (char[]){'\\', 'u', 'f', 'f', 'f', 'd'}, 6);
 		*ret_len = 6;
 		return 1;
 	}
