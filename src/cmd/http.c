@@ -55,6 +55,10 @@ static const char help[] =
     "anew\n"
     "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
+    "  -u, --user NAME[:GROUP]  become this user once it listens (for root)\n"
+    "      --no-sandbox         don't give up what it won't need: by default it can open nothing "
+    "but\n"
+    "                           what is below DIR, and make few system calls\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: what is being sent is finished first.\n"
@@ -86,6 +90,7 @@ enum {
 	OPTION_ACCESS_LOG,
 	OPTION_LOG_FORMAT,
 	OPTION_ADMIN,
+	OPTION_NO_SANDBOX,
 };
 
 static const struct option long_options[] = {
@@ -111,6 +116,8 @@ static const struct option long_options[] = {
     {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"admin", required_argument, NULL, OPTION_ADMIN},
+    {"user", required_argument, NULL, 'u'},
+    {"no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -293,6 +300,12 @@ static int parse_option(struct arguments *arguments, int option, char *const *ar
 	case OPTION_ADMIN:
 	case OPTION_LOG_FORMAT:
 		return parse_observing(o, option);
+	case 'u':
+		o->user = optarg;
+		return EXIT_OK;
+	case OPTION_NO_SANDBOX:
+		o->sandbox = false;
+		return EXIT_OK;
 	case 'h':
 		arguments->help = true;
 		return EXIT_OK;
@@ -308,7 +321,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while (code == EXIT_OK && !arguments->help &&
-	       (option = getopt_long(argc, argv, ":l:t:h", long_options, NULL)) != -1)
+	       (option = getopt_long(argc, argv, ":l:t:u:h", long_options, NULL)) != -1)
 		code = parse_option(arguments, option, argv);
 	if (code != EXIT_OK || arguments->help)
 		return code;
@@ -325,7 +338,8 @@ int cmd_http(int argc, char **argv)
 	    .options = {.dir = ".",
 			.index = "index.html",
 			.autoindex = true,
-			.precompressed = true},
+			.precompressed = true,
+			.sandbox = true},
 	};
 	struct notify notify;
 	struct err err = {0};

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "http/admin.h"
 #include "http/http_account.h"
+#include "http/http_confine.h"
 #include "http/http_metrics.h"
 #include "http/http_server.h"
 #include "reactor/address.h"
@@ -115,24 +116,51 @@ static int make_admin(struct service *service, const char *where, struct err *er
 	return 0;
 }
 
+/* Everything is open: the rest is given up. */
+static int confine_service(const struct service *service, const struct http_options *options,
+			   const struct user *user, struct err *err)
+{
+	struct confine_options confined = {
+	    .site = http_server_site(service->server),
+	    .user = options->user ? user : NULL,
+	    .sandbox = options->sandbox,
+	};
+	char name[512];
+	int r = confine_add_log(&confined, options->access_log, err);
+
+	for (unsigned i = 0;
+	     r == 0 && reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0; i++)
+		r = confine_add_listener(&confined, name, err);
+	if (r == 0 && service->admin && admin_address(service->admin, name, sizeof(name)) == 0)
+		r = confine_add_listener(&confined, name, err);
+	return r == 0 ? confine(&confined, err) : r;
+}
+
 int http_serve(const struct http_options *options, struct err *err)
 {
 	CLEANUP(service_fini) struct service service = {0};
-	int r = http_server_new(options, &service.server, err);
+	struct user user;
+	int r = options->user ? user_find(options->user, &user, err) : 0;
 
+	if (r == 0)
+		r = http_server_new(options, &service.server, err);
 	if (r == 0)
 		r = make_reactor(&service, options, err);
 	if (r == 0)
 		r = http_server_listen(service.server, service.reactor, err);
 	if (r == 0 && options->admin)
 		r = make_admin(&service, options->admin, err);
+	if (r < 0)
+		return r;
+	/* What it finds out about kernel and devices, too, is found out before. */
+	say_start(&service);
+	r = confine_service(&service, options, &user, err);
 	if (r == 0)
 		r = http_server_start(service.server, err);
 	if (r == 0 && service.admin)
 		r = admin_start(service.admin, err);
 	if (r < 0)
 		return r;
-	say_start(&service);
 	if (options->ready)
 		options->ready(options->ready_arg);
 	r = reactor_run(service.reactor, err);

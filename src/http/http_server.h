@@ -60,6 +60,8 @@ struct http_options {
 	void (*ready)(void *arg);
 	void *ready_arg;
 	const char *admin; /* where the admin listener listens; NULL: there is none */
+	const char *user;  /* NAME or NAME:GROUP to become after the start; NULL: stays */
+	bool sandbox;      /* confines itself after the start: for good, the whole process */
 };
 
 /* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */

@@ -225,7 +225,7 @@ static struct route_features read_features(int socket, unsigned device)
 	struct route_features features = {0};
 	int gather, checksum;
 
-	if (device == 0 || sys_device_name(device, features.device) < 0)
+	if (device == 0 || sys_device_name(socket, device, features.device) < 0)
 		return features;
 	gather = sys_ethtool_get(socket, features.device, ETHTOOL_GSG);
 	checksum = sys_ethtool_get(socket, features.device, ETHTOOL_GTXCSUM);

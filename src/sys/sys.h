@@ -132,7 +132,8 @@ int sys_netns_cookie(int fd, uint64_t *ret);
 int sys_ethtool_get(int fd, const char *device, uint32_t command);
 /* The same with a command that sets, such as ETHTOOL_SSG. */
 int sys_ethtool_set(int fd, const char *device, uint32_t command, uint32_t value);
-int sys_device_name(unsigned index, char ret_name[16]);
+/* ioctl(SIOCGIFNAME) on any socket. */
+int sys_device_name(int fd, unsigned index, char ret_name[16]);
 /* The nth (from 0) device that is up, is no loopback, and has this IPv4 or IPv6 address; for the
  * address that stands for all, any of its family. -ENODEV: there are no more. */
 int sys_device_of_address(const struct sockaddr *address, unsigned nth, char ret_name[16]);

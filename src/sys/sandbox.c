@@ -1,0 +1,428 @@
+#include "sys/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "sys/sys.h"
+#include "sys/user.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define SANITIZER true
+#endif
+#endif
+#ifndef SANITIZER
+#define SANITIZER false
+#endif
+
+/* ---- Landlock ---- */
+
+/* Newer than Debian 12's headers: landlock(7) has the versions. */
+#define FS_TRUNCATE  (1ull << 14)            /* 3, Linux 6.2 */
+#define FS_IOCTL_DEV (1ull << 15)            /* 5, Linux 6.10 */
+#define NET_TCP      (1ull << 0 | 1ull << 1) /* bind, connect: 4, Linux 6.7 */
+#define SCOPES       (1ull << 0 | 1ull << 1) /* abstract sockets, signals: 6, 6.12 */
+#define FS_VERSION_1 ((1ull << 13) - 1)
+
+struct ruleset {
+	uint64_t fs, net, scoped;
+};
+
+/* Everything that this version knows is denied, unless a rule allows it. */
+static struct ruleset denied(int version, size_t *ret_size)
+{
+	struct ruleset set = {.fs = FS_VERSION_1};
+
+	*ret_size = sizeof(set.fs);
+	if (version >= 2)
+		set.fs |= LANDLOCK_ACCESS_FS_REFER;
+	if (version >= 3)
+		set.fs |= FS_TRUNCATE;
+	if (version >= 4) {
+		set.net = NET_TCP;
+		*ret_size = offsetof(struct ruleset, scoped);
+	}
+	if (version >= 5)
+		set.fs |= FS_IOCTL_DEV;
+	if (version >= 6) {
+		set.scoped = SCOPES;
+		*ret_size = sizeof(set);
+	}
+	return set;
+}
+
+static uint64_t rights(const struct sandbox_path *path, bool directory)
+{
+	uint64_t write = LANDLOCK_ACCESS_FS_WRITE_FILE;
+
+	switch (path->access) {
+	case SANDBOX_READ:
+		return LANDLOCK_ACCESS_FS_READ_FILE | (directory ? LANDLOCK_ACCESS_FS_READ_DIR : 0);
+	case SANDBOX_WRITE:
+		return write | (directory ? LANDLOCK_ACCESS_FS_MAKE_REG : 0);
+	case SANDBOX_REMOVE:
+		break;
+	}
+	return LANDLOCK_ACCESS_FS_REMOVE_FILE;
+}
+
+static int add_rule(int ruleset, const struct sandbox_path *path)
+{
+	struct landlock_path_beneath_attr rule = {.parent_fd = path->fd};
+	struct stat st;
+
+	if (fstat(path->fd, &st) < 0)
+		return -errno;
+	rule.allowed_access = rights(path, S_ISDIR(st.st_mode));
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int restrict_self(int ruleset, const struct sandbox_options *options)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < options->count && r == 0; i++)
+		r = add_rule(ruleset, &options->paths[i]);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+/* The version, or -errno: -ENOSYS, -EOPNOTSUPP (not in the lsm= list), or in a container with a
+ * filter of its own -EPERM. */
+static int landlock(const struct sandbox_options *options, struct err *err)
+{
+	struct ruleset set;
+	int version, ruleset, r;
+	size_t size;
+
+	version =
+	    (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (version < 0)
+		return -errno;
+	set = denied(version, &size);
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &set, size, 0);
+	if (ruleset < 0)
+		return -errno;
+	r = restrict_self(ruleset, options);
+	sys_close(ruleset);
+	if (r < 0)
+		err_set(err, r, "Landlock: %s; --no-sandbox does without", strerror(-r));
+	return r < 0 ? r : version;
+}
+
+/* ---- seccomp ---- */
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#define ARCH 0 /* no list for this one */
+#endif
+
+/* Calls that not every architecture, or not every set of headers, has. */
+#define NONE -1
+#ifndef __NR_cachestat
+#define __NR_cachestat 451 /* 6.5; the same number everywhere */
+#endif
+#ifndef __NR_epoll_wait
+#define __NR_epoll_wait NONE
+#endif
+#ifndef __NR_poll
+#define __NR_poll NONE
+#endif
+#ifndef __NR_unlink
+#define __NR_unlink NONE
+#endif
+#ifndef __NR_time
+#define __NR_time NONE
+#endif
+#ifndef __NR_fork
+#define __NR_fork NONE
+#endif
+#ifndef __NR_vfork
+#define __NR_vfork NONE
+#endif
+
+enum test { ALWAYS, EQUAL, ANY_OF, NONE_OF };
+
+struct call {
+	int number;
+	uint32_t action;
+	unsigned argument;
+	enum test test;
+	uint32_t value;
+	bool absent;
+};
+
+/* clang-format off */
+static const struct call calls[] = {
+#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false},
+#define ALLOW_IF(name, argument, test, value) \
+	{__NR_##name, SECCOMP_RET_ALLOW, argument, test, value, false},
+#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, true},
+#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, 0, ALWAYS, 0, false},
+#include "sys/sandbox_calls.h"
+};
+/* clang-format on */
+
+#define PROGRAM_MAX (16 + 8 * ARRAY_SIZE(calls))
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned length;
+};
+
+static void put(struct program *program, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
+{
+	CHECK(program->length < PROGRAM_MAX);
+	program->code[program->length++] = (struct sock_filter){code, yes, no, k};
+}
+
+static void load(struct program *program, size_t offset)
+{
+	put(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+}
+
+static void say(struct program *program, uint32_t action)
+{
+	put(program, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Little endian, as both architectures are: the low half comes first. Only EQUAL looks at the high
+ * half: bits that are tested for stand in the low one. */
+static void put_test(struct program *program, const struct call *call)
+{
+	size_t low = offsetof(struct seccomp_data, args) + 8 * call->argument;
+
+	load(program, low);
+	switch (call->test) {
+	case EQUAL:
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 3);
+		load(program, low + 4);
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+		break;
+	case ANY_OF:
+		put(program, BPF_JMP | BPF_JSET | BPF_K, call->value, 0, 1);
+		break;
+	case NONE_OF:
+		put(program, BPF_JMP | BPF_JSET | BPF_K, call->value, 1, 0);
+		break;
+	case ALWAYS:
+		break;
+	}
+	say(program, call->action);
+}
+
+/* All lines of one call, and what is said where none of them fits. */
+static void put_call(struct program *program, unsigned first)
+{
+	unsigned jump = program->length;
+
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[first].number, 0, 0);
+	if (calls[first].test == ALWAYS) {
+		say(program, calls[first].action);
+	} else {
+		for (unsigned i = first; i < ARRAY_SIZE(calls); i++)
+			if (calls[i].number == calls[first].number)
+				put_test(program, &calls[i]);
+		say(program, SECCOMP_RET_ERRNO | EPERM);
+	}
+	/* What comes next looks at the number again: here it is still loaded. */
+	program->code[jump].jf = (uint8_t)(program->length - jump - 1);
+}
+
+static bool is_first_line(unsigned line)
+{
+	if (calls[line].number == NONE)
+		return false;
+	for (unsigned i = 0; i < line; i++)
+		if (calls[i].number == calls[line].number)
+			return false;
+	return true;
+}
+
+static void begin(struct program *program)
+{
+	program->length = 0;
+	load(program, offsetof(struct seccomp_data, arch));
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	say(program, SECCOMP_RET_KILL_PROCESS);
+	load(program, offsetof(struct seccomp_data, nr));
+}
+
+/* The calls that it allows. */
+static int make_program(struct program *program)
+{
+	int allowed = 0;
+
+	begin(program);
+	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (!is_first_line(i))
+			continue;
+		put_call(program, i);
+		allowed += calls[i].action == SECCOMP_RET_ALLOW && !calls[i].absent;
+	}
+	say(program, SECCOMP_RET_ERRNO | ENOSYS);
+	return allowed;
+}
+
+/* A program of their own for calls that are refused as a matter of course: the kernel logs what a
+ * program that was loaded with FLAG_LOG refuses, and a line for each thread that starts would teach
+ * people not to look. */
+static void make_quiet_program(struct program *program)
+{
+	begin(program);
+	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (!calls[i].absent)
+			continue;
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number, 0, 1);
+		say(program, SECCOMP_RET_ERRNO | ENOSYS);
+	}
+	say(program, SECCOMP_RET_ALLOW);
+}
+
+static int install(const struct program *program, unsigned flags)
+{
+	struct sock_fprog fprog = {(unsigned short)program->length,
+				   (struct sock_filter *)program->code};
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &fprog) == 0)
+		return 0;
+	/* Before 4.17 without the flags; then the kernel also holds back speculation, which
+	 * costs. */
+	if (errno == EINVAL && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &fprog) == 0)
+		return 0;
+	return -errno;
+}
+
+static int seccomp(void)
+{
+	struct program program;
+	int allowed, r;
+
+	if (ARCH == 0)
+		return -EOPNOTSUPP;
+	make_quiet_program(&program);
+	r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+	/* After this one nothing can be installed any more. */
+	allowed = make_program(&program);
+	if (r == 0)
+		r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_LOG);
+	return r < 0 ? r : allowed;
+}
+
+/* ---- all of it ---- */
+
+/* Listening on port 80 is done. Root's own rights over files are what an administrator counts on
+ * who starts it as root. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+
+	if (geteuid() == 0 || !user_has_capabilities())
+		return 0;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+static int add(struct sandbox_options *options, int fd, enum sandbox_access access)
+{
+	if (fd < 0)
+		return fd;
+	if (options->count == SANDBOX_PATHS_MAX) {
+		sys_close(fd);
+		return -ENOSPC;
+	}
+	options->paths[options->count++] = (struct sandbox_path){fd, access};
+	return 0;
+}
+
+int sandbox_add_open(struct sandbox_options *options, int fd, enum sandbox_access access)
+{
+	return add(options, sys_dup_cloexec(fd), access);
+}
+
+int sandbox_add_place(struct sandbox_options *options, const char *path, enum sandbox_access access)
+{
+	char real[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (strlen(path) >= sizeof(real))
+		return -ENAMETOOLONG;
+	/* Where a link leads to is what will be opened. */
+	if (access == SANDBOX_REMOVE || !realpath(path, real))
+		strcpy(real, path);
+	if (access == SANDBOX_REMOVE || lstat(real, &st) < 0 || S_ISREG(st.st_mode))
+		fd = sys_open(dirname(real), O_PATH | O_DIRECTORY, 0);
+	else
+		fd = sys_open(real, O_PATH, 0);
+	return add(options, fd, access);
+}
+
+static void close_places(struct sandbox_options *options)
+{
+	for (unsigned i = 0; i < options->count; i++)
+		sys_close(options->paths[i].fd);
+	options->count = 0;
+}
+
+/* What is missing is reported, what is broken is an error. */
+static bool is_missing(int error)
+{
+	return error == -ENOSYS || error == -EOPNOTSUPP || error == -EPERM || error == -EINVAL;
+}
+
+int sandbox_apply(struct sandbox_options *options, struct sandbox_report *ret, struct err *err)
+{
+	struct sandbox_report report = {-EOPNOTSUPP, -EOPNOTSUPP, SANITIZER};
+	int r = 0;
+
+	if (!report.sanitizer) {
+		r = drop_capabilities();
+		if (r < 0)
+			err_set(err, r, "dropping capabilities: %s", strerror(-r));
+		if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+			r = err_set(err, -errno, "no new privileges: %s", strerror(errno));
+		if (r == 0)
+			report.landlock = landlock(options, err);
+		if (r == 0 && report.landlock < 0 && !is_missing(report.landlock))
+			r = report.landlock;
+		if (r == 0)
+			report.seccomp = seccomp();
+		if (r == 0 && report.seccomp < 0 && !is_missing(report.seccomp))
+			r = err_set(err, report.seccomp, "seccomp: %s", strerror(-report.seccomp));
+	}
+	close_places(options);
+	if (r == 0)
+		*ret = report;
+	return r;
+}

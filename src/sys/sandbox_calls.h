@@ -1,0 +1,145 @@
+/*
+ * The system calls of a confined server (sandbox.c): what it makes once it has started, and what
+ * nobody in its place has any business with. Beside sys.h: a function there that runs after the
+ * start needs its call here, or it fails with -ENOSYS, and the kernel's log (audit type 1326) names
+ * the number.
+ *
+ * ALLOW(name)                        whatever its arguments
+ * ALLOW_IF(name, argument, TEST, value)
+ *                                    EQUAL, ANY_OF (bits), NONE_OF (bits); several lines for one
+ *                                    call: any of them; else -EPERM
+ * ABSENT(name)                       -ENOSYS without a word: libc asks and has another way
+ * KILL(name)                         ends the process: whoever calls it is not us
+ *
+ * Files that are opened are Landlock's matter: the path is in memory, where a filter can't look.
+ */
+
+/* ---- io.c, move.c ---- */
+ALLOW(read)
+ALLOW(write)
+ALLOW(pread64)
+ALLOW(pwrite64)
+ALLOW(writev)
+ALLOW(preadv2)
+ALLOW(recvfrom)
+ALLOW(sendto)
+ALLOW(recvmsg)
+ALLOW(sendmsg)
+ALLOW(sendfile)
+ALLOW(splice)
+ALLOW(tee)
+ALLOW(vmsplice)
+ALLOW(copy_file_range)
+ALLOW(pipe2)
+
+/* ---- file.c ---- */
+ALLOW(openat)
+ALLOW(openat2)
+ALLOW(close)
+ALLOW(fstat)
+ALLOW(newfstatat)
+ALLOW(statx)
+ALLOW(fstatfs)
+ALLOW(lseek)
+ALLOW(getdents64)
+ALLOW(fadvise64)
+ALLOW(cachestat)
+ALLOW(fcntl)
+ALLOW(inotify_init1)
+ALLOW(inotify_add_watch)
+ALLOW(inotify_rm_watch)
+/* A socket file of our own, at the end. */
+ALLOW(unlink)
+ALLOW(unlinkat)
+
+/* ---- net.c: nobody is called, only answered; netlink tells the device of a route ---- */
+ALLOW(accept4)
+ALLOW(shutdown)
+ALLOW(getsockname)
+ALLOW(getpeername)
+ALLOW(setsockopt)
+ALLOW(getsockopt)
+ALLOW_IF(socket, 0, EQUAL, AF_NETLINK)
+ALLOW_IF(ioctl, 1, EQUAL, SIOCETHTOOL)
+ALLOW_IF(ioctl, 1, EQUAL, SIOCGIFNAME)
+ALLOW_IF(ioctl, 1, EQUAL, FIONREAD)
+
+/* ---- event.c, signal.c, process.c, kernel.c ---- */
+ALLOW(epoll_create1)
+ALLOW(epoll_ctl)
+ALLOW(epoll_wait)
+ALLOW(epoll_pwait)
+ALLOW(poll)
+ALLOW(ppoll)
+ALLOW(eventfd2)
+ALLOW(signalfd4)
+ALLOW(rt_sigaction)
+ALLOW(rt_sigprocmask)
+ALLOW(rt_sigreturn)
+ALLOW(rt_sigpending)
+ALLOW(rt_sigtimedwait)
+ALLOW(sigaltstack)
+ALLOW(clock_gettime)
+ALLOW(clock_getres)
+ALLOW(clock_nanosleep)
+ALLOW(nanosleep)
+ALLOW(gettimeofday)
+ALLOW(time)
+ALLOW(getrandom)
+ALLOW(getpid)
+ALLOW(gettid)
+ALLOW(getppid)
+ALLOW(getuid)
+ALLOW(geteuid)
+ALLOW(getgid)
+ALLOW(getegid)
+ALLOW(getrusage)
+ALLOW(uname)
+ALLOW(sched_getaffinity)
+ALLOW(sched_setaffinity)
+ALLOW(sched_yield)
+ALLOW_IF(prlimit64, 2, EQUAL, 0) /* only asking */
+
+/* ---- memory and threads: what libc does for malloc() and pthread_create() ---- */
+ALLOW(brk)
+ALLOW(munmap)
+ALLOW(mremap)
+ALLOW(madvise)
+ALLOW_IF(mmap, 2, NONE_OF, PROT_EXEC)
+ALLOW_IF(mprotect, 2, NONE_OF, PROT_EXEC)
+ALLOW(futex)
+ALLOW(set_robust_list)
+ALLOW(rseq)
+ALLOW(membarrier)
+ABSENT(clone3) /* its flags are in memory; libc takes clone then */
+ALLOW_IF(clone, 0, ANY_OF, CLONE_THREAD)
+ALLOW_IF(prctl, 0, EQUAL, PR_SET_NAME)
+ALLOW(restart_syscall)
+ALLOW(tgkill) /* abort() */
+ALLOW(exit)
+ALLOW(exit_group)
+
+KILL(execve)
+KILL(execveat)
+KILL(fork)
+KILL(vfork)
+KILL(ptrace)
+KILL(process_vm_readv)
+KILL(process_vm_writev)
+KILL(open_by_handle_at)
+KILL(mount)
+KILL(umount2)
+KILL(pivot_root)
+KILL(chroot)
+KILL(setns)
+KILL(unshare)
+KILL(init_module)
+KILL(finit_module)
+KILL(delete_module)
+KILL(kexec_load)
+KILL(bpf)
+KILL(perf_event_open)
+KILL(userfaultfd)
+KILL(add_key)
+KILL(request_key)
+KILL(keyctl)

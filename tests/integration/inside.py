@@ -1,0 +1,97 @@
+"""System calls made by a thread of another process: what an intruder in it could do. x86-64, ptrace(2)."""
+
+import contextlib
+import ctypes
+import os
+import platform
+import re
+import struct
+
+import pytest
+
+PTRACE_SINGLESTEP, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_ATTACH, PTRACE_DETACH = 9, 12, 13, 16, 17
+WALL = 0x40000000
+REGISTERS = """r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss
+    fs_base gs_base ds es fs gs""".split()
+AT_FDCWD = -100
+CLOSE, SOCKET, EXECVE, OPENAT = 3, 41, 59, 257
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.restype = ctypes.c_long
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class Ended(Exception):
+    """The process is gone, by this signal."""
+
+
+class Thread:
+    """A stopped thread."""
+
+    def __init__(self, pid, tid):
+        self.pid, self.tid = pid, tid
+        with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+            # Anything mapped from a file and executable: libc makes system calls.
+            code = [re.match(r"(\w+)-(\w+) r-xp .* (/.*libc.*)", line) for line in maps]
+        start, end, _ = next(found for found in code if found).groups()
+        with open(f"/proc/{pid}/mem", "rb") as memory:
+            memory.seek(int(start, 16))
+            self.instruction = int(start, 16) + memory.read(int(end, 16) - int(start, 16)).index(b"\x0f\x05")
+
+    def registers(self):
+        buffer = ctypes.create_string_buffer(8 * len(REGISTERS))
+        self.ask(PTRACE_GETREGS, buffer)
+        return dict(zip(REGISTERS, struct.unpack(f"{len(REGISTERS)}Q", buffer.raw)))
+
+    def set_registers(self, registers):
+        values = [registers[name] & (1 << 64) - 1 for name in REGISTERS]
+        self.ask(PTRACE_SETREGS, ctypes.create_string_buffer(struct.pack(f"{len(REGISTERS)}Q", *values)))
+
+    def ask(self, request, data=None):
+        if libc.ptrace(request, self.tid, None, data) < 0:
+            raise OSError(ctypes.get_errno(), f"ptrace({request})")
+
+    def call(self, number, *arguments):
+        """The call's result, negative: -errno. A bytes argument is put below the stack."""
+        before = self.registers()
+        place = before["rsp"] - 4096
+        now = dict(before, rip=self.instruction, rax=number, orig_rax=-1)
+        for name, argument in zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments):
+            if isinstance(argument, bytes):
+                with open(f"/proc/{self.pid}/mem", "r+b", buffering=0) as memory:
+                    memory.seek(place)
+                    memory.write(argument + b"\0")
+                argument = place
+            now[name] = argument
+        self.set_registers(now)
+        self.ask(PTRACE_SINGLESTEP)
+        _, status = os.waitpid(self.tid, WALL)
+        if not os.WIFSTOPPED(status):
+            raise Ended(os.WTERMSIG(status))
+        result = self.registers()["rax"]
+        self.set_registers(before)
+        return result - (1 << 64) if result >> 63 else result
+
+    def opens(self, path, flags=os.O_RDONLY):
+        """True, or why not: -errno."""
+        fd = self.call(OPENAT, AT_FDCWD, os.fsencode(path), flags)
+        if fd >= 0:
+            self.call(CLOSE, fd)
+        return True if fd >= 0 else fd
+
+
+@contextlib.contextmanager
+def thread(pid, tid):
+    if platform.machine() != "x86_64":
+        pytest.skip("knows only x86-64's registers")
+    if libc.ptrace(PTRACE_ATTACH, tid, None, None) < 0:
+        pytest.skip(f"ptrace: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(tid, WALL)
+    try:
+        yield Thread(pid, tid)
+    finally:
+        libc.ptrace(PTRACE_DETACH, tid, None, None)
+
+
+def threads(pid):
+    return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
