@@ -8,7 +8,7 @@ PORT   ?= 8080
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test bench install format lint fuzz-long lab-vm clean
+.PHONY: all help run test interop bench install format lint fuzz-long lab-vm clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,10 @@ run: ## install what is missing, build, serve DIR (.) on PORT (8080) of this mac
 test: ## install what the tests need, build with every warning on, run every test
 	tools/setup test
 	tools/check
+
+interop: ## against Apache Kafka's own programs, where Java and Maven are there
+	tools/setup test
+	/usr/bin/python3 -B -m pytest -v -rs -p no:cacheprovider tests/interop
 
 bench: ## compare with the floors and with other servers; takes minutes
 	tools/setup bench
