@@ -23,7 +23,6 @@ static const char *const names[KINDS] = {
 
 struct offsets {
 	int64_t of[KINDS];
-	bool has_start; /* it is not just where the first segment begins */
 };
 
 static struct offsets take_offsets(struct partition *partition)
@@ -34,9 +33,6 @@ static struct offsets take_offsets(struct partition *partition)
 	offsets = (struct offsets){{[RECOVERY_POINT] = partition->recovery_point,
 				    [HIGH_WATERMARK] = partition->high_watermark,
 				    [LOG_START] = partition->log_start}};
-	offsets.has_start = partition->segment_count == 0
-				? partition->log_start > 0
-				: partition->log_start > partition->segments[0]->base_offset;
 	pthread_mutex_unlock(&partition->lock);
 	return offsets;
 }
@@ -53,7 +49,9 @@ static void add_topic(const struct topic *topic, struct texts *texts)
 		struct offsets offsets = take_offsets(topic_partition(topic, i));
 
 		for (unsigned kind = 0; kind < KINDS; kind++) {
-			if (kind == LOG_START && !offsets.has_start)
+			/* Also where it is just the first segment's: one before that may come back
+			 * with a crash, its renaming not yet being on disk. */
+			if (kind == LOG_START && offsets.of[kind] == 0)
 				continue;
 			buf_printf(&texts->bufs[kind], "%s %d %lld\n", topic->name, i,
 				   (long long)offsets.of[kind]);

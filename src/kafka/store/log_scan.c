@@ -1,5 +1,7 @@
 #include "kafka/store/log_scan.h"
 
+#include "base/be.h"
+
 static enum log_scan_step cut(struct log_scan *scan, const char *why)
 {
 	scan->why = why;
@@ -35,9 +37,46 @@ static enum log_scan_step judge(struct log_scan *scan, const struct record_batch
 
 	if (why)
 		return cut(scan, why);
+	if (batch->base_offset != scan->next_offset || batch->count - 1 != batch->last_offset_delta)
+		scan->sparse = true;
 	scan->position += batch->bytes.len;
 	scan->next_offset = record_batch_last_offset(batch) + 1;
 	return LOG_SCAN_BATCH;
+}
+
+/*
+ * A message of format 0 or 1, whole: its lengths add up. A torn batch whose magic is a zero that
+ * was never written looks like one at first.
+ *
+ *     0 offset 8, size 4, crc 4, magic 1, attributes 1, (format 1: timestamp 8,) key 4 + n, value 4 + n
+ */
+static bool is_old_message(struct slice message)
+{
+	size_t at = message.ptr[16] == 0 ? 18 : 26;
+
+	for (unsigned i = 0; i < 2; i++) {
+		int32_t len;
+
+		if (message.len - at < 4)
+			return false;
+		len = (int32_t)be_load32(message.ptr + at);
+		at += 4;
+		if (len < -1 || (len > 0 && (size_t)len > message.len - at))
+			return false;
+		at += len > 0 ? (size_t)len : 0;
+	}
+	return at == message.len;
+}
+
+/* `length` bytes of it are in the file. */
+static enum log_scan_step judge_old(struct log_scan *scan, struct slice window, size_t length,
+				    size_t *ret_want)
+{
+	if (window.len < length)
+		return more(window, length, ret_want);
+	if (is_old_message(slice_make(window.ptr, length)))
+		return LOG_SCAN_FOREIGN;
+	return cut(scan, "the batch's header was not written whole");
 }
 
 enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
@@ -62,7 +101,7 @@ enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
 	stream = slice_make(window.ptr, length > 0 ? (size_t)length : window.len);
 	fault = record_batch_next(&stream, ret);
 	if (fault == RECORD_BATCH_OLD_MAGIC)
-		return LOG_SCAN_FOREIGN;
+		return judge_old(scan, window, (size_t)length, ret_want);
 	if (fault != RECORD_BATCH_OK)
 		return cut(scan, record_batch_text(fault));
 	if (window.len < (size_t)length &&

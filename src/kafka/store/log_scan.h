@@ -25,6 +25,7 @@ struct log_scan {
 	/* Checksums are not looked at, and of batches other than control batches only the header
 	 * has to be in the window: the rest of record_batch.bytes may not be touched. */
 	bool headers_only;
+	bool sparse; /* offsets are missing: it was compacted */
 	const char *why;
 };
 

@@ -1,8 +1,9 @@
 /*
  * Making durable: the order in which things reach the disk.
  *
- * First the segments from the durable end on (of a complete one the indexes and the snapshot behind
- * it too, since a recovery will not look at it again), then the folder with the names of new
+ * First the segments from the durable end on, and complete ones before it that were never synced as
+ * a whole (with the indexes and the snapshot behind them, since a recovery will not look at them
+ * again), then the folder with the names of new
  * files, and the epochs; only then do the durable end and the recovery point move. So whatever lies
  * below them is there after a power cut.
  *
@@ -59,6 +60,8 @@ static int begin(struct partition *partition, struct round *round)
 
 	if (r < 0)
 		return r;
+	while (nth > 0 && !partition->segments[nth - 1]->synced)
+		nth--;
 	for (; nth < partition->segment_count && round->count < ROUND_SEGMENTS; nth++) {
 		struct log_segment *segment = partition->segments[nth];
 		bool complete = nth + 1 < partition->segment_count;

@@ -333,6 +333,8 @@ static int catch_up(struct partition *partition, struct load *load, const struct
 
 		producers =
 		    producers && partition_segment_end(partition, nth) > partition->snapshot_offset;
+		/* Its indexes were lost: they have to be synced again. */
+		segment->synced = !reindex;
 		if (reindex || producers)
 			r = partition_scan(partition, load, nth, 0, SCAN_HEADERS, reindex,
 					   producers);
@@ -368,7 +370,9 @@ static int load_segments(struct partition *partition, struct load *load, const s
 			    "gone through",
 			    partition->topic->store->dir, partition->folder);
 	else
-		first = partition_segment_at(partition, partition->recovery_point);
+		/* Where it is just a segment's end, that one may have been synced before it was
+		 * complete. */
+		first = partition_segment_at(partition, partition->recovery_point - 1);
 	producers_clear(&partition->producers);
 	partition->snapshot_offset = -1;
 	r = restore_newest(partition, load, names, partition->segments[first]->base_offset);

@@ -130,6 +130,19 @@ static int go_through(struct pass *pass)
 	return r;
 }
 
+/* The segment ends before the next one begins, and not because it was compacted: its last batches
+ * never reached the disk, though the next segment's name did. What lies behind is not to be served
+ * as if nothing were missing. */
+static bool ends_early(const struct pass *pass, uint32_t nth)
+{
+	const struct partition *partition = pass->partition;
+	int64_t policy = partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY);
+
+	return nth + 1 < partition->segment_count && !pass->scan.sparse &&
+	       !(policy & TOPIC_CLEANUP_COMPACT) &&
+	       pass->scan.next_offset != partition->segments[nth + 1]->base_offset;
+}
+
 static int cut(struct pass *pass)
 {
 	struct partition *partition = pass->partition;
@@ -181,10 +194,18 @@ int partition_scan(struct partition *partition, struct load *load, uint32_t nth,
 	if (reindex && from == 0)
 		start_indexes(segment);
 	was_cut = r = go_through(&pass);
+	if (r == 0 && depth == SCAN_SUMS && ends_early(&pass, nth)) {
+		pass.scan.why = "batches are missing before the next segment";
+		was_cut = r = 1;
+	}
 	partition->topic->store->recovered_bytes += pass.sums ? pass.scan.position : 0;
 	if (r == 1 && depth == SCAN_SUMS) {
 		r = cut(&pass);
 		segment->size = (uint32_t)pass.scan.position;
+		/* Only what a failed append had left: the next segment goes on from there. */
+		if (nth + 1 < partition->segment_count &&
+		    pass.scan.next_offset == partition->segments[nth + 1]->base_offset)
+			was_cut = 0;
 	}
 	log_segment_done(segment);
 	if (r < 0)
