@@ -10,8 +10,8 @@
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-void store_doom(struct store *store, const char *path, const char *renamed, bool folder,
-		int64_t due_ms)
+int store_doom(struct store *store, const char *path, const char *renamed, bool folder,
+	       int64_t due_ms)
 {
 	size_t len = strlen(renamed) + 1;
 	struct doomed *doomed;
@@ -23,17 +23,18 @@ void store_doom(struct store *store, const char *path, const char *renamed, bool
 		log_error("%s/%s: can't be renamed for deletion: %s", store->dir, path,
 			  strerror(-r));
 	if (r < 0)
-		return;
+		return r == -ENOENT ? 0 : r;
 	doomed = malloc(sizeof(*doomed) + len);
 	/* Without memory the next start deletes it. */
 	if (!doomed)
-		return;
+		return 0;
 	doomed->due_ms = due_ms;
 	doomed->folder = folder;
 	memcpy(doomed->path, renamed, len);
 	pthread_mutex_lock(&store->doomed.lock);
 	list_push_back(&store->doomed.list, &doomed->in_list);
 	pthread_mutex_unlock(&store->doomed.lock);
+	return 0;
 }
 
 static void take_due(struct store *store, int64_t now_ms, struct list *ret)

@@ -73,6 +73,8 @@ struct topic {
 	/* Effective values, and which are its own (by store->change). */
 	_Atomic int64_t values[TOPIC_CONFIG_COUNT];
 	uint32_t own;
+	struct topic *next_leaving;
+	int64_t deleted_ms;
 	int32_t planned; /* partitions, while it grows; 0 */
 	size_t name_len;
 	char name[];
@@ -101,6 +103,9 @@ struct store {
 	pthread_rwlock_t lock;
 	struct topic **by_name, **by_id; /* sorted, the same ones */
 	uint32_t topic_count, topic_capacity;
+	/* Deleted, but some folder could not be renamed yet: leat-topics still names them. By
+	 * `change`. */
+	struct topic *leaving;
 	struct log_files files;
 	struct {
 		pthread_mutex_t lock;
@@ -218,6 +223,8 @@ struct topics_line {
 int topics_parse_line(struct slice line, struct topics_line *ret);
 /* By store->change: the file, from what is linked, and `joining`. */
 int store_write_topics(struct store *store, const struct topic *joining);
+/* By store->change: tries again what topics that were deleted still need. */
+void store_finish_deletions(struct store *store);
 int store_write_producer_ids(struct store *store, int64_t next);
 
 /* ---- store_load.c, load_threads.c ---- */
@@ -235,9 +242,9 @@ void store_read_checkpoints(struct store *store);
 /* ---- doomed.c ---- */
 
 /* The name becomes `renamed` (which may be the same), and is unlinked when it is due. Below the
- * store's folder. */
-void store_doom(struct store *store, const char *path, const char *renamed, bool folder,
-		int64_t due_ms);
+ * store's folder. 0 too when there is no such name; a failure is logged. */
+int store_doom(struct store *store, const char *path, const char *renamed, bool folder,
+	       int64_t due_ms);
 /* Unlinks what is due. */
 void store_reap(struct store *store, int64_t now_ms);
 void store_forget_doomed(struct store *store);

@@ -146,10 +146,10 @@ struct log_place {
 	int16_t attributes;
 };
 
-/* The batch at a position. -ENOENT: the end; -EBADMSG: that is no batch. */
+/* The batch at a position. -ENODATA: the end; -EBADMSG: that is no batch. */
 int log_segment_place(struct log_segment *segment, uint32_t position, uint32_t size, bool nowait,
 		      struct log_place *ret);
-/* The first batch from `from` on, below `size`, whose last offset is `offset` or later. -ENOENT. */
+/* The first batch from `from` on, below `size`, whose last offset is `offset` or later. -ENODATA. */
 int log_segment_find(struct log_segment *segment, uint32_t from, uint32_t size, int64_t offset,
 		     bool nowait, struct log_place *ret);
 /* The first whose max timestamp is `timestamp` or later. */

@@ -211,7 +211,7 @@ static int read_header(struct log_segment *segment, struct window *window, uint3
 	int r;
 
 	if (position >= size)
-		return -ENOENT;
+		return -ENODATA;
 	if (size - position < RECORD_BATCH_HEADER)
 		return -EBADMSG;
 	if (position < window->position ||
@@ -342,7 +342,7 @@ int log_segment_learn_times(struct log_segment *segment)
 	}
 	if (segment->first_timestamp == SEGMENT_TIME_UNKNOWN) {
 		r = log_segment_place(segment, 0, segment->size, false, &first);
-		if (r < 0 && r != -ENOENT)
+		if (r < 0 && r != -ENODATA)
 			return r;
 		segment->first_timestamp = r < 0 ? -1 : first.max_timestamp;
 	}

@@ -68,7 +68,7 @@ static int find_bound(const struct sight *sight, bool nowait, uint32_t *ret_posi
 				     &place);
 	if (r == 0)
 		*ret_position = place.position;
-	return r == -ENOENT ? 0 : r;
+	return r == -ENODATA ? 0 : r;
 }
 
 /* The batch that has the offset, or the first behind it: compaction leaves gaps. */
@@ -167,7 +167,7 @@ int partition_read(struct partition *partition, const struct partition_read *rea
 		if (r == -ENOENT && sight.segment->dropped && tries < 3) {
 			tries++;
 			skip = 0;
-		} else if (r == -ENOENT && !sight.newest) {
+		} else if (r == -ENODATA && !sight.newest) {
 			skip++;
 		} else {
 			break;
@@ -177,7 +177,7 @@ int partition_read(struct partition *partition, const struct partition_read *rea
 	log_segment_unref(sight.segment);
 	if (r == -EAGAIN && read->nowait)
 		return r;
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENODATA)
 		*ret_error = KAFKA_KAFKA_STORAGE_ERROR;
 	return 0;
 }
@@ -235,9 +235,9 @@ static int find_record(struct log_segment *segment, const struct log_place *plac
 	if (r < 0)
 		return r;
 	stream = slice_make(bytes, place->length);
-	r = record_batch_next(&stream, &batch) == RECORD_BATCH_OK ? -ENOENT : -EBADMSG;
+	r = record_batch_next(&stream, &batch) == RECORD_BATCH_OK ? -ENODATA : -EBADMSG;
 	stream = batch.records;
-	while (r == -ENOENT && record_next(&batch, &stream, &record) == RECORD_BATCH_OK)
+	while (r == -ENODATA && record_next(&batch, &stream, &record) == RECORD_BATCH_OK)
 		if (record.timestamp >= timestamp) {
 			ret->offset = record.offset;
 			ret->timestamp = record.timestamp;
@@ -278,7 +278,7 @@ static int found_batch(struct log_segment *segment, const struct log_place *plac
 	return find_record(segment, place, timestamp, ret);
 }
 
-/* In one segment: -ENOENT if it has none. */
+/* In one segment: -ENODATA if it has none. */
 static int find_time_in(struct log_segment *segment, uint32_t size, int64_t end, int64_t log_start,
 			int64_t timestamp, struct partition_found *ret)
 {
@@ -328,7 +328,7 @@ static enum kafka_error check_found(struct partition *partition, int r, struct p
 	struct partition_ends ends;
 	enum kafka_error error = partition_ends(partition, &ends);
 
-	if (error == KAFKA_NONE && r < 0 && r != -ENOENT)
+	if (error == KAFKA_NONE && r < 0 && r != -ENODATA)
 		error = KAFKA_KAFKA_STORAGE_ERROR;
 	/* Nobody may hear of what is not safe yet. */
 	if (error != KAFKA_NONE || r < 0 || ret->offset >= ends.high_watermark) {
@@ -346,17 +346,20 @@ enum kafka_error partition_find_time(struct partition *partition, int64_t timest
 {
 	int64_t log_start;
 	struct sight sight;
-	int r = -ENOENT;
+	int r = -ENODATA;
 
 	*ret = (struct partition_found){.batch.fd = -1};
-	for (uint32_t nth = 0; r == -ENOENT && nth_segment(partition, nth, &sight, &log_start);
+	for (uint32_t nth = 0; r == -ENODATA && nth_segment(partition, nth, &sight, &log_start);
 	     nth++) {
 		r = log_segment_learn_times(sight.segment);
 		if (r == 0)
 			r = sight.segment->max_timestamp < timestamp
-				? -ENOENT
+				? -ENODATA
 				: find_time_in(sight.segment, sight.size, sight.end, log_start,
 					       timestamp, ret);
+		/* Retention was faster. */
+		if (r == -ENOENT && sight.segment->dropped)
+			r = -ENODATA;
 		log_segment_unref(sight.segment);
 	}
 	return check_found(partition, r, ret);
@@ -377,7 +380,7 @@ enum kafka_error partition_find_latest(struct partition *partition, struct parti
 	}
 	if (r == 0 && greatest >= 0)
 		return partition_find_time(partition, greatest, ret);
-	return check_found(partition, r == 0 ? -ENOENT : r, ret);
+	return check_found(partition, r == 0 ? -ENODATA : r, ret);
 }
 
 /* ---- aborted transactions ----

@@ -48,7 +48,8 @@ static void drop_segments(struct partition *partition, const struct leaving *lea
 		for (enum log_file file = 0; file < LOG_FILE_COUNT; file++) {
 			log_segment_path(partition->folder, segment->base_offset, file, path);
 			snprintf(renamed, sizeof(renamed), "%s.deleted", path);
-			store_doom(partition->topic->store, path, renamed, false, leaving->due_ms);
+			(void)store_doom(partition->topic->store, path, renamed, false,
+					 leaving->due_ms);
 		}
 		log_segment_unref(segment);
 	}

@@ -202,6 +202,12 @@ static void store_free(struct store *store)
 		CHECK(store->by_name[i]->refs == 1);
 		topic_unref(store->by_name[i]);
 	}
+	while (store->leaving) {
+		struct topic *topic = store->leaving;
+
+		store->leaving = topic->next_leaving;
+		topic_unref(topic);
+	}
 	free(store->by_name);
 	free(store->by_id);
 	store_forget_doomed(store);
@@ -335,6 +341,7 @@ void store_maintain(struct store *store, int64_t now_ms)
 		store->producers_due_ms = now_ms + PRODUCERS_MS;
 	if (store->checkpoints_dirty && now_ms >= store->checkpoints_due_ms) {
 		pthread_mutex_lock(&store->change);
+		store_finish_deletions(store);
 		(void)store_write_checkpoints(store);
 		pthread_mutex_unlock(&store->change);
 		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;

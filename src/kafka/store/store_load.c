@@ -58,17 +58,20 @@ static bool is_linked(struct store *store, struct slice name)
 }
 
 /* Deletion was promised: the folders get their new names now. */
-static void finish_delete(struct store *store, const struct topics_line *line, int64_t now_ms)
+static int finish_delete(struct store *store, const struct topics_line *line, int64_t now_ms)
 {
 	char folder[FOLDER_NAME_MAX + 1], renamed[FOLDER_NAME_MAX + 64];
 
-	for (int32_t i = 0; i < line->partitions; i++) {
+	int r = 0;
+
+	for (int32_t i = 0; i < line->partitions && r == 0; i++) {
 		snprintf(folder, sizeof(folder), "%.*s-%d", (int)line->name.len, line->name.ptr, i);
 		snprintf(renamed, sizeof(renamed), "%.*s-%d.%016llx-delete",
 			 (int)min_size(line->name.len, 200), line->name.ptr, i,
 			 (unsigned long long)now_ms);
-		store_doom(store, folder, renamed, true, now_ms);
+		r = store_doom(store, folder, renamed, true, now_ms);
 	}
+	return r;
 }
 
 static int read_topics_text(struct store *store, struct slice text, int64_t now_ms)
@@ -83,7 +86,7 @@ static int read_topics_text(struct store *store, struct slice text, int64_t now_
 		if (r == 0 && is_linked(store, parsed.name))
 			r = -EBADMSG;
 		if (r == 0 && parsed.deleted)
-			finish_delete(store, &parsed, now_ms);
+			r = finish_delete(store, &parsed, now_ms);
 		else if (r == 0)
 			r = link_topic(store, parsed.name, &parsed.id, parsed.partitions,
 				       &parsed.config);
@@ -146,8 +149,7 @@ static int see_name(void *arg, const char *name)
 	if (!dash)
 		return 0;
 	if (strcmp(dash, "-delete") == 0) {
-		store_doom(folders->store, name, name, true, folders->now_ms);
-		return 0;
+		return store_doom(folders->store, name, name, true, folders->now_ms);
 	}
 	topic = slice_make(name, (size_t)(dash - name));
 	/* Kafka's own log of what the cluster is like, which is no topic. */

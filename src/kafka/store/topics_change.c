@@ -80,7 +80,7 @@ static int make_folders(const struct partition_table *table, int32_t first, int6
 	return r;
 }
 
-static void doom_partition(struct partition *partition, int64_t now_ms)
+static int doom_partition(struct partition *partition, int64_t now_ms)
 {
 	int64_t delay = partition_config(partition, TOPIC_CONFIG_FILE_DELETE_DELAY_MS);
 	struct topic *topic = partition->topic;
@@ -98,7 +98,7 @@ static void doom_partition(struct partition *partition, int64_t now_ms)
 	/* Together at most what a name may have: 255. */
 	snprintf(renamed, sizeof(renamed), "%.*s%s", (int)min_size(topic->name_len, 255 - buf.len),
 		 topic->name, buf_text(&buf));
-	store_doom(topic->store, partition->folder, renamed, true, now_ms + delay);
+	return store_doom(topic->store, partition->folder, renamed, true, now_ms + delay);
 }
 
 /* Nobody can use the partition any more. */
@@ -116,7 +116,7 @@ static void retire(struct partition *partition)
 static void undo_create(struct partition_table *table, int32_t first, int64_t now_ms)
 {
 	for (int32_t i = first; i < table->count; i++)
-		doom_partition(table->partitions[i], now_ms);
+		(void)doom_partition(table->partitions[i], now_ms);
 }
 
 static int link_locked(struct store *store, struct topic *topic)
@@ -168,6 +168,42 @@ static int create(struct store *store, struct topic *topic, int32_t partitions)
 	return r;
 }
 
+static int rename_folders(const struct topic *topic)
+{
+	int r = 0;
+
+	for (int32_t i = 0; i < topic->table->count && r == 0; i++)
+		r = doom_partition(topic->table->partitions[i], topic->deleted_ms);
+	return r;
+}
+
+void store_finish_deletions(struct store *store)
+{
+	bool done = store->leaving;
+
+	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
+		done = rename_folders(topic) == 0 && done;
+	/* The names are away for good before the file forgets what they were. */
+	if (!done || files_sync_folder(store->fd, ".") < 0)
+		return;
+	while (store->leaving) {
+		struct topic *topic = store->leaving;
+
+		store->leaving = topic->next_leaving;
+		topic_unref(topic);
+	}
+	(void)store_write_topics(store, NULL);
+}
+
+static bool is_leaving(const struct store *store, struct slice name)
+{
+	const struct topic *topic = store->leaving;
+
+	while (topic && !slice_eq(topic_name_slice(topic), name))
+		topic = topic->next_leaving;
+	return topic;
+}
+
 enum kafka_error store_topic_create(struct store *store, struct slice name, int32_t partitions,
 				    const struct topic_config *config, struct topic **ret)
 {
@@ -178,6 +214,11 @@ enum kafka_error store_topic_create(struct store *store, struct slice name, int3
 
 	pthread_mutex_lock(&store->change);
 	error = check_new(store, name, partitions);
+	if (error == KAFKA_NONE && is_leaving(store, name)) {
+		store_finish_deletions(store);
+		if (is_leaving(store, name))
+			error = storage_error(store, "make", name, -EBUSY);
+	}
 	if (error == KAFKA_NONE) {
 		r = random_id(&id);
 		topic = r == 0 ? topic_new(store, name, &id, config) : NULL;
@@ -209,21 +250,19 @@ enum kafka_error store_topic_delete(struct store *store, struct topic *topic, in
 		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 	}
 	topic->deleted = true;
+	topic->deleted_ms = now_ms;
 	r = store_write_topics(store, NULL);
 	if (r < 0) {
 		topic->deleted = false;
 		error = storage_error(store, "delete", topic_name_slice(topic), r);
 	} else {
 		unlink_locked(store, topic);
-		for (int32_t i = 0; i < topic->table->count; i++) {
+		for (int32_t i = 0; i < topic->table->count; i++)
 			retire(topic->table->partitions[i]);
-			doom_partition(topic->table->partitions[i], now_ms);
-		}
-		/* The names are away for good before the file forgets what they were. */
-		if (files_sync_folder(store->fd, ".") == 0)
-			(void)store_write_topics(store, NULL);
+		topic->next_leaving = store->leaving;
+		store->leaving = topic;
 		store->checkpoints_dirty = true;
-		topic_unref(topic);
+		store_finish_deletions(store);
 	}
 	pthread_mutex_unlock(&store->change);
 	return error;

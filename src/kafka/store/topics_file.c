@@ -75,15 +75,23 @@ static void format_line(const struct topic *topic, struct buf *buf)
 
 int store_write_topics(struct store *store, const struct topic *joining)
 {
-	size_t size = 32 + (store->topic_count + 1) * (size_t)LINE_MAX_BYTES;
-	struct buf buf = buf_over(malloc(size), size);
+	uint32_t leaving = 0;
+	struct buf buf;
+	size_t size;
 	int r;
+
+	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
+		leaving++;
+	size = 32 + (store->topic_count + leaving + 1) * (size_t)LINE_MAX_BYTES;
+	buf = buf_over(malloc(size), size);
 
 	if (!buf.ptr)
 		return -ENOMEM;
-	checkpoint_begin(&buf, store->topic_count + (joining ? 1 : 0));
+	checkpoint_begin(&buf, store->topic_count + leaving + (joining ? 1 : 0));
 	for (uint32_t i = 0; i < store->topic_count; i++)
 		format_line(store->by_name[i], &buf);
+	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
+		format_line(topic, &buf);
 	if (joining)
 		format_line(joining, &buf);
 	CHECK(!buf.overflow);
