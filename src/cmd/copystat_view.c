@@ -45,7 +45,7 @@ static const char *percent(uint64_t bytes, uint64_t of, char text[static 8])
 	if (of == 0)
 		snprintf(text, 8, "-");
 	else
-		snprintf(text, 8, "%u %%", part < 999 ? (unsigned)(part + 1e-9) : 999);
+		snprintf(text, 8, "%u %%", part < 999 ? (unsigned)(part + 0.5) : 999);
 	return text;
 }
 

@@ -73,9 +73,8 @@ void copystat_verdict(struct buf *out, const struct copystat_counts *counts)
 			   part(sums.received_copied, sums.received));
 		return;
 	}
-	/* Rounded down: 100 % are all. */
-	buf_printf(out, "%s sent, %u %% by reference, %.2f copies per byte",
-		   size_format(sums.sent, size), (unsigned)(100 * part(kept, sums.sent) + 1e-9),
+	buf_printf(out, "%s sent, %.0f %% by reference, %.2f copies per byte",
+		   size_format(sums.sent, size), 100 * part(kept, sums.sent),
 		   copystat_copies_per_sent_byte(counts));
 	if (sums.sent_by_reference > 0 &&
 	    part(sums.copied_later, sums.sent_by_reference) > WORTH_A_WORD)
