@@ -16,7 +16,7 @@
 
 /* How long, and how much: the quick run is for a look and for tests, the full one for figures. */
 struct scale {
-	uint64_t seconds;     /* for everything; a limit for the number of rounds, not a goal */
+	uint64_t seconds; /* for everything: when they are over, what is left gets one round each */
 	uint64_t round_bytes; /* small files are sent again and again until this is moved */
 	uint32_t rounds, rounds_min;
 	uint32_t sources;    /* when none are named */
@@ -86,13 +86,17 @@ static void tell_contest(const struct run *run, enum lab_transport transport,
 	tell(run, what);
 }
 
-/* What is left of the time, shared by what is left to do. */
-static uint64_t share_until(const struct run *run)
+/* What is left of the time is shared by what is left to do. */
+static void give_time(const struct run *run, struct contest *contest)
 {
 	uint64_t now_ns = sys_now_ns(), end_ns = run->start_ns + run->scale.seconds * SECOND_NS;
 	unsigned left = run->steps > run->steps_done ? run->steps - run->steps_done : 1;
 
-	return now_ns + (end_ns > now_ns ? (end_ns - now_ns) / left : 0);
+	contest->until_ns = now_ns;
+	if (now_ns < end_ns)
+		contest->until_ns += (end_ns - now_ns) / left;
+	else
+		contest->rounds_min = 1;
 }
 
 /* ---- what is to be measured ---- */
@@ -209,7 +213,7 @@ static int time_all(struct run *run, struct session *session, struct program *pr
 	for (unsigned i = 0; i < program->count && r == 0; i++) {
 		struct contest *contest = &program->contests[i];
 
-		contest->until_ns = share_until(run);
+		give_time(run, contest);
 		tell_contest(run, session->transport, contest);
 		r = measure(session, contest, run->result, err);
 		run->steps_done++;

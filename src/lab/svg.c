@@ -120,7 +120,7 @@ enum {
 	LINE_RIGHT = 90,
 	LINE_TOP = 10,
 	LINE_BOTTOM = 34,
-	LABEL_STEP = 14,
+	NAME_STEP = 14,
 	LINES_MAX = 12,
 };
 
@@ -211,30 +211,41 @@ static void draw_line(FILE *out, const struct frame *frame, const struct svg_lin
 	fprintf(out, "</g>\n");
 }
 
-/* At the lines' right ends, from the top down, pushed apart where they would touch. */
-static void draw_labels(FILE *out, const struct frame *frame, const struct svg_line *lines,
-			unsigned count)
+struct name {
+	const struct svg_line *line;
+	double y;
+};
+
+/* The lines' names from the top down, at their right ends. */
+static void sort_names(const struct frame *frame, const struct svg_line *lines, unsigned count,
+		       struct name *names)
 {
-	bool done[LINES_MAX] = {false};
-	double last = -INFINITY;
-
 	for (unsigned n = 0; n < count; n++) {
-		unsigned top = LINES_MAX;
-		double y = INFINITY;
+		struct name name = {&lines[n], line_y(frame, lines[n].y[lines[n].count - 1])};
+		unsigned at = n;
 
-		for (unsigned l = 0; l < count; l++) {
-			double at = line_y(frame, lines[l].y[lines[l].count - 1]);
+		for (; at > 0 && names[at - 1].y > name.y; at--)
+			names[at] = names[at - 1];
+		names[at] = name;
+	}
+}
 
-			if (!done[l] && at < y) {
-				y = at;
-				top = l;
-			}
-		}
-		done[top] = true;
-		last = fmax(y, last + LABEL_STEP);
-		fprintf(out, "<text class=\"name %s\" x=\"%d\" y=\"%.1f\">", lines[top].class_name,
-			LINE_WIDTH - LINE_RIGHT + 8, last + 4);
-		svg_text(out, lines[top].label);
+/* Where they would touch they are pushed apart: downwards, and from the bottom up again. */
+static void draw_names(FILE *out, const struct frame *frame, const struct svg_line *lines,
+		       unsigned count)
+{
+	struct name names[LINES_MAX];
+	double limit = LINE_HEIGHT - LINE_BOTTOM;
+
+	sort_names(frame, lines, count, names);
+	for (unsigned n = 1; n < count; n++)
+		names[n].y = fmax(names[n].y, names[n - 1].y + NAME_STEP);
+	for (unsigned n = count; n-- > 0; limit = names[n].y - NAME_STEP)
+		names[n].y = fmin(names[n].y, limit);
+	for (unsigned n = 0; n < count; n++) {
+		fprintf(out, "<text class=\"name %s\" x=\"%d\" y=\"%.1f\">",
+			names[n].line->class_name, LINE_WIDTH - LINE_RIGHT + 8, names[n].y + 4);
+		svg_text(out, names[n].line->label);
 		fprintf(out, "</text>\n");
 	}
 }
@@ -244,7 +255,7 @@ void svg_lines(FILE *out, const char *title, const char *unit, const struct svg_
 {
 	struct frame frame = frame_of(lines, count);
 
-	CHECK(count <= LINES_MAX);
+	CHECK(count > 0 && count <= LINES_MAX);
 	begin(out, title, LINE_WIDTH, LINE_HEIGHT);
 	draw_axes(out, &frame, unit);
 	if (mark > 0 && log2(mark) >= frame.x0 && log2(mark) <= frame.x1)
@@ -252,6 +263,6 @@ void svg_lines(FILE *out, const char *title, const char *unit, const struct svg_
 			LINE_TOP, LINE_HEIGHT - LINE_BOTTOM);
 	for (unsigned l = 0; l < count; l++)
 		draw_line(out, &frame, &lines[l]);
-	draw_labels(out, &frame, lines, count);
+	draw_names(out, &frame, lines, count);
 	end(out);
 }

@@ -1,0 +1,60 @@
+"""docs/zero-copy.md says what the source says: its decision table, its tests, its pictures, its program."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import pytest
+
+from support import TIMEOUT
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs" / "zero-copy.md"
+
+
+@pytest.fixture(scope="module")
+def page():
+    return PAGE.read_text()
+
+
+def section(page, title):
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_decision_table_is_the_policys(page):
+    rules = (ROOT / "src/engine/policy.c").read_text().split("rules[] = {")[1].split("\n};")[0]
+    want = re.findall(r'LEAT_(\w+),\s*"([^"]+)"', rules)
+    rows = re.findall(r"^\| [^|]+ \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", section(page, "When to use what"), re.M)
+    found = [(technique.upper().replace(" ", "_"), reason) for technique, reason in rows if reason[0] != "-"][1:]
+    assert len(want) > 10
+    assert found == want
+
+
+def test_every_test_that_is_named_exists(page):
+    named = set(re.findall(r"`([a-z][a-z_0-9]{20,})`", section(page, "What goes wrong")))
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.[cp]*"))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not re.search(rf"\b{name}\(", sources)] == []
+
+
+def test_the_pictures_are_there_and_ask_nobody(page):
+    pictures = re.findall(r"!\[[^]]+\]\((pictures/[a-z-]+\.svg)\)", page)
+    assert len(pictures) == len(set(pictures)) == len(list((ROOT / "docs/pictures").glob("*.svg")))
+    for name in pictures:
+        text = (ROOT / "docs" / name).read_text()
+        xml.fromstring(text)
+        assert "href" not in re.sub(r'class="href"|\.href', "", text) and "<script" not in text
+
+
+def test_the_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page):
+        assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_proof_in_the_text_runs(page):
+    program = re.search(r"```python\n(.*?)```", page, re.S)[1]
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() in ("by reference", "copied")
