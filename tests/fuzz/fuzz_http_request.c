@@ -120,8 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (result == HTTP_PARSE_BAD) {
 		HOLDS(request.reason != NULL);
-		HOLDS(request.status == 400 || request.status == 414 || request.status == 431 ||
-		      request.status == 501 || request.status == 505);
+		HOLDS(request.status == 400 || request.status == 414 || request.status == 417 ||
+		      request.status == 431 || request.status == 501 || request.status == 505);
 		check_inside(request.line, buf, size);
 	}
 	free(buf);
