@@ -183,6 +183,14 @@ struct http_found answer_take_found(struct http_conn *c)
 	return found;
 }
 
+static void forget_coded(struct http_conn *c)
+{
+	if (c->coded)
+		file_entry_unref(c->coded);
+	c->coded = NULL;
+	c->coded_error = 0;
+}
+
 void http_answer_forget(struct http_conn *c)
 {
 	struct http_found found = answer_take_found(c);
@@ -190,10 +198,7 @@ void http_answer_forget(struct http_conn *c)
 	if (found.entry)
 		file_entry_unref(found.entry);
 	dir_list_free(found.list);
-	if (c->coded)
-		file_entry_unref(c->coded);
-	c->coded = NULL;
-	c->coded_error = 0;
+	forget_coded(c);
 }
 
 static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding, bool warm,
@@ -230,10 +235,14 @@ int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **
 int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
 		     struct file_entry **ret)
 {
-	/* Another sibling may be the best by now. */
-	bool warm = (c->coded && c->coded->coding == coding) || c->coded_error < 0;
-	int r = get_cached(c, path, coding, warm, ret);
+	bool warm;
+	int r;
 
+	/* Siblings came or went while a helper was at work: another one is the best by now. */
+	if (c->coded && c->coded->coding != coding)
+		forget_coded(c);
+	warm = c->coded || c->coded_error < 0;
+	r = get_cached(c, path, coding, warm, ret);
 	if (!warm)
 		return r;
 	if (r == -EAGAIN) {
@@ -242,10 +251,7 @@ int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding co
 		*ret = c->coded;
 		c->coded = NULL;
 	}
-	if (c->coded)
-		file_entry_unref(c->coded);
-	c->coded = NULL;
-	c->coded_error = 0;
+	forget_coded(c);
 	return r;
 }
 

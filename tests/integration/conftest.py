@@ -6,6 +6,8 @@ marked `@pytest.mark.release_only`.
 """
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,21 @@ def serve(leat, root):
 @pytest.fixture
 def server(serve):
     return serve("--threads", "2")
+
+
+@pytest.fixture
+def chromium(tmp_path):
+    """Starts a browser without a window; what it prints is in the result."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("chromium is not installed")
+
+    def start(*arguments):
+        return subprocess.run(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={tmp_path / 'profile'}", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180, check=False,
+        )  # fmt: skip
+
+    return start

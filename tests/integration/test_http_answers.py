@@ -3,6 +3,8 @@
 import email
 import email.policy
 import gzip
+import html
+import json
 import os
 import random
 import re
@@ -10,6 +12,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import threading
 
 import pytest
 from http_client import Client, Server, pattern, request
@@ -414,6 +417,46 @@ def test_every_change_of_encodings_is_seen_by_the_next_request(leat, root, kerne
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("kernel", [None, pytest.param("uncertain", marks=pytest.mark.release_only)])
+@pytest.mark.parametrize("size", [100, 100000])
+def test_encodings_come_and_go_while_they_are_asked_for(leat, root, kernel, size):
+    environment = dict(os.environ) if kernel is None else lesser_kernel(root.parent, kernel)
+    contents = {coding: pattern(size, seed=i) for i, coding in enumerate([None, *SUFFIXES])}
+    (root / "f").write_bytes(contents[None])
+    server = Server(leat, root, env=environment)
+    done = threading.Event()
+
+    def come_and_go(coding, seed):
+        chance = random.Random(seed)
+        while not done.is_set():
+            new = root.parent / f"new{coding}"
+            new.write_bytes(contents[coding])
+            new.rename(root / ("f" + SUFFIXES[coding]))
+            done.wait(chance.random() / 1000)
+            (root / ("f" + SUFFIXES[coding])).unlink()
+            done.wait(chance.random() / 1000)
+
+    threads = [threading.Thread(target=come_and_go, args=(coding, i)) for i, coding in enumerate(SUFFIXES)]
+    for thread in threads:
+        thread.start()
+    seen = set()
+    try:
+        with server.connect() as client:
+            for _ in range(600):
+                client.send(request("/f", Accept_Encoding="gzip, zstd, br") * 2)
+                for _ in range(2):
+                    response = client.response()
+                    assert response.status == 200
+                    assert response.body == contents[response["content-encoding"]]
+                    seen.add(response["content-encoding"])
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert server.stop() == 0, server.log()
+    assert len(seen) >= 2
+
+
 @pytest.mark.release_only
 def test_a_cached_file_with_encodings_costs_no_more_calls(leat, root, script):
     if not shutil.which("strace"):
@@ -556,6 +599,40 @@ def test_explain_over_a_unix_socket(serve, root):
         sock.settimeout(60)
         sock.connect(str(where))
         assert "sendfile: file to UNIX socket: " in Client(sock).get("/large")["server-timing"]
+
+
+PROBE = """<!DOCTYPE html><title>probe</title><pre id="out">nothing</pre><script>
+async function look() {
+  const seen = {};
+  for (const name of ["small.txt", "large.txt", "page.css"]) {
+    const body = await (await fetch(name)).arrayBuffer();
+    const entry = performance.getEntriesByName(new URL(name, location).href)[0];
+    seen[name] = [body.byteLength, entry.serverTiming.map((t) => t.name + " " + t.description)];
+  }
+  document.getElementById("out").textContent = JSON.stringify(seen);
+}
+look().catch((e) => { document.getElementById("out").textContent = JSON.stringify({error: String(e)}); });
+</script>"""
+
+
+def test_a_browser_shows_how_bodies_went_and_decodes_them(serve, root, chromium):
+    css = pattern(50000)
+    (root / "probe.html").write_text(PROBE)
+    (root / "small.txt").write_bytes(b"x" * 500)
+    (root / "large.txt").write_bytes(pattern(MIB))
+    (root / "page.css").write_bytes(css)
+    (root / "page.css.gz").write_bytes(gzip.compress(css))
+    ran = chromium("--virtual-time-budget=60000", "--dump-dom", serve("--explain").url + "/probe.html")
+    found = re.search(r'<pre id="out">(.*?)</pre>', ran.stdout.decode(errors="replace"), re.S)
+    if ran.returncode != 0 and not found:
+        pytest.skip(f"chromium does not run here: {ran.stderr.decode(errors='replace')[-300:]}")
+    seen = json.loads(html.unescape(found[1]))
+    assert "error" not in seen, seen
+    assert seen["small.txt"] == [500, ["leat copy: kept in memory, one send with its header: copied"]]
+    length, timings = seen["large.txt"]
+    assert length == MIB and len(timings) == 1
+    assert timings[0].startswith("leat sendfile: file to TCP socket: ")
+    assert seen["page.css"][0] == len(css)
 
 
 @pytest.mark.parametrize("technique", ["auto", "copy", "mmap", "sendfile", "splice", "vmsplice", "zerocopy"])

@@ -4,8 +4,6 @@ import html
 import json
 import os
 import re
-import shutil
-import subprocess
 import threading
 import time
 from urllib.parse import unquote
@@ -283,23 +281,6 @@ const names = () => rows().map(a => a.textContent);
 })().catch(error => ({error: String(error)})).then(seen => { out.textContent = JSON.stringify(seen); });
 </script>
 """
-
-
-@pytest.fixture
-def chromium(tmp_path):
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not program:
-        pytest.skip("chromium is not installed")
-
-    def start(*arguments):
-        return subprocess.run(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={tmp_path / 'profile'}", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180, check=False,
-        )  # fmt: skip
-
-    return start
 
 
 def test_a_browser_shows_sorts_and_follows_it_and_odd_names_do_no_harm(server, root, chromium):
