@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "engine/chain_internal.h"
 #include "engine/completion.h"
 
@@ -189,15 +190,36 @@ int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t len
 	return 0;
 }
 
-int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
-			 leat_release release, void *arg)
+int chain_add_identified_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
+			      uint64_t length, leat_release release, void *arg)
 {
 	struct segment *segment = chain_append(chain, SOURCE_FILE, fd, length, release, arg);
 
 	if (!segment)
 		return not_appended(chain);
 	segment->offset = offset;
+	segment->file = file;
 	return 0;
+}
+
+int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
+			 leat_release release, void *arg)
+{
+	return chain_add_identified_file(chain, fd, (uint64_t)fd, offset, length, release, arg);
+}
+
+uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns)
+{
+	uint64_t hash = hash_mix(hash_mix(device ^ 0x9e3779b97f4a7c15u, inode | 1ull << 63),
+				 (uint64_t)ctime_ns ^ 0xd6e8feb86659fd93u);
+
+	return hash | 1ull << 63; /* above all numbers of descriptors */
+}
+
+static uint64_t file_of_stat(const struct stat *st)
+{
+	return chain_file(st->st_dev, st->st_ino,
+			  (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec);
 }
 
 int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
@@ -234,7 +256,8 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 
 		if (length == LEAT_TO_END)
 			length = size > offset ? size - offset : 0;
-		return chain_add_known_file(chain, fd, offset, length, release, arg);
+		return chain_add_identified_file(chain, fd, file_of_stat(&st), offset, length,
+						 release, arg);
 	}
 	segment = chain_append(chain, SOURCE_PSEUDO, fd, length, release, arg);
 	if (!segment)
@@ -245,18 +268,19 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 }
 
 /* A file at its own position: a range of it, and the position follows. */
-static int add_file_at_position(struct leat_chain *chain, int fd, uint64_t size, uint64_t length,
-				leat_release release, void *arg)
+static int add_file_at_position(struct leat_chain *chain, int fd, const struct stat *st,
+				uint64_t length, leat_release release, void *arg)
 {
+	uint64_t size = (uint64_t)st->st_size;
 	int64_t position = sys_lseek(fd, 0, SEEK_CUR);
 	uint64_t left;
 	int r;
 
 	if (position < 0)
 		return (int)position;
-	left = size > (uint64_t)position ? size - (uint64_t)position : 0;
-	r = chain_add_known_file(chain, fd, (uint64_t)position, min_u64(length, left), release,
-				 arg);
+	left = max_u64(size, (uint64_t)position) - (uint64_t)position;
+	r = chain_add_identified_file(chain, fd, file_of_stat(st), (uint64_t)position,
+				      min_u64(length, left), release, arg);
 	if (r < 0)
 		return r;
 	chain_segment(chain, chain->count - 1)->moves_position = true;
@@ -283,7 +307,7 @@ int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, lea
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)
-		return add_file_at_position(chain, fd, (uint64_t)st.st_size, length, release, arg);
+		return add_file_at_position(chain, fd, &st, length, release, arg);
 	if (!(chain->sink.flags & LEAT_MAY_BLOCK) && !(flags & O_NONBLOCK) &&
 	    (kind == SOURCE_PIPE || kind == SOURCE_SOCKET || sys_is_terminal(fd)))
 		return -EINVAL;

@@ -46,6 +46,7 @@ struct segment {
 	uint64_t length;    /* LEAT_TO_END for a stream without a length */
 	uint64_t taken;     /* bytes taken from the source: counted by the technique */
 	uint64_t sent;      /* bytes accepted by the sink: counted by chain_account() */
+	uint64_t file;      /* SOURCE_FILE: which one, see chain_file() */
 	uint64_t hot_until; /* SOURCE_FILE: the range was in memory up to here, at hot_since_ns */
 	uint64_t hot_since_ns;
 	uint32_t refused;    /* bit (1u << technique): the kernel refused it for this segment */
@@ -147,6 +148,14 @@ void chain_fini(struct leat_chain *chain);
  * -ENOMEM. */
 int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
 			 leat_release release, void *arg);
+/* The same, and tells files apart whose descriptors had the same number: what was in memory a moment
+ * ago of one is no answer for the other (the price would be a wait for the disk). Without it the
+ * number is what is known, for files that stay open. */
+int chain_add_identified_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
+			      uint64_t length, leat_release release, void *arg);
+/* From what fstat(2) says; ctime because numbers of inodes are used again, too. */
+uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns);
+#define CHAIN_NO_FILE UINT64_MAX
 /* `kind`: pipe, socket or other. */
 int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
 			   leat_release release, void *arg);

@@ -94,17 +94,17 @@ bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t
 	return true;
 }
 
-static struct resident *memory_of(struct leat_chain *chain, int fd, uint64_t offset)
+static struct resident *memory_of(struct leat_chain *chain, uint64_t file, uint64_t offset)
 {
-	uint64_t place = (uint64_t)fd + offset / CHUNK_MAX;
+	uint64_t place = file + offset / CHUNK_MAX;
 
 	return &chain->engine->residents[place % ENGINE_RESIDENTS];
 }
 
-static bool is_remembered(const struct resident *resident, int fd, uint64_t start, uint64_t end,
-			  uint64_t now_ns)
+static bool is_remembered(const struct resident *resident, uint64_t file, uint64_t start,
+			  uint64_t end, uint64_t now_ns)
 {
-	return resident->fd == fd && start >= resident->start && end <= resident->end &&
+	return resident->file == file && start >= resident->start && end <= resident->end &&
 	       now_ns - resident->since_ns < RESIDENT_FRESH_NS;
 }
 
@@ -125,8 +125,8 @@ bool chain_seems_resident(struct leat_chain *chain, struct segment *segment, uin
 	now_ns = sys_now_coarse_ns();
 	if (end <= segment->hot_until && now_ns - segment->hot_since_ns < RESIDENT_FRESH_NS)
 		return true;
-	resident = memory_of(chain, segment->fd, start);
-	if (is_remembered(resident, segment->fd, start, end, now_ns))
+	resident = memory_of(chain, segment->file, start);
+	if (is_remembered(resident, segment->file, start, end, now_ns))
 		return true;
 	if (is_cached(chain, segment->fd, start, window))
 		end = window;
@@ -134,7 +134,7 @@ bool chain_seems_resident(struct leat_chain *chain, struct segment *segment, uin
 		return false;
 	segment->hot_until = end;
 	segment->hot_since_ns = now_ns;
-	*resident = (struct resident){segment->fd, start, end, now_ns};
+	*resident = (struct resident){segment->file, start, end, now_ns};
 	return true;
 }
 

@@ -14,7 +14,7 @@ void engine_init(struct leat_engine *engine)
 	memset(engine, 0, sizeof(*engine));
 	engine->limits = thresholds_limits();
 	for (size_t i = 0; i < ENGINE_RESIDENTS; i++)
-		engine->residents[i].fd = -1;
+		engine->residents[i].file = CHAIN_NO_FILE;
 	engine->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 }
 

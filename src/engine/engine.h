@@ -28,11 +28,9 @@
 /* Spare bounce buffers kept; those above are freed at once. */
 #define ENGINE_BOUNCES_SPARE 8u
 
-/* A range that was seen in the page cache (chain_resident.c). A number of a closed descriptor may
- * be used again: then a range is taken for resident that is not, for at most RESIDENT_FRESH_NS, and
- * the price is a wait. */
+/* A range that was seen in the page cache (chain_resident.c). */
 struct resident {
-	int fd;
+	uint64_t file; /* segment.file */
 	uint64_t start, end;
 	uint64_t since_ns;
 };
@@ -48,7 +46,7 @@ struct leat_engine {
 	char *bounces[ENGINE_BOUNCES_SPARE];
 	unsigned bounce_count;
 	uint32_t page_bytes;
-	struct resident residents[ENGINE_RESIDENTS]; /* by descriptor and place, newest wins */
+	struct resident residents[ENGINE_RESIDENTS]; /* by file and place, newest wins */
 	bool no_cachestat;                           /* this kernel does not have it */
 	struct sigpipe_guard sigpipe;
 	struct leat_ledger totals;

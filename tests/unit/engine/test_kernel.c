@@ -884,8 +884,6 @@ static void expect_load(size_t size, bool no_cachestat)
 	if (file < 0)
 		skip();
 	engine->no_cachestat = no_cachestat; /* as on a kernel before 6.5 */
-	for (size_t i = 0; i < ENGINE_RESIDENTS; i++)
-		engine->residents[i].fd = -1; /* the last file had the same number */
 	seen = load_and_send(file, size);
 	if (size > policy_default_limits.copy_below && !no_cachestat)
 		assert_true(seen); /* cachestat starts nothing */
