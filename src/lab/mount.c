@@ -131,6 +131,10 @@ static int make(enum lab_source source, uint64_t size, struct err *err)
 
 	if (r == 0) /* nothing of what follows reaches anybody else */
 		r = sys_mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (r == -ENOSPC)
+		return err_set(err, r,
+			       "no more mount namespaces may be made: raise the sysctl "
+			       "user.max_mnt_namespaces");
 	if (r < 0)
 		return err_set(err, r, "no mount namespace (%s): run as root", strerrordesc_np(-r));
 	if (source == LAB_OVERLAY)

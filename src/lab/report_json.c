@@ -27,6 +27,8 @@ static json_t *row_json(const struct lab_row *row)
 
 	for (unsigned m = 0; m < METRIC_COUNT; m++)
 		json_object_set_new(object, lab_metrics[m].name, figure_json(&row->figures[m]));
+	/* No transport of the lab has a network card. */
+	json_object_set_new(object, "nic_dma_per_byte", json_null());
 	json_object_set_new(object, "mutation_proof", json_string(lab_proof_name(row->proof)));
 	json_object_set_new(object, "measured_by", json_string(lab_counter_name(row->counter)));
 	return object;

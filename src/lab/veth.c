@@ -167,6 +167,10 @@ int veth_make(int *ret_sender_net, int *ret_receiver_net, struct err *err)
 	int sender = -1, receiver = -1;
 	int r = two_nets(&sender, &receiver);
 
+	if (r == -ENOSPC)
+		return err_set(err, r,
+			       "no more network namespaces may be made: raise the sysctl "
+			       "user.max_net_namespaces");
 	if (r < 0)
 		return err_set(err, r,
 			       "no network namespaces here (%s): run as root, and in a container "

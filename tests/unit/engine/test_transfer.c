@@ -304,6 +304,36 @@ static void options_count_only_as_far_as_their_size_says(void **state)
 	close(null);
 }
 
+/* What a file of 4096 bytes goes by when ranges below `copy_below` are copied. */
+static enum leat_technique technique_below(uint32_t copy_below)
+{
+	struct leat_thresholds thresholds = {.size =
+						 offsetof(struct leat_thresholds, zerocopy_above),
+					     .copy_below = copy_below};
+	struct leat_report report = LEAT_REPORT_INIT;
+	int file = pattern_file(4096), ends[2];
+
+	unix_pair(ends);
+	leat_thresholds_set(&thresholds);
+	assert_int_equal(leat_transfer(file, 0, ends[0], 4096, NULL, &report), 4096);
+	close_pair(ends);
+	close(file);
+	return report.technique;
+}
+
+static void thresholds_count_for_transfers_that_begin_later(void **state)
+{
+	struct leat_thresholds before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
+
+	leat_thresholds_get(&before);
+	assert_int_equal(technique_below(4096), LEAT_SENDFILE);
+	assert_int_equal(technique_below(4097), LEAT_COPY);
+	leat_thresholds_get(&after);
+	assert_int_equal(after.copy_below, 4097);
+	assert_int_equal(after.zerocopy_above, before.zerocopy_above); /* beyond the size given */
+	leat_thresholds_set(&before);
+}
+
 /* ---- Progress, mirrors
  * --------------------------------------------------------------------------- */
 
@@ -432,6 +462,7 @@ int main(void)
 	    cmocka_unit_test(unusable_descriptors_are_told_with_a_text),
 	    cmocka_unit_test(a_sink_that_breaks_ends_the_wait_for_the_source),
 	    cmocka_unit_test(options_count_only_as_far_as_their_size_says),
+	    cmocka_unit_test(thresholds_count_for_transfers_that_begin_later),
 	    cmocka_unit_test(progress_is_told_and_may_stop_the_transfer),
 	    cmocka_unit_test(mirrors_get_the_same_bytes),
 	    cmocka_unit_test(capabilities_are_told_as_far_as_the_caller_knows_them),
