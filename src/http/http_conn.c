@@ -400,11 +400,18 @@ static enum turn step(struct http_conn *c)
 	return take_input(c);
 }
 
+static size_t turn_bytes(const struct http_loop *loop)
+{
+	bool mixed = loop_now_ms(loop->loop) - loop->small_ms < HTTP_TURN_MIXED_MS;
+
+	return mixed ? HTTP_TURN_MIXED_BYTES : HTTP_TURN_BYTES;
+}
+
 static void http_turn(struct http_conn *c)
 {
 	enum turn turn = TURN_GOES_ON;
 
-	c->loop->turn_left = HTTP_TURN_BYTES;
+	c->loop->turn_left = turn_bytes(c->loop);
 	for (int steps = 0; steps < 16 && turn == TURN_GOES_ON; steps++)
 		turn = step(c);
 	if (turn == TURN_GOES_ON)

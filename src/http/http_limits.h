@@ -38,8 +38,13 @@
 #define HTTP_OWN_HEADER_BYTES 2048u
 /* A redirect's Location: a path of 4 KiB with every byte escaped, and a query. */
 #define HTTP_LOCATION_BYTES (24u * 1024u)
-/* Bytes for one connection before the others have their turn. */
-#define HTTP_TURN_BYTES (1024u * 1024u)
+/* Bytes for one connection before the others have their turn: as much as one call moves, a third
+ * of a millisecond of CPU. While small answers go out too, a small one waits for the turns of all
+ * large ones before it, so they are shorter then, at the price of more calls. */
+#define HTTP_TURN_BYTES       (1024u * 1024u)
+#define HTTP_TURN_MIXED_BYTES (128u * 1024u)
+/* So long after a small answer. */
+#define HTTP_TURN_MIXED_MS 100u
 /* A request body that nobody wants is read and dropped up to this, so that the connection can go
  * on; beyond it closing is cheaper. */
 #define HTTP_BODY_DROP_MAX (64u * 1024u)

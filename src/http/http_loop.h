@@ -70,6 +70,7 @@ struct http_loop {
 	struct histogram durations;     /* of answers, nanoseconds; if timed */
 
 	size_t turn_left;                   /* bytes for the connection whose turn it is */
+	uint64_t small_ms;                  /* when an answer last left from memory */
 	struct http_request request;        /* the one that is being answered */
 	char location[HTTP_LOCATION_BYTES]; /* of a redirect */
 	char received[HTTP_RECV_BYTES];

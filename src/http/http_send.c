@@ -167,6 +167,7 @@ static enum http_sent send_buffer(struct http_conn *c)
 		flight->sent += (size_t)n;
 		use_turn(c, (uint64_t)n);
 	}
+	c->loop->small_ms = loop_now_ms(c->loop->loop);
 	return HTTP_SENT_ALL;
 }
 
