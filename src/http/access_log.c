@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/counter.h"
 #include "base/log.h"
@@ -294,6 +295,8 @@ int access_log_new(const char *path, struct access_log **ret, struct err *err)
 
 	if (!log)
 		return err_set(err, -ENOMEM, "out of memory");
+	/* localtime_r() reads the zone's file once: now, while the process may still open it. */
+	tzset();
 	log->wake_fd = log->ended_fd = -1;
 	log->path = strcmp(path, "-") == 0 ? NULL : path;
 	log->fd = log->path ? open_file(log->path) : sys_dup_cloexec(1);

@@ -255,6 +255,16 @@ def test_clients_have_their_address(serve, tmp_path, log):
     assert sorted(line.split()[0] for line in lines_of(log, 2)) == ["::1", "unix:"]
 
 
+def test_times_are_local_ones(serve, log):
+    zone = Path("/usr/share/zoneinfo/Asia/Kolkata")
+    if not zone.exists():
+        pytest.skip("no time zones here")
+    # The zone's file is read before the server confines itself.
+    server = serve("--access-log", str(log), env={**os.environ, "TZ": f":{zone}"})
+    server.get("/small.txt")
+    assert " +0530] " in lines_of(log, 1)[0]
+
+
 def test_standard_output_gets_the_lines(leat, root, tmp_path):
     with open(tmp_path / "stderr", "wb") as stderr:
         process = subprocess.Popen([leat, "http", "--listen", "127.0.0.1:0", "--access-log", "-", str(root)],
