@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from http_client import Server
+from kafka_server import Broker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -73,3 +74,24 @@ def chromium(tmp_path):
         )  # fmt: skip
 
     return start
+
+
+@pytest.fixture
+def start_broker(leat, tmp_path):
+    """Starts brokers over one directory; each must end well."""
+    brokers = []
+
+    def begin(*arguments):
+        brokers.append(Broker(leat, tmp_path / "data", *arguments))
+        return brokers[-1]
+
+    yield begin
+    for broker in brokers:
+        code = broker.end()
+        assert "Sanitizer" not in broker.log() and "runtime error" not in broker.log(), broker.log()
+        assert code == 0, broker.log()
+
+
+@pytest.fixture
+def broker(start_broker):
+    return start_broker("-o", "num.partitions=2")

@@ -3,10 +3,15 @@
 import contextlib
 import re
 import signal
+import shutil
 import subprocess
 import threading
+import time
 
+import pytest
 from support import TIMEOUT, run
+
+needs_kcat = pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed")
 
 
 class Broker:
@@ -75,3 +80,12 @@ def consume(broker, topic, *arguments):
     ran = run(["kcat", "-b", broker.address, "-C", "-t", topic, "-e", "-q", *arguments])
     assert ran.returncode == 0, ran.stderr + broker.log()
     return ran.stdout.split(b"\n")[:-1]
+
+
+def wait_until(what, seconds=TIMEOUT):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := what():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")

@@ -1,48 +1,16 @@
 """`leat kafka` with the clients that people have: kcat, kafka-python, confluent-kafka."""
 
 import hashlib
-import shutil
+import re
 import signal
 import socket
 import struct
 import time
+from pathlib import Path
 
 import pytest
-from kafka_server import Broker, consume, produce
+from kafka_server import Broker, consume, needs_kcat, produce, wait_until
 from support import TIMEOUT, run
-
-needs_kcat = pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed")
-
-
-@pytest.fixture
-def start(leat, tmp_path):
-    """Starts brokers over one directory; each must end well."""
-    brokers = []
-
-    def begin(*arguments):
-        brokers.append(Broker(leat, tmp_path / "data", *arguments))
-        return brokers[-1]
-
-    yield begin
-    for broker in brokers:
-        code = broker.end()
-        assert "Sanitizer" not in broker.log() and "runtime error" not in broker.log(), broker.log()
-        assert code == 0, broker.log()
-
-
-@pytest.fixture
-def broker(start):
-    return start("-o", "num.partitions=2")
-
-
-def wait_until(what, seconds=TIMEOUT):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := what():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
 
 def messages(count, size=40):
     return [b"%06d " % n + hashlib.sha256(b"%d" % n).hexdigest().encode()[:size] for n in range(count)]
@@ -94,8 +62,8 @@ def test_a_group_goes_on_where_it_was_also_after_a_restart(broker):
 
 
 @needs_kcat
-def test_what_was_acknowledged_survives_kill(start):
-    broker = start("-o", "log.flush.interval.messages=1")
+def test_what_was_acknowledged_survives_kill(start_broker):
+    broker = start_broker("-o", "log.flush.interval.messages=1")
     sent = []
     for round_ in range(3):
         lines = [b"%d %s" % (round_, line) for line in messages(500)]
@@ -153,9 +121,9 @@ def confluent_consumer(confluent, broker, group, **options):
                                "session.timeout.ms": 6000, **options})
 
 
-def test_members_share_the_partitions_and_take_over(start):
+def test_members_share_the_partitions_and_take_over(start_broker):
     confluent = pytest.importorskip("confluent_kafka")
-    broker = start("-o", "num.partitions=4")
+    broker = start_broker("-o", "num.partitions=4")
     producer = confluent.Producer({"bootstrap.servers": broker.address})
     producer.produce("t", value=b"0")
     producer.flush(TIMEOUT)
@@ -290,3 +258,18 @@ def test_server_properties_are_read(leat, tmp_path):
     assert broker.end() == 0
     assert "num.network.threads has no effect" in broker.log()
     assert "node.id=5" in (tmp_path / "logs" / "meta.properties").read_text()
+
+
+def test_the_page_lists_what_is_announced(broker):
+    """docs/kafka.md and ApiVersions say the same."""
+    page = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()
+    listed = {}
+    for key, first, last in re.findall(r"^\| (\d+) \| \w+ \| (\d+)(?:-(\d+))?", page, re.M):
+        listed[int(key)] = (int(first), int(last or first))
+    with connect(broker) as connection:
+        connection.sendall(request(18, 0))
+        data = answer(connection)
+    count = struct.unpack(">i", data[6:10])[0]
+    announced = {key: (first, last) for key, first, last in struct.iter_unpack(">hhh", data[10:10 + 6 * count])}
+    announced[0] = (3, announced[0][1])  # the page says why
+    assert announced == listed

@@ -10,13 +10,9 @@
 
 static struct slice keep(struct kafka_call *call, struct slice s)
 {
-	char *memory = call_take(call, s.len + 1, 1);
+	struct slice copy = call_keep(call, s);
 
-	if (!memory)
-		return slice_make("", 0);
-	if (s.len)
-		memcpy(memory, s.ptr, s.len);
-	return slice_make(memory, s.len);
+	return copy.ptr ? copy : slice_make("", 0);
 }
 
 static void put_member(struct kafka_call *call, const struct group *group,

@@ -23,6 +23,19 @@ static const struct {
     {KAFKA_API_API_VERSIONS, handle_api_versions},
     {KAFKA_API_DELETE_GROUPS, handle_delete_groups},
     {KAFKA_API_OFFSET_DELETE, handle_offset_delete},
+    {KAFKA_API_CREATE_TOPICS, handle_create_topics},
+    {KAFKA_API_DELETE_TOPICS, handle_delete_topics},
+    {KAFKA_API_DELETE_RECORDS, handle_delete_records},
+    {KAFKA_API_INIT_PRODUCER_ID, handle_init_producer_id},
+    {KAFKA_API_OFFSET_FOR_LEADER_EPOCH, handle_offset_for_leader_epoch},
+    {KAFKA_API_DESCRIBE_CONFIGS, handle_describe_configs},
+    {KAFKA_API_ALTER_CONFIGS, handle_alter_configs},
+    {KAFKA_API_DESCRIBE_LOG_DIRS, handle_describe_log_dirs},
+    {KAFKA_API_CREATE_PARTITIONS, handle_create_partitions},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, handle_incremental_alter_configs},
+    {KAFKA_API_DESCRIBE_CLUSTER, handle_describe_cluster},
+    {KAFKA_API_DESCRIBE_PRODUCERS, handle_describe_producers},
+    {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions},
 };
 
 enum handled (*kafka_handler(int16_t key))(struct kafka_call *)

@@ -87,6 +87,15 @@ void *call_take(struct kafka_call *call, size_t count, size_t size)
 	return memory;
 }
 
+struct slice call_keep(struct kafka_call *call, struct slice s)
+{
+	char *memory = call_take(call, s.len + 1, 1);
+
+	if (memory && s.len)
+		memcpy(memory, s.ptr, s.len);
+	return slice_make(memory, s.len);
+}
+
 void call_renew_work(struct kafka_call *call)
 {
 	free_chunks(call);

@@ -97,6 +97,13 @@ struct kafka_call {
 
 /* The call's work memory, cleared; NULL: none left (CALL_ENDS). */
 void *call_take(struct kafka_call *call, size_t count, size_t size);
+/* An array of a message: {at, count}, cleared; false: no memory. */
+#define call_array(call, array, n)                                                    \
+	((array)->count = (int32_t)(n),                                               \
+	 (array)->at = call_take(call, (size_t)(array)->count, sizeof(*(array)->at)), \
+	 (array)->at != NULL)
+/* A copy that lives as long; ptr NULL: no memory. */
+struct slice call_keep(struct kafka_call *call, struct slice s);
 /* The answer is made later, or on another thread: nothing taken so far is valid any more. */
 void call_renew_work(struct kafka_call *call);
 /* Reads the request; false when it is malformed: CALL_CLOSES. */
@@ -145,5 +152,18 @@ enum handled handle_list_groups(struct kafka_call *call);
 enum handled handle_api_versions(struct kafka_call *call);
 enum handled handle_delete_groups(struct kafka_call *call);
 enum handled handle_offset_delete(struct kafka_call *call);
+enum handled handle_create_topics(struct kafka_call *call);
+enum handled handle_delete_topics(struct kafka_call *call);
+enum handled handle_delete_records(struct kafka_call *call);
+enum handled handle_init_producer_id(struct kafka_call *call);
+enum handled handle_offset_for_leader_epoch(struct kafka_call *call);
+enum handled handle_describe_configs(struct kafka_call *call);
+enum handled handle_alter_configs(struct kafka_call *call);
+enum handled handle_describe_log_dirs(struct kafka_call *call);
+enum handled handle_create_partitions(struct kafka_call *call);
+enum handled handle_incremental_alter_configs(struct kafka_call *call);
+enum handled handle_describe_cluster(struct kafka_call *call);
+enum handled handle_describe_producers(struct kafka_call *call);
+enum handled handle_describe_topic_partitions(struct kafka_call *call);
 
 #endif

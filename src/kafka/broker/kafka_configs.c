@@ -1,0 +1,395 @@
+/*
+ * DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. Topics have settings that can be changed;
+ * the broker's are those it was started with.
+ */
+#include "kafka/broker/kafka_configs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESOURCE_TOPIC  2
+#define RESOURCE_BROKER 4
+
+#define VALUE_TEXT_MAX 64
+
+/* ---- values ---- */
+
+static struct slice topic_text(struct kafka_call *call, enum topic_config_id id, int64_t value)
+{
+	char text[VALUE_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+
+	topic_config_format(id, value, &buf);
+	return call_keep(call, buf_slice(&buf));
+}
+
+struct slice config_topic_text(struct kafka_call *call, const struct topic_config *own,
+			       enum topic_config_id id)
+{
+	const struct topic_config *defaults = store_defaults(call->server->store);
+
+	return topic_text(call, id,
+			  topic_config_is_set(own, id) ? own->values[id] : defaults->values[id]);
+}
+
+enum config_source config_topic_source(const struct kafka_call *call,
+				       const struct topic_config *own, enum topic_config_id id)
+{
+	if (topic_config_is_set(own, id))
+		return CONFIG_FROM_TOPIC;
+	return topic_config_is_set(store_defaults(call->server->store), id) ? CONFIG_FROM_FILE
+									    : CONFIG_FROM_DEFAULT;
+}
+
+static enum kafka_error complain(struct kafka_call *call, const char **ret_text, const char *what,
+				 struct slice name)
+{
+	char *text = call_take(call, name.len + 100, 1);
+
+	if (text) {
+		snprintf(text, name.len + 100, "%.*s: %s", (int)name.len, name.ptr, what);
+		*ret_text = text;
+	}
+	return KAFKA_INVALID_CONFIG;
+}
+
+static enum kafka_error change_list(struct kafka_call *call, struct topic_config *config,
+				    enum topic_config_id id, bool append, int64_t value,
+				    const char **ret_text)
+{
+	const struct topic_config *defaults = store_defaults(call->server->store);
+	int64_t now = topic_config_is_set(config, id) ? config->values[id] : defaults->values[id];
+	int64_t after = append ? now | value : now & ~value;
+
+	if (topic_configs[id].kind != TOPIC_CONFIG_LIST)
+		return complain(call, ret_text, "is not a list", slice_of(topic_configs[id].name));
+	if (after < topic_configs[id].min)
+		return complain(call, ret_text, "nothing would be left",
+				slice_of(topic_configs[id].name));
+	topic_config_set(config, id, after);
+	return KAFKA_NONE;
+}
+
+enum kafka_error config_change(struct kafka_call *call, struct topic_config *config,
+			       enum config_operation operation, struct slice name,
+			       struct slice value, const char **ret_text)
+{
+	int id = topic_config_find(name);
+	int64_t number;
+
+	if (id < 0)
+		return complain(call, ret_text, "there is no such setting for a topic", name);
+	if (operation == CONFIG_DELETE) {
+		topic_config_unset(config, (enum topic_config_id)id);
+		return KAFKA_NONE;
+	}
+	if (operation > CONFIG_SUBTRACT)
+		return complain(call, ret_text, "there is no such operation", name);
+	if (!value.ptr)
+		return complain(call, ret_text, "a value is missing", name);
+	if (topic_config_parse((enum topic_config_id)id, value, &number) < 0)
+		return complain(call, ret_text, "it does not have such a value", name);
+	if (operation != CONFIG_SET)
+		return change_list(call, config, (enum topic_config_id)id,
+				   operation == CONFIG_APPEND, number, ret_text);
+	topic_config_set(config, (enum topic_config_id)id, number);
+	return KAFKA_NONE;
+}
+
+/* ---- DescribeConfigs ---- */
+
+struct describing {
+	struct kafka_call *call;
+	const struct kafka_describe_configs_request *request;
+	const struct kafka_describe_configs_request_resource *from;
+	struct kafka_describe_configs_response_result *to;
+	bool failed; /* no memory */
+};
+
+static bool is_asked(const struct describing *d, const char *name)
+{
+	for (int32_t i = 0; i < d->from->configuration_keys.count; i++)
+		if (slice_eq(d->from->configuration_keys.at[i], slice_of(name)))
+			return true;
+	return d->from->configuration_keys.count <= 0;
+}
+
+static struct kafka_describe_configs_response_config *
+put_config(struct describing *d, const char *name, struct slice value, enum config_source source,
+	   enum topic_config_kind kind)
+{
+	struct kafka_describe_configs_response_config *config =
+	    &d->to->configs.at[d->to->configs.count++];
+
+	config->name = slice_of(name);
+	config->value = value;
+	config->config_source = (int8_t)source;
+	config->config_type = (int8_t)kind;
+	config->documentation = slice_make(NULL, 0);
+	d->failed |= !value.ptr;
+	return config;
+}
+
+static void put_synonym(struct kafka_describe_configs_response_config *config, const char *name,
+			struct slice value, enum config_source source)
+{
+	config->synonyms.at[config->synonyms.count++] =
+	    (struct kafka_describe_configs_response_synonym){.name = slice_of(name),
+							     .value = value,
+							     .source = (int8_t)source};
+}
+
+/* Where the value comes from, and where it would come from without. */
+static void put_synonyms(struct describing *d, const struct topic_config *own,
+			 enum topic_config_id id,
+			 struct kafka_describe_configs_response_config *config)
+{
+	const struct topic_config *defaults = store_defaults(d->call->server->store);
+	const struct topic_config_info *info = &topic_configs[id];
+
+	if (!d->request->include_synonyms)
+		return;
+	d->failed |= !call_array(d->call, &config->synonyms, 3);
+	config->synonyms.count = 0;
+	if (d->failed)
+		return;
+	if (own && topic_config_is_set(own, id))
+		put_synonym(config, info->name, config->value, CONFIG_FROM_TOPIC);
+	if (topic_config_is_set(defaults, id))
+		put_synonym(config, info->server_name,
+			    topic_text(d->call, id, defaults->values[id]), CONFIG_FROM_FILE);
+	put_synonym(config, info->server_name, topic_text(d->call, id, info->preset),
+		    CONFIG_FROM_DEFAULT);
+}
+
+static void describe_topic(struct describing *d)
+{
+	struct kafka_call *call = d->call;
+	struct topic *topic = store_topic(call->server->store, d->from->resource_name);
+	struct topic_config own;
+
+	if (!topic) {
+		d->to->error_code = store_topic_name_valid(d->from->resource_name)
+					? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
+					: KAFKA_INVALID_TOPIC_EXCEPTION;
+		return;
+	}
+	topic_config_own(topic, &own);
+	topic_unref(topic);
+	d->failed |= !call_array(call, &d->to->configs, TOPIC_CONFIG_COUNT);
+	d->to->configs.count = 0;
+	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++) {
+		enum topic_config_id id = (enum topic_config_id)i;
+
+		if (is_asked(d, topic_configs[i].name))
+			put_synonyms(d, &own, id,
+				     put_config(d, topic_configs[i].name,
+						config_topic_text(call, &own, id),
+						config_topic_source(call, &own, id),
+						topic_configs[i].kind));
+	}
+}
+
+static bool is_this_broker(const struct kafka_call *call, struct slice name)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", store_node_id(call->server->store));
+	return slice_eq(name, slice_of(text));
+}
+
+static void describe_own(struct describing *d, enum kafka_config_id id)
+{
+	const struct kafka_config *config = d->call->server->config;
+	char text[VALUE_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+	struct kafka_describe_configs_response_config *to;
+
+	if (!is_asked(d, kafka_configs[id].name))
+		return;
+	kafka_config_format(config, id, &buf);
+	to = put_config(d, kafka_configs[id].name, call_keep(d->call, buf_slice(&buf)),
+			config->set >> id & 1 ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
+			kafka_configs[id].kind);
+	to->read_only = true;
+	if (d->request->include_documentation)
+		to->documentation = slice_of(kafka_configs[id].text);
+}
+
+static void describe_broker(struct describing *d)
+{
+	struct kafka_call *call = d->call;
+	const struct topic_config *defaults = store_defaults(call->server->store);
+
+	/* The defaults that all brokers would share: nothing is set there. */
+	if (d->from->resource_name.len == 0)
+		return;
+	if (!is_this_broker(call, d->from->resource_name)) {
+		d->to->error_code = KAFKA_INVALID_REQUEST;
+		d->to->error_message = SLICE_LITERAL("there is no broker of that number");
+		return;
+	}
+	d->failed |= !call_array(call, &d->to->configs, KAFKA_CONFIG_COUNT + TOPIC_CONFIG_COUNT);
+	d->to->configs.count = 0;
+	for (int i = 0; i < KAFKA_CONFIG_COUNT && !d->failed; i++)
+		describe_own(d, (enum kafka_config_id)i);
+	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++) {
+		enum topic_config_id id = (enum topic_config_id)i;
+		struct kafka_describe_configs_response_config *to;
+
+		if (!is_asked(d, topic_configs[i].server_name))
+			continue;
+		to = put_config(d, topic_configs[i].server_name,
+				topic_text(call, id, defaults->values[i]),
+				topic_config_is_set(defaults, id) ? CONFIG_FROM_FILE
+								  : CONFIG_FROM_DEFAULT,
+				topic_configs[i].kind);
+		to->read_only = true;
+		put_synonyms(d, NULL, id, to);
+	}
+}
+
+enum handled handle_describe_configs(struct kafka_call *call)
+{
+	struct kafka_describe_configs_request request;
+	struct kafka_describe_configs_response response;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_describe_configs_response_init(&response);
+	if (!call_array(call, &response.results, request.resources.count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.resources.count; i++) {
+		struct describing d = {.call = call,
+				       .request = &request,
+				       .from = &request.resources.at[i],
+				       .to = &response.results.at[i]};
+
+		d.to->resource_type = d.from->resource_type;
+		d.to->resource_name = d.from->resource_name;
+		if (d.from->resource_type == RESOURCE_TOPIC)
+			describe_topic(&d);
+		else if (d.from->resource_type == RESOURCE_BROKER)
+			describe_broker(&d);
+		else
+			d.to->error_code = KAFKA_INVALID_REQUEST;
+		if (d.failed)
+			return CALL_ENDS;
+	}
+	return call_answer(call, &response);
+}
+
+/* ---- changing ---- */
+
+struct altering {
+	struct kafka_call *call;
+	int8_t type;
+	struct slice name;
+	struct topic *topic;
+	struct topic_config config;
+	enum kafka_error error;
+	const char *text;
+};
+
+static void alter_begin(struct altering *a, bool from_nothing)
+{
+	struct store *store = a->call->server->store;
+
+	if (a->type != RESOURCE_TOPIC) {
+		a->error = KAFKA_INVALID_REQUEST;
+		a->text = a->type == RESOURCE_BROKER
+			      ? "the broker's settings are those it was started with"
+			      : "no such kind of resource has settings";
+		return;
+	}
+	a->topic = store_topic(store, a->name);
+	if (!a->topic)
+		a->error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	else if (!from_nothing)
+		topic_config_own(a->topic, &a->config);
+}
+
+static void alter_end(struct altering *a, bool validate_only)
+{
+	if (a->error == KAFKA_NONE && !validate_only)
+		a->error = store_topic_configure(a->call->server->store, a->topic, &a->config);
+	if (a->topic)
+		topic_unref(a->topic);
+}
+
+static void alter_one(struct altering *a, int8_t operation, struct slice name, struct slice value)
+{
+	if (a->error != KAFKA_NONE)
+		return;
+	if (operation < 0)
+		operation = INT8_MAX;
+	a->error = config_change(a->call, &a->config, (enum config_operation)operation, name, value,
+				 &a->text);
+}
+
+enum handled handle_alter_configs(struct kafka_call *call)
+{
+	struct kafka_alter_configs_request request;
+	struct kafka_alter_configs_response response;
+
+	if (!call->may_block)
+		return CALL_BLOCKS;
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_alter_configs_response_init(&response);
+	if (!call_array(call, &response.responses, request.resources.count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.resources.count; i++) {
+		const struct kafka_alter_configs_request_resource *from = &request.resources.at[i];
+		struct kafka_alter_configs_response_response *to = &response.responses.at[i];
+		struct altering a = {.call = call,
+				     .type = from->resource_type,
+				     .name = from->resource_name};
+
+		alter_begin(&a, true);
+		for (int32_t n = 0; n < from->configs.count; n++)
+			alter_one(&a, CONFIG_SET, from->configs.at[n].name,
+				  from->configs.at[n].value);
+		alter_end(&a, request.validate_only);
+		to->resource_type = from->resource_type;
+		to->resource_name = from->resource_name;
+		to->error_code = (int16_t)a.error;
+		to->error_message = a.text ? slice_of(a.text) : slice_make(NULL, 0);
+	}
+	return call_answer(call, &response);
+}
+
+enum handled handle_incremental_alter_configs(struct kafka_call *call)
+{
+	struct kafka_incremental_alter_configs_request request;
+	struct kafka_incremental_alter_configs_response response;
+
+	if (!call->may_block)
+		return CALL_BLOCKS;
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_incremental_alter_configs_response_init(&response);
+	if (!call_array(call, &response.responses, request.resources.count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.resources.count; i++) {
+		const struct kafka_incremental_alter_configs_request_resource *from =
+		    &request.resources.at[i];
+		struct kafka_incremental_alter_configs_response_response *to =
+		    &response.responses.at[i];
+		struct altering a = {.call = call,
+				     .type = from->resource_type,
+				     .name = from->resource_name};
+
+		alter_begin(&a, false);
+		for (int32_t n = 0; n < from->configs.count; n++)
+			alter_one(&a, from->configs.at[n].config_operation,
+				  from->configs.at[n].name, from->configs.at[n].value);
+		alter_end(&a, request.validate_only);
+		to->resource_type = from->resource_type;
+		to->resource_name = from->resource_name;
+		to->error_code = (int16_t)a.error;
+		to->error_message = a.text ? slice_of(a.text) : slice_make(NULL, 0);
+	}
+	return call_answer(call, &response);
+}

@@ -1,0 +1,29 @@
+/*
+ * Settings as clients see and change them.
+ */
+#ifndef KAFKA_BROKER_KAFKA_CONFIGS_H
+#define KAFKA_BROKER_KAFKA_CONFIGS_H
+
+#include "kafka/broker/kafka_call.h"
+
+/* As IncrementalAlterConfigs numbers them. */
+enum config_operation { CONFIG_SET, CONFIG_DELETE, CONFIG_APPEND, CONFIG_SUBTRACT };
+
+/* Where a value comes from, as DescribeConfigs numbers it. */
+enum config_source {
+	CONFIG_FROM_TOPIC = 1,
+	CONFIG_FROM_FILE = 4,
+	CONFIG_FROM_DEFAULT = 5,
+};
+
+/* One of a topic's settings is changed in `config`. INVALID_CONFIG, INVALID_REQUEST with a text. */
+enum kafka_error config_change(struct kafka_call *call, struct topic_config *config,
+			       enum config_operation operation, struct slice name,
+			       struct slice value, const char **ret_text);
+/* What holds for a topic that has `own`; ptr NULL: no memory. */
+struct slice config_topic_text(struct kafka_call *call, const struct topic_config *own,
+			       enum topic_config_id id);
+enum config_source config_topic_source(const struct kafka_call *call,
+				       const struct topic_config *own, enum topic_config_id id);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * InitProducerId: an id for an idempotent producer that nobody had before. Transactions are not
+ * there: who names one is told so for good.
+ */
+#include "kafka/broker/kafka_call.h"
+
+/* -1: the store must be asked, and that waits for the disk. */
+static int64_t next_id(struct kafka_server *server, bool may_block)
+{
+	int64_t id = -1;
+
+	pthread_mutex_lock(&server->producer_ids_lock);
+	if (server->producer_ids_left == 0 && may_block &&
+	    store_take_producer_ids(server->store, KAFKA_PRODUCER_IDS, &server->next_producer_id) ==
+		0)
+		server->producer_ids_left = KAFKA_PRODUCER_IDS;
+	if (server->producer_ids_left > 0) {
+		server->producer_ids_left--;
+		id = server->next_producer_id++;
+	}
+	pthread_mutex_unlock(&server->producer_ids_lock);
+	return id;
+}
+
+enum handled handle_init_producer_id(struct kafka_call *call)
+{
+	struct kafka_init_producer_id_request request;
+	struct kafka_init_producer_id_response response;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_init_producer_id_response_init(&response);
+	response.producer_epoch = -1;
+	if (request.transactional_id.ptr) {
+		response.error_code = KAFKA_INVALID_REQUEST;
+		return call_answer(call, &response);
+	}
+	response.producer_id = next_id(call->server, call->may_block);
+	if (response.producer_id < 0 && !call->may_block)
+		return CALL_BLOCKS;
+	if (response.producer_id < 0)
+		response.error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+	else
+		response.producer_epoch = 0;
+	return call_answer(call, &response);
+}
