@@ -219,17 +219,21 @@ static int set_in_units(struct kafka_config *config, struct slice name, struct s
 		enum topic_config_id id;
 		int64_t factor;
 	} units[] = {
+	    {"log.retention.ms", TOPIC_CONFIG_RETENTION_MS, 1},
 	    {"log.retention.minutes", TOPIC_CONFIG_RETENTION_MS, 60000},
 	    {"log.retention.hours", TOPIC_CONFIG_RETENTION_MS, 3600000},
+	    {"log.roll.ms", TOPIC_CONFIG_SEGMENT_MS, 1},
 	    {"log.roll.hours", TOPIC_CONFIG_SEGMENT_MS, 3600000},
+	    {"log.roll.jitter.ms", TOPIC_CONFIG_SEGMENT_JITTER_MS, 1},
 	    {"log.roll.jitter.hours", TOPIC_CONFIG_SEGMENT_JITTER_MS, 3600000},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!slice_eq(name, slice_of(units[i].name)))
 			continue;
-		if (topic_config_is_set(&config->topics, units[i].id))
+		if (config->units[units[i].id] && config->units[units[i].id] < units[i].factor)
 			return 0;
+		config->units[units[i].id] = units[i].factor;
 		return set_topic(config, units[i].id,
 				 slice_eq(value, SLICE_LITERAL("-1")) ? 1 : units[i].factor, value,
 				 where, err);

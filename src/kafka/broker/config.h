@@ -74,6 +74,7 @@ struct kafka_config {
 	int64_t values[KAFKA_CONFIG_COUNT];
 	uint64_t set; /* a bit for each */
 	struct topic_config topics;
+	int64_t units[TOPIC_CONFIG_COUNT]; /* milliseconds in which a time was given; 0: was not */
 	/* As they were written; NULL: not set. */
 	char *listeners, *advertised, *log_dirs;
 };

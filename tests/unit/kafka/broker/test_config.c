@@ -1,0 +1,113 @@
+/*
+ * Kafka's settings: values, units, what is refused and why.
+ */
+#include "unit/unit.h"
+
+#include <errno.h>
+
+#include "kafka/broker/config.h"
+
+static struct kafka_config config;
+static struct err err;
+
+static int setup(void **state)
+{
+	kafka_config_init(&config);
+	err = (struct err){0};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	kafka_config_fini(&config);
+	return 0;
+}
+
+static int parse(const char *text)
+{
+	return kafka_config_parse(&config, slice_of(text), "f", &err);
+}
+
+static void names_have_kafkas_defaults(void **state)
+{
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_PARTITIONS), 1);
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_REQUEST_MAX), 104857600);
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_OFFSETS_RETENTION), 10080);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], 604800000);
+	assert_int_equal(config.set, 0);
+}
+
+static void a_file_is_read(void **state)
+{
+	assert_int_equal(parse("# a comment\r\n! another\n\n num.partitions = 7\r\n"
+			       "log.segment.bytes:2048\nlisteners=PLAINTEXT://h:1\nbroker.id=3"),
+			 0);
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_PARTITIONS), 7);
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_NODE_ID), 3);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_SEGMENT_BYTES], 2048);
+	assert_string_equal(config.listeners, "PLAINTEXT://h:1");
+	assert_true(config.set >> KAFKA_CONFIG_PARTITIONS & 1);
+}
+
+static void the_smaller_unit_wins(void **state)
+{
+	assert_int_equal(parse("log.retention.hours=2\n"), 0);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], 7200000);
+	assert_int_equal(parse("log.retention.ms=5\nlog.retention.minutes=9\n"), 0);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], 5);
+	setup(NULL);
+	assert_int_equal(parse("log.retention.hours=2\nlog.retention.minutes=9\n"), 0);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], 9 * 60000);
+	setup(NULL);
+	assert_int_equal(parse("log.retention.minutes=9\nlog.retention.hours=2\n"), 0);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], 9 * 60000);
+	setup(NULL);
+	assert_int_equal(parse("log.retention.hours=-1\n"), 0);
+	assert_int_equal(config.topics.values[TOPIC_CONFIG_RETENTION_MS], -1);
+}
+
+static void what_makes_no_sense_names_its_line(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+	    {"num.partitions=4\nnum.partitions=many", "f:2: num.partitions is a number"},
+	    {"num.partitions=0", "f:1: num.partitions is from 1"},
+	    {"auto.create.topics.enable=yes", "true or false"},
+	    {"default.replication.factor=3", "always 1"},
+	    {"no.such.name=1", "there is no setting 'no.such.name'"},
+	    {"sasl.enabled.mechanisms=PLAIN", "SASL is not supported"},
+	    {"ssl.keystore.location=x", "TLS is not supported"},
+	    {"remote.log.storage.system.enable=true", "tiered storage"},
+	    {"log.retention.hours=9999999999999999", "out of bounds"},
+	    {"just a word", "name=value"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		err.text[0] = '\0';
+		assert_int_equal(parse(cases[i].text), -EINVAL);
+		assert_non_null(strstr(err.text, cases[i].says));
+	}
+}
+
+static void what_only_tunes_kafka_is_ignored(void **state)
+{
+	assert_int_equal(parse("num.io.threads=8\nsocket.send.buffer.bytes=1\n"
+			       "process.roles=broker,controller\ntransaction.state.log.min.isr=1\n"
+			       "security.inter.broker.protocol=PLAINTEXT\n"),
+			 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(names_have_kafkas_defaults),
+	    TEST(a_file_is_read),
+	    TEST(the_smaller_unit_wins),
+	    TEST(what_makes_no_sense_names_its_line),
+	    TEST(what_only_tunes_kafka_is_ignored),
+	};
+
+	return cmocka_run_group_tests_name("kafka/broker/config", tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+/*
+ * Committed offsets, their expiry, and which partition a group belongs to.
+ */
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kafka/broker/core/group_offsets.h"
+
+static struct group_offsets offsets;
+
+static int setup(void **state)
+{
+	group_offsets_init(&offsets);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	group_offsets_fini(&offsets);
+	return 0;
+}
+
+static void set(const char *topic, int32_t partition, int64_t offset, const char *metadata)
+{
+	const struct committed value = {.partition = partition,
+					.offset = offset,
+					.leader_epoch = 3,
+					.expire_ms = -1,
+					.metadata = slice_of(metadata)};
+
+	assert_int_equal(group_offsets_set(&offsets, slice_of(topic), &value), 0);
+}
+
+static void what_was_set_last_is_found(void **state)
+{
+	set("t", 1, 10, "first");
+	set("t", 0, 5, "");
+	set("u", 1, 7, "u");
+	set("t", 1, 20, "second");
+	const struct committed *found = group_offsets_find(&offsets, slice_of("t"), 1);
+	assert_int_equal(found->offset, 20);
+	assert_true(slice_eq(found->metadata, slice_of("second")));
+	assert_int_equal(group_offsets_find(&offsets, slice_of("t"), 0)->offset, 5);
+	assert_null(group_offsets_find(&offsets, slice_of("t"), 2));
+	assert_null(group_offsets_find(&offsets, slice_of("v"), 0));
+	assert_int_equal(offsets.count, 3);
+	assert_int_equal(offsets.topics_count, 2);
+}
+
+/* Against an array. */
+static void any_order_of_sets_and_removals(void **state)
+{
+	int64_t model[3][8];
+	char name[4];
+
+	memset(model, 0xff, sizeof(model));
+	srand(7);
+	for (int i = 0; i < 20000; i++) {
+		int topic = rand() % 3, partition = rand() % 8, count = 0;
+
+		snprintf(name, sizeof(name), "t%d", topic);
+		if (rand() % 3) {
+			set(name, partition, i, "m");
+			model[topic][partition] = i;
+		} else {
+			assert_int_equal(group_offsets_remove(&offsets, slice_of(name), partition),
+					 model[topic][partition] >= 0);
+			model[topic][partition] = -1;
+		}
+		for (int t = 0; t < 3; t++)
+			for (int p = 0; p < 8; p++)
+				count += model[t][p] >= 0;
+		assert_int_equal(offsets.count, count);
+		const struct committed *found =
+		    group_offsets_find(&offsets, slice_of(name), partition);
+		assert_int_equal(found ? found->offset : -1, model[topic][partition]);
+	}
+}
+
+static void expiry_begins_when_the_group_is_empty(void **state)
+{
+	struct group group = {.state = GROUP_STABLE,
+			      .protocol_type = slice_of("consumer"),
+			      .state_since_ms = 1000};
+	struct committed committed = {.commit_ms = 500, .expire_ms = -1};
+
+	assert_false(group_offset_is_expired(&group, &committed, 1000000, 100));
+	group.state = GROUP_EMPTY;
+	assert_false(group_offset_is_expired(&group, &committed, 1099, 100));
+	assert_true(group_offset_is_expired(&group, &committed, 1100, 100));
+	/* Committed by hand since. */
+	committed.commit_ms = 1050;
+	assert_false(group_offset_is_expired(&group, &committed, 1100, 100));
+	/* Never had members. */
+	group.protocol_type = slice_make("", 0);
+	committed.commit_ms = 500;
+	assert_true(group_offset_is_expired(&group, &committed, 600, 100));
+	/* Old clients said when. */
+	committed.expire_ms = 2000;
+	assert_false(group_offset_is_expired(&group, &committed, 1999, 100));
+	assert_true(group_offset_is_expired(&group, &committed, 2000, 100));
+}
+
+static void partitions_are_those_of_java(void **state)
+{
+	/* "".hashCode() 0, "a" 97, "console-consumer-1" as computed by its definition. */
+	assert_int_equal(group_partition(slice_make("", 0), 50), 0);
+	assert_int_equal(group_partition(slice_of("a"), 50), 97 % 50);
+	assert_int_equal(group_partition(slice_of("ab"), 1000000), 97 * 31 + 98);
+	/* A hash below 0: "polygenelubricants" is the word known for INT_MIN, which counts as 0. */
+	assert_int_equal(group_partition(slice_of("polygenelubricants"), 50), 0);
+	/* U+00E4 is one character, U+1F600 two: d83d de00. */
+	assert_int_equal(group_partition(slice_of("\xc3\xa4"), 1000000), 0xe4);
+	assert_int_equal(group_partition(slice_of("\xf0\x9f\x98\x80"), 100000000),
+			 0xd83d * 31 + 0xde00);
+	/* Cut or wrong bytes end, too. */
+	assert_int_equal(group_partition(slice_of("\xf0\x9f"), 1000000000), 0xfffd * 31 + 0xfffd);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(what_was_set_last_is_found),
+	    TEST(any_order_of_sets_and_removals),
+	    TEST(expiry_begins_when_the_group_is_empty),
+	    TEST(partitions_are_those_of_java),
+	};
+
+	return cmocka_run_group_tests_name("kafka/broker/group_offsets", tests, NULL, NULL);
+}
