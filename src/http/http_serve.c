@@ -67,9 +67,12 @@ static void say_start(const struct service *service)
 	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)
 		log_info("serving %s at %s%s", http_server_site(service->server)->root_name,
 			 strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);
-	if (service->admin && admin_address(service->admin, text, sizeof(text)) == 0)
-		log_info("metrics at %s%s/metrics", strncmp(text, "unix:", 5) == 0 ? "" : "http://",
-			 text);
+	if (service->admin && admin_address(service->admin, text, sizeof(text)) == 0) {
+		bool unix_socket = strncmp(text, "unix:", 5) == 0;
+
+		log_info("metrics at %s%s%s", unix_socket ? "" : "http://", text,
+			 unix_socket ? "" : "/metrics");
+	}
 	leat_capabilities_text(text, sizeof(text));
 	log_info("%s", text);
 	for (unsigned i = 0; reactor_listener_name(reactor, i, text, sizeof(text)) == 0; i++)

@@ -698,3 +698,14 @@ def test_the_unit_is_one_that_systemd_understands(tmp_path):
               env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
     ours = [line for line in ran.stderr.splitlines() if "leat" in line]
     assert ours == []
+
+
+def test_the_admin_listener_may_be_a_socket_file(serve, tmp_path):
+    path = tmp_path / "admin"
+    server = serve("--admin", f"unix:{path}")
+    assert f"metrics at unix:{path}\n" in server.log()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        assert Client(sock).get("/healthz").body == b"ok\n"
+    assert server.stop() == 0
+    assert not path.exists()
