@@ -83,15 +83,12 @@ static void print_sent_and_received(FILE *out, const char *name,
 			size_format(socket->received_copied, one));
 }
 
-static void print_later(FILE *out, const struct copystat_counts *counts)
+static void print_copied(FILE *out, uint64_t bytes, const char *why)
 {
-	char linearised[SIZE_TEXT_MAX], unshared[SIZE_TEXT_MAX];
+	char size[SIZE_TEXT_MAX];
 
-	if (counts->linearised == 0 && counts->unshared == 0)
-		return;
-	fprintf(out, "  %-10s %s into linear buffers for the device, %s of MSG_ZEROCOPY pages\n",
-		"later", size_format(counts->linearised, linearised),
-		size_format(counts->unshared, unshared));
+	if (bytes > 0)
+		fprintf(out, "  %-10s copied %s: %s\n", "later", size_format(bytes, size), why);
 }
 
 static void print_files(FILE *out, const struct copystat_counts *counts)
@@ -141,7 +138,9 @@ void copystat_view_summary(FILE *out, const struct copystat_process *process,
 	for (int i = 0; i < COPYSTAT_KINDS; i++)
 		print_sent_and_received(out, copystat_kind_name((enum copystat_kind)i),
 					&counts->sockets[i]);
-	print_later(out, counts);
+	print_copied(out, counts->file_made_up, "the file system has no pages to refer to");
+	print_copied(out, counts->linearised, "into linear buffers, for the device");
+	print_copied(out, counts->unshared, "the sender's MSG_ZEROCOPY pages, for this machine");
 	print_files(out, counts);
 	print_calls(out, counts);
 }

@@ -67,7 +67,7 @@ ssize_t copystat_find(const char *name, pid_t *ret, size_t max);
 
 struct copystat_sums {
 	uint64_t sent, sent_copied, sent_by_reference;
-	uint64_t copied_later; /* linearised + unshared */
+	uint64_t copied_later; /* file_made_up + linearised + unshared */
 	uint64_t received, received_copied;
 	uint64_t file_read;
 	uint64_t calls;

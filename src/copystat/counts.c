@@ -30,7 +30,8 @@ const char *copystat_kind_name(enum copystat_kind kind)
 
 struct copystat_sums copystat_sum(const struct copystat_counts *counts)
 {
-	struct copystat_sums sums = {.copied_later = counts->linearised + counts->unshared,
+	struct copystat_sums sums = {.copied_later = counts->file_made_up + counts->linearised +
+						     counts->unshared,
 				     .file_read = counts->file_read};
 
 	for (int i = 0; i < COPYSTAT_KINDS; i++) {

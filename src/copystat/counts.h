@@ -4,10 +4,11 @@
  *
  * Bytes are counted where the kernel moves them, all threads of a process together. All columns only
  * grow. Of each kind of socket `sent` is `sent_copied` + `sent_by_reference`: how the bytes left
- * the call. What the kernel copied afterwards all the same is counted apart, once for each copy:
+ * the call. What the kernel copied on the way all the same is counted apart, once for each copy:
  *
  *     file --file_read--> process memory --sent_copied--> socket --linearised, unshared--> device
  *     file ---------------sent_by_reference-------------> socket --linearised, unshared--> device
+ *        \_file_made_up
  */
 #ifndef COPYSTAT_COUNTS_H
 #define COPYSTAT_COUNTS_H
@@ -65,8 +66,9 @@ struct copystat_counts {
 	uint64_t file_read_direct;  /* O_DIRECT: written there by the device */
 	uint64_t file_by_reference; /* taken from files by sendfile and splice */
 	uint64_t file_written;      /* copied from the process's memory into the page cache */
-	uint64_t linearised;        /* copied into linear buffers for a device, or by TCP for it */
-	uint64_t unshared; /* MSG_ZEROCOPY pages copied, since they came back to this host */
+	uint64_t file_made_up; /* of that: by file systems that copy it into pages of its own */
+	uint64_t linearised;   /* copied into linear buffers for a device, or by TCP for it */
+	uint64_t unshared;     /* MSG_ZEROCOPY pages copied, since they came back to this host */
 	struct copystat_device device;
 };
 

@@ -47,12 +47,23 @@ struct pt_regs {
 
 /* ---- files ---- */
 
+struct super_block {
+	unsigned long s_magic;
+};
+
 struct inode {
 	unsigned short i_mode;
+	unsigned int i_flags;
+	struct super_block *i_sb;
+};
+
+struct file_operations {
+	void *splice_read;
 };
 
 struct file {
 	struct inode *f_inode;
+	const struct file_operations *f_op;
 	void *private_data; /* of a socket's file: its struct socket */
 	unsigned int f_flags;
 };

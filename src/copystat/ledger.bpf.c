@@ -7,7 +7,8 @@
  * How a byte is counted (the columns are those of counts.h):
  *
  *     sys_exit                  calls; file_read and file_written by the type of the descriptor's
- *                               file; file_by_reference; received where splice received
+ *                               file; file_by_reference, and file_made_up by how the file is
+ *                               spliced from; received where splice received
  *     sock_send_length          sent, once for each message, from all kinds of calls, io_uring and
  *                               kernel threads. By reference if the call was sendfile or splice, or
  *                               asked for MSG_ZEROCOPY on a socket that allows it
@@ -363,9 +364,11 @@ static __always_inline void count_in(struct copystat_counts *counts, struct task
 	struct file *file = file_of(task, fd);
 	uint32_t type = file_type(file);
 
-	if (is_file(type) && call != COPYSTAT_READ)
+	if (is_file(type) && call != COPYSTAT_READ) {
 		add(counts->file_by_reference, bytes);
-	else if (is_file(type) && BPF_CORE_READ(file, f_flags) & O_DIRECT)
+		if (is_made_up(file))
+			add(counts->file_made_up, bytes);
+	} else if (is_file(type) && BPF_CORE_READ(file, f_flags) & O_DIRECT)
 		add(counts->file_read_direct, bytes);
 	else if (is_file(type))
 		add(counts->file_read, bytes);

@@ -143,6 +143,24 @@ static __always_inline bool is_file(uint32_t type)
 	return type == S_IFREG || type == S_IFBLK;
 }
 
+/* What file systems without a page cache read by, for splice: into fresh pages (6.5). */
+extern const void copy_splice_read __ksym __weak;
+
+#define S_DAX            (1 << 13) /* the file is memory itself */
+#define PROC_SUPER_MAGIC 0x9fa0
+#define SYSFS_MAGIC      0x62656572
+
+/* The CPU copies what splice and sendfile take from this file. */
+static __always_inline bool is_made_up(struct file *file)
+{
+	uint64_t magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	const void *splice_read = BPF_CORE_READ(file, f_op, splice_read);
+
+	return (&copy_splice_read && splice_read == &copy_splice_read) ||
+	       magic == PROC_SUPER_MAGIC || magic == SYSFS_MAGIC ||
+	       BPF_CORE_READ(file, f_inode, i_flags) & S_DAX;
+}
+
 /* ---- sockets ---- */
 
 /* `file`: a socket's. */

@@ -44,7 +44,10 @@ static void add_reason(struct buf *out, const struct copystat_counts *counts, ui
 	char many[32];
 
 	buf_printf(out, "; %s is used but ", call);
-	if (counts->unshared > counts->linearised)
+	if (counts->file_made_up > counts->linearised + counts->unshared)
+		buf_printf(out, "the file system has no pages to refer to: %s copied",
+			   how_many(counts->file_made_up, by_reference, many));
+	else if (counts->unshared > counts->linearised)
 		buf_printf(out,
 			   "what stays on this machine can't keep the sender's pages: %s copied",
 			   how_many(counts->unshared, by_reference, many));

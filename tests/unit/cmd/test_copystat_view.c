@@ -77,17 +77,27 @@ static void rows_fit_a_terminal_whatever_the_numbers(void **state)
 
 static void the_summary_has_the_verdict_and_all_columns(void **state)
 {
-	const struct copystat_counts counts = served();
+	struct copystat_counts counts = served();
 	FILE *out = begin();
 
+	counts.file_made_up = MIB;
+	counts.linearised = 2048;
+	counts.unshared = 3072;
+
 	copystat_view_summary(out, &nginx, &counts);
-	expect(out, "nginx (1234): 10.0 MiB sent, 90 % by reference, 0.20 copies per byte\n"
-		    "  TCP        sent 10.0 MiB: 1.0 MiB copied at the call, 9.0 MiB by reference\n"
-		    "  TCP        received 2.0 KiB: 2.0 KiB copied\n"
-		    "  files      read 1.0 MiB by copy, 0 B by O_DIRECT, 9.0 MiB by reference; "
-		    "written 0 B\n"
-		    "             write: 1 call, 1.0 MiB sent\n"
-		    "             sendfile: 9 calls, 9.0 MiB sent\n");
+	expect(out,
+	       "nginx (1234): 10.0 MiB sent, 80 % by reference, 0.30 copies per byte; sendfile is "
+	       "used "
+	       "but the file system has no pages to refer to: 11 % of its bytes are copied\n"
+	       "  TCP        sent 10.0 MiB: 1.0 MiB copied at the call, 9.0 MiB by reference\n"
+	       "  TCP        received 2.0 KiB: 2.0 KiB copied\n"
+	       "  later      copied 1.0 MiB: the file system has no pages to refer to\n"
+	       "  later      copied 2.0 KiB: into linear buffers, for the device\n"
+	       "  later      copied 3.0 KiB: the sender's MSG_ZEROCOPY pages, for this machine\n"
+	       "  files      read 1.0 MiB by copy, 0 B by O_DIRECT, 9.0 MiB by reference; "
+	       "written 0 B\n"
+	       "             write: 1 call, 1.0 MiB sent\n"
+	       "             sendfile: 9 calls, 9.0 MiB sent\n");
 }
 
 static void json_has_the_documented_names_and_one_line(void **state)

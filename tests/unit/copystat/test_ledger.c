@@ -234,6 +234,31 @@ static void zerocopy_is_unshared_on_loopback(void **state)
 	assert_in_range(counts.unshared, BYTES - BYTES / 100, 2 * BYTES);
 }
 
+/* sendfile says nothing of it: /proc has no pages, what it gives is copied into some. */
+static void send_proc(int out)
+{
+	int version = open("/proc/version", O_RDONLY);
+	off_t at;
+
+	for (int i = 0; i < 100; i++) {
+		at = 0;
+		assert_true(sendfile(out, version, &at, PIECE) > 0);
+	}
+	close(version);
+}
+
+static void a_file_system_without_pages_copies(void **state)
+{
+	struct copystat_counts counts;
+
+	NEEDS_LEDGER();
+	counts = counted(send_proc, pair_unix);
+	assert_true(counts.sockets[COPYSTAT_UNIX].sent_by_reference >= 100);
+	assert_int_equal(counts.file_made_up, counts.sockets[COPYSTAT_UNIX].sent_by_reference);
+	counts = counted(send_sendfile, pair_unix);
+	assert_int_equal(counts.file_made_up, 0);
+}
+
 static void unknown_processes_are_refused(void **state)
 {
 	struct copystat_counts counts;
@@ -289,6 +314,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(mmap_copies_once),
 	    cmocka_unit_test(sendfile_and_splice_copy_nothing),
 	    cmocka_unit_test(zerocopy_is_unshared_on_loopback),
+	    cmocka_unit_test(a_file_system_without_pages_copies),
 	    cmocka_unit_test(unknown_processes_are_refused),
 	    cmocka_unit_test(children_are_followed_and_their_end_is_seen),
 	};

@@ -96,6 +96,17 @@ static void zerocopy_on_loopback_is_explained(void **state)
 			    "every byte is copied");
 }
 
+static void a_file_system_without_pages_is_named(void **state)
+{
+	struct copystat_counts counts = sent_by(COPYSTAT_SENDFILE, 100 * MIB);
+
+	counts.file_made_up = 100 * MIB;
+	assert_string_equal(verdict(&counts),
+			    "100.0 MiB sent, 0 % by reference, 1.00 copies per byte; sendfile is "
+			    "used but the file system has no pages to refer to: every byte is "
+			    "copied");
+}
+
 /* Also with the largest numbers, the text fits where it is put. */
 static void every_verdict_fits(void **state)
 {
@@ -118,6 +129,7 @@ int main(void)
 	    cmocka_unit_test(a_device_that_makes_the_kernel_copy_is_named),
 	    cmocka_unit_test(copies_of_what_is_sent_again_don_t_confuse),
 	    cmocka_unit_test(zerocopy_on_loopback_is_explained),
+	    cmocka_unit_test(a_file_system_without_pages_is_named),
 	    cmocka_unit_test(every_verdict_fits),
 	};
 
