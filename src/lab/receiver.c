@@ -42,7 +42,7 @@ void receiver_main(int channel)
 {
 	char *buffer = malloc(BUFFER_BYTES);
 	int socket = -1, fd = -1;
-	struct order order;
+	struct order order = {.kind = ORDER_TAKE};
 
 	if (!buffer)
 		return;

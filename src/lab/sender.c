@@ -214,7 +214,7 @@ static int obey(struct sender *sender, const struct order *order, struct answer 
 void sender_main(int channel)
 {
 	struct sender sender = {.socket = -1, .null = sys_open("/dev/null", O_WRONLY, 0)};
-	struct order order;
+	struct order order = {.kind = ORDER_OPEN};
 
 	while (channel_receive(channel, &order, sizeof(order), NULL) > 0) {
 		struct answer answer = {0};

@@ -49,7 +49,7 @@ static int tell(const struct worker *worker, const struct order *order, int pass
 static int start(struct session *session, struct err *err)
 {
 	const struct order open = {.kind = ORDER_OPEN, .transport = session->transport};
-	struct answer answer;
+	struct answer answer = {0};
 	int r = worker_start(&session->receiver, receiver_main, err);
 
 	if (r == 0)

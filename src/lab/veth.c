@@ -37,16 +37,16 @@ static void add(struct request *request, uint16_t type, const void *data, size_t
 	struct rtattr attr = {.rta_len = (uint16_t)RTA_LENGTH(len), .rta_type = type};
 
 	add_bytes(request, &attr, sizeof(attr));
-	if (len > 0)
-		add_bytes(request, data, len);
+	add_bytes(request, data, len);
 }
 
 /* An attribute that holds others: begun here, and its length set when they are in. */
 static struct rtattr *begin(struct request *request, uint16_t type)
 {
+	struct rtattr attr = {.rta_len = RTA_LENGTH(0), .rta_type = type};
 	char *at = (char *)request + NLMSG_ALIGN(request->header.nlmsg_len);
 
-	add(request, type, NULL, 0);
+	add_bytes(request, &attr, sizeof(attr));
 	return (struct rtattr *)(void *)at;
 }
 
