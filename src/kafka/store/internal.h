@@ -21,6 +21,8 @@
 #include "kafka/store/producers.h"
 #include "kafka/store/store.h"
 
+struct load;
+
 /* "TOPIC-2147483647" */
 #define FOLDER_NAME_MAX (STORE_TOPIC_NAME_MAX + 12)
 
@@ -95,6 +97,7 @@ struct store {
 	struct identity identity;
 	struct topic_config defaults;
 	int64_t producer_expiry_ms;
+	unsigned syncing; /* threads that wait for the disk together */
 	size_t user_bytes;
 	void (*user_init)(void *user, struct partition *partition);
 	void (*user_fini)(void *user);
@@ -161,7 +164,7 @@ static inline int64_t partition_config(const struct partition *partition, enum t
 int partition_sync(struct partition *partition);
 /* Blocks. The same, and the last segment's indexes and the snapshot: what a clean start relies on.
  * Nothing is appended any more. */
-int partition_close(struct partition *partition);
+int partition_close(struct partition *partition, struct load *unused);
 
 /* ---- partition_load.c, partition_recover.c ---- */
 
@@ -173,8 +176,8 @@ struct load {
 };
 
 /* Reads the folder; log_start and recovery_point are what the checkpoints say. A failure leaves it
- * offline, logged. */
-void partition_load(struct partition *partition, struct load *load);
+ * offline, logged; returns 0 all the same. */
+int partition_load(struct partition *partition, struct load *load);
 
 /* What to do with the nth segment while loading. */
 enum scan_depth {
@@ -227,11 +230,23 @@ int store_write_topics(struct store *store, const struct topic *joining);
 void store_finish_deletions(struct store *store);
 int store_write_producer_ids(struct store *store, int64_t next);
 
-/* ---- store_load.c, load_threads.c ---- */
+/* ---- store_load.c ---- */
 
 /* Everything that the folder has. -errno with `err`. */
 int store_load(struct store *store, const struct store_options *options, struct err *err);
-void store_load_partitions(struct store *store, int64_t now_ms, unsigned threads);
+
+/* ---- crew.c ---- */
+
+/* Syncs that wait together cost the disk one: far more threads than processors. */
+#define CREW_SYNCING 32u
+
+typedef int (*crew_work)(struct partition *partition, struct load *load);
+
+/* The first failure, after all have had their turn. */
+int crew_run(struct partition **partitions, size_t count, unsigned threads, crew_work work,
+	     bool clean, int64_t now_ms);
+/* Of all topics; store->change is held, or nobody else is there. */
+int crew_run_all(struct store *store, unsigned threads, crew_work work, bool clean, int64_t now_ms);
 
 /* ---- checkpoints.c ---- */
 

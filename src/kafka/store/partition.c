@@ -309,11 +309,13 @@ static int write_metadata(struct partition *partition)
 {
 	char path[SEGMENT_PATH_MAX], text[64], id[STORE_UUID_TEXT + 1];
 	struct buf buf = buf_over(text, sizeof(text));
+	int r;
 
 	snprintf(path, sizeof(path), "%s/partition.metadata", partition->folder);
 	store_uuid_format(&partition->topic->id, id);
 	buf_printf(&buf, "version: 0\ntopic_id: %s", id);
-	return files_write(partition->topic->store->fd, path, buf_slice(&buf));
+	r = files_write_plain(partition->topic->store->fd, path, buf_slice(&buf));
+	return r == 0 ? files_sync(partition->topic->store->fd, path) : r;
 }
 
 int partition_create(struct partition *partition, int64_t now_ms)

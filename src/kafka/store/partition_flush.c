@@ -227,7 +227,7 @@ static int close_active(struct partition *partition)
 	return r == 0 ? files_sync_folder(partition->topic->store->fd, partition->folder) : r;
 }
 
-int partition_close(struct partition *partition)
+int partition_close(struct partition *partition, struct load *unused)
 {
 	int r = partition_sync(partition);
 

@@ -452,7 +452,7 @@ static int load_partition(struct partition *partition, struct load *load, struct
 	return r;
 }
 
-void partition_load(struct partition *partition, struct load *load)
+int partition_load(struct partition *partition, struct load *load)
 {
 	struct names names = {.partition = partition};
 	int r = load_partition(partition, load, &names);
@@ -464,9 +464,14 @@ void partition_load(struct partition *partition, struct load *load)
 		partition_fail(partition, r, "it has records in a format that is not read");
 	else if (r < 0)
 		partition_fail(partition, r, "it can't be loaded");
-	/* What a crash has left in the page cache is on disk before anybody is shown it. */
-	else if (partition->durable_end < partition->log_end || partition->folder_dirty)
+	if (partition->state != PARTITION_GOOD)
+		return 0;
+	/* What a crash has left in the page cache is on disk before anybody is shown it, where that
+	 * was promised; else soon. */
+	partition->wants_sync =
+	    partition->durable_end < partition->log_end || partition->folder_dirty;
+	if (partition->wants_sync && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)
 		(void)partition_sync(partition);
-	if (partition->state == PARTITION_GOOD)
-		partition_advance(partition);
+	partition_advance(partition);
+	return 0;
 }

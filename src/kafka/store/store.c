@@ -184,6 +184,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 		store->defaults = *options->defaults;
 	store->producer_expiry_ms =
 	    options->producer_expiry_ms ? options->producer_expiry_ms : PRODUCER_EXPIRY_MS;
+	store->syncing = options->threads == 1 ? 1 : CREW_SYNCING;
 	store->user_bytes = options->user_bytes;
 	store->user_init = options->user_init;
 	store->user_fini = options->user_fini;
@@ -244,23 +245,11 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 
 /* ---- closing ---- */
 
-static int close_partitions(struct store *store)
-{
-	int result = 0;
-
-	for (uint32_t i = 0; i < store->topic_count; i++)
-		for (int32_t j = 0; j < topic_partition_count(store->by_name[i]); j++) {
-			int r = partition_close(topic_partition(store->by_name[i], j));
-
-			result = result < 0 ? result : r;
-		}
-	return result;
-}
-
 int store_close(struct store *store)
 {
 	static const char mark[] = "{\"version\":0,\"brokerEpoch\":-1}";
-	int r = close_partitions(store), r2 = store_write_checkpoints(store);
+	int r = crew_run_all(store, store->syncing, partition_close, false, 0);
+	int r2 = store_write_checkpoints(store);
 
 	r = r < 0 ? r : r2;
 	if (r == 0)

@@ -43,7 +43,8 @@ struct store_options {
 	const char *cluster_id;
 	int32_t node_id;
 	int64_t now_ms;
-	unsigned threads;           /* that load partitions while opening; 0: one a CPU */
+	unsigned threads;           /* that load partitions while opening; 0: one a CPU. 1: none
+				  * are ever started, also not for closing. */
 	unsigned segments_open;     /* segments that may have descriptors open at once; 0: 1000 */
 	int64_t producer_expiry_ms; /* of idempotent producers that went silent; 0: a day */
 	/* The server's values (from topic_config_init() on); NULL: Kafka's. */

@@ -295,7 +295,10 @@ int store_load(struct store *store, const struct store_options *options, struct 
 		return err_set(err, r, "%s/leat-producer-ids: %s", store->dir,
 			       r == -EBADMSG ? "damaged: remove it" : strerror(-r));
 	store_read_checkpoints(store);
-	store_load_partitions(store, options->now_ms, options->threads);
+	r = crew_run_all(store, options->threads ? options->threads : (unsigned)sys_cpu_count(),
+			 partition_load, store->was_clean, options->now_ms);
+	if (r < 0)
+		return err_set(err, r, "%s: not enough memory", store->dir);
 	pass_known_producers(store);
 	r = adopted ? store_write_topics(store, NULL) : 0;
 	if (r < 0)

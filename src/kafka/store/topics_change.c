@@ -71,13 +71,16 @@ static int random_id(struct kafka_uuid *ret)
 }
 
 /* The folders of a table's partitions from `first` on. */
-static int make_folders(const struct partition_table *table, int32_t first, int64_t now_ms)
+static int make_folder(struct partition *partition, struct load *load)
 {
-	int r = 0;
+	return partition_create(partition, load->now_ms);
+}
 
-	for (int32_t i = first; i < table->count && r == 0; i++)
-		r = partition_create(table->partitions[i], now_ms);
-	return r;
+static int make_folders(struct store *store, struct partition_table *table, int32_t first,
+			int64_t now_ms)
+{
+	return crew_run(table->partitions + first, (size_t)(table->count - first), store->syncing,
+			make_folder, false, now_ms);
 }
 
 static int doom_partition(struct partition *partition, int64_t now_ms)
@@ -156,7 +159,7 @@ static int create(struct store *store, struct topic *topic, int32_t partitions)
 	if (r == 0)
 		r = store_write_topics(store, topic);
 	if (r == 0)
-		r = make_folders(table, 0, now_ms);
+		r = make_folders(store, table, 0, now_ms);
 	if (r == 0)
 		r = files_sync_folder(store->fd, ".");
 	if (r == 0)
@@ -279,7 +282,7 @@ static int grow(struct store *store, struct topic *topic, int32_t partitions)
 	topic->planned = partitions;
 	r = store_write_topics(store, NULL);
 	if (r == 0)
-		r = make_folders(table, before, wall_ms());
+		r = make_folders(store, table, before, wall_ms());
 	if (r == 0)
 		r = files_sync_folder(store->fd, ".");
 	topic->planned = 0;
