@@ -217,8 +217,8 @@ static int compare_siblings(struct file_cache *cache, const struct file_entry *e
 
 	if (entry->coding != HTTP_IDENTITY || (entry->dir && !entry->siblings_beyond_events))
 		return 0;
-	r = file_siblings_find(cache->site, entry->path, entry->id.mtime_ns, FILE_LOAD_WARM,
-			       &siblings);
+	r = file_siblings_find(cache->site, entry->path, entry->id.mtime_ns,
+			       entry->names_in_memory ? FILE_LOAD_WAIT : FILE_LOAD_WARM, &siblings);
 	if (r < 0)
 		return r;
 	return siblings.codings == entry->siblings ? 0 : -ESTALE;

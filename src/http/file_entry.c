@@ -77,30 +77,37 @@ int file_entry_identify(const struct http_site *site, const struct file_entry *e
 	return r;
 }
 
-/* File systems whose every change is made through this kernel's own names, and so seen by inotify.
- * Not among them: network file systems, FUSE, and overlayfs, whose layers can be changed behind
- * it. */
-static bool changes_are_local(int fd)
+struct file_system {
+	/* Every change is made through this kernel's own names, and so seen by inotify. Not so with
+	 * network file systems, FUSE, and overlayfs, whose layers can be changed behind it. */
+	bool local;
+	/* A look at a name never waits, though the kernel can't promise it (RESOLVE_CACHED): what
+	 * these do not have they forget at once (simple_lookup() in fs/libfs.c). */
+	bool in_memory;
+};
+
+static struct file_system file_system_of(int fd)
 {
 	long magic;
 
 	if (sys_statfs_type(fd, &magic) < 0)
-		return false;
+		return (struct file_system){false, false};
 	switch (magic) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+		return (struct file_system){true, true};
 	case EXT4_SUPER_MAGIC:
 	case BTRFS_SUPER_MAGIC:
 	case XFS_SUPER_MAGIC:
-	case TMPFS_MAGIC:
-	case RAMFS_MAGIC:
 	case F2FS_SUPER_MAGIC:
 	case SQUASHFS_MAGIC:
 	case EROFS_SUPER_MAGIC_V1:
 	case ISOFS_SUPER_MAGIC:
 	case MSDOS_SUPER_MAGIC:
 	case 0x2fc12fc1: /* ZFS, not in the kernel's headers */
-		return true;
+		return (struct file_system){true, false};
 	default:
-		return false;
+		return (struct file_system){false, false};
 	}
 }
 
@@ -269,7 +276,7 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 	struct file_siblings siblings = {0};
 	struct file_entry *entry;
 	struct stat st;
-	bool local;
+	struct file_system system;
 	char *body;
 	int r = sys_fstat(fd, &st);
 
@@ -277,16 +284,17 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 		return r;
 	if (!S_ISREG(st.st_mode)) /* exchanged since it was looked at */
 		return -ENXIO;
+	system = file_system_of(fd);
 	if (wanted->coding == HTTP_IDENTITY)
-		r = file_siblings_find(site, wanted->path, nanoseconds(&st.st_mtim), wanted->how,
-				       &siblings);
+		r = file_siblings_find(site, wanted->path, nanoseconds(&st.st_mtim),
+				       system.in_memory ? FILE_LOAD_WAIT : wanted->how, &siblings);
 	if (r < 0)
 		return r;
 	entry = entry_new(site, wanted->path, &st, wanted->coding, &siblings, &body);
 	if (!entry)
 		return -ENOMEM;
-	local = changes_are_local(fd);
-	entry->siblings_beyond_events |= !local;
+	entry->names_in_memory = system.in_memory;
+	entry->siblings_beyond_events |= !system.local;
 	entry->beyond_events = st.st_nlink > 1 || entry->siblings_beyond_events;
 	if (!body) {
 		entry->fd = fd;

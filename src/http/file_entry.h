@@ -68,6 +68,7 @@ struct file_entry {
 	 * a file system that others change. */
 	bool beyond_events;
 	bool siblings_beyond_events; /* which siblings there are; then the other too */
+	bool names_in_memory;        /* its file system never waits for a disk to know one */
 	uint8_t siblings;            /* encoded versions of it: bits (1u << coding) */
 	uint8_t coding;              /* enum http_coding: this is an encoded version */
 	int fd;                      /* -1: the body is in memory */

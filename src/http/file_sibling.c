@@ -5,6 +5,9 @@
  * A file that was changed after its sibling was made would be served in its old version to whoever
  * takes the encoding. So a sibling that is older than its file, by whole seconds (archives and
  * copying programs keep no more), is not served, and the log says so.
+ *
+ * Most siblings do not exist, and a file system that forgets such names (FUSE, as a rule) might wait
+ * at each look: its files are then loaded by helpers, each time anew.
  */
 #include <errno.h>
 
@@ -27,18 +30,6 @@ bool file_sibling_name(struct slice path, enum http_coding coding, char buf[PATH
 	return true;
 }
 
-/* -EAGAIN only where the caller knows a way out: FILE_LOAD_NOW. Names that do not exist are what
- * file systems forget first. */
-static int open_sibling(const struct http_site *site, const char *name, enum file_load how,
-			bool *ret_by_link)
-{
-	int fd = file_open_name(site, name, how, ret_by_link);
-
-	if (fd == -EAGAIN && how == FILE_LOAD_WARM)
-		fd = file_open_name(site, name, FILE_LOAD_WAIT, ret_by_link);
-	return fd;
-}
-
 static bool is_fit(const char *name, const struct stat *st, int64_t mtime_ns)
 {
 	if (!S_ISREG(st->st_mode))
@@ -54,7 +45,7 @@ static bool is_fit(const char *name, const struct stat *st, int64_t mtime_ns)
 static int has_sibling(const struct http_site *site, const char *name, int64_t mtime_ns,
 		       enum file_load how, bool *ret_by_link)
 {
-	int r, fd = open_sibling(site, name, how, ret_by_link);
+	int r, fd = file_open_name(site, name, how, ret_by_link);
 	struct stat st;
 
 	if (fd == -EAGAIN || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)

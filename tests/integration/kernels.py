@@ -32,8 +32,12 @@ long syscall(long number, ...)
 		args[i] = va_arg(list, long);
 	va_end(list);
 	if (number == SYS_openat2 && ((struct open_how *)args[2])->resolve & RESOLVE_CACHED) {
-		errno = is("uncertain") ? EAGAIN : EINVAL;
-		if (is("uncertain") || is("old"))
+		const char *suffix = strrchr((const char *)args[1], '.');
+		int forgotten = is("forgetful") && suffix &&
+				(!strcmp(suffix, ".gz") || !strcmp(suffix, ".zst") || !strcmp(suffix, ".br"));
+
+		errno = is("old") ? EINVAL : EAGAIN;
+		if (is("uncertain") || is("old") || forgotten)
 			return -1;
 	}
 	return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
@@ -60,8 +64,9 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int
 def lesser_kernel(folder, kernel):
     """The environment in which a program sees it.
 
-    uncertain: a file system where each look at a name might wait. old: no RESOLVE_CACHED. blind: no
-    inotify left for this user. silent: a file system that can't say whether a read would wait.
+    uncertain: a file system where each look at a name might wait. forgetful: one where each look at
+    the name of an encoding might. old: no RESOLVE_CACHED. blind: no inotify left for this user.
+    silent: a file system that can't say whether a read would wait.
     """
     if not shutil.which("cc"):
         pytest.skip("no C compiler")

@@ -12,7 +12,9 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from http_client import Client, Server, pattern, request
@@ -366,7 +368,7 @@ def test_an_encoding_that_may_not_be_read_is_passed_over(leat, root, script):
 
 
 @pytest.mark.parametrize(
-    "kernel", [None] + [pytest.param(k, marks=pytest.mark.release_only) for k in ["uncertain", "old", "blind", "silent"]]
+    "kernel", [None] + [pytest.param(k, marks=pytest.mark.release_only) for k in ["uncertain", "old", "blind", "forgetful", "silent"]]
 )
 def test_every_change_of_encodings_is_seen_by_the_next_request(leat, root, kernel):
     """Random changes against a model: what there is now decides."""
@@ -417,7 +419,9 @@ def test_every_change_of_encodings_is_seen_by_the_next_request(leat, root, kerne
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("kernel", [None, pytest.param("uncertain", marks=pytest.mark.release_only)])
+@pytest.mark.parametrize(
+    "kernel", [None] + [pytest.param(k, marks=pytest.mark.release_only) for k in ["uncertain", "forgetful"]]
+)
 @pytest.mark.parametrize("size", [100, 100000])
 def test_encodings_come_and_go_while_they_are_asked_for(leat, root, kernel, size):
     environment = dict(os.environ) if kernel is None else lesser_kernel(root.parent, kernel)
@@ -455,6 +459,21 @@ def test_encodings_come_and_go_while_they_are_asked_for(leat, root, kernel, size
             thread.join()
         assert server.stop() == 0, server.log()
     assert len(seen) >= 2
+
+
+@pytest.mark.parametrize("where", [None, "/dev/shm"])
+def test_a_file_without_encodings_is_cached(leat, root, where):
+    """Also where the file system forgets at once which names it does not have."""
+    with tempfile.TemporaryDirectory(dir=where or root) as folder:
+        (Path(folder) / "a.js").write_bytes(b"plain")
+        server = Server(leat, Path(folder), "--threads", "1")
+        with server.connect() as client:
+            for _ in range(100):
+                assert client.get("/a.js", Accept_Encoding="gzip").body == b"plain"
+        assert server.stop() == 0
+        hits = int(re.search(r"(\d+) hits", server.log())[1])
+        server.log_path.unlink()
+    assert hits >= 95
 
 
 @pytest.mark.release_only
