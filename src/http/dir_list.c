@@ -402,22 +402,30 @@ static int fill(struct dir_list *list, struct http_writer *w, uint64_t until_ns)
 	return r;
 }
 
+static void put_length(char at[FRAME_HEAD], size_t len)
+{
+	for (unsigned i = 0; i < 5; i++)
+		at[i] = "0123456789abcdef"[len >> (16 - 4 * i) & 15];
+	at[5] = '\r';
+	at[6] = '\n';
+}
+
 /* Around the text, where there is one; the last piece ends the body. */
 static void frame(struct dir_list *list)
 {
-	char head[2 * sizeof(size_t) + 3], *text = list->piece + FRAME_HEAD;
+	struct http_writer tail;
 
+	http_writer_init(&tail, list->piece + list->piece_at + list->piece_len, FRAME_TAIL);
 	if (list->piece_len) {
-		snprintf(head, sizeof(head), "%05zx\r\n", list->piece_len);
-		memcpy(list->piece, head, FRAME_HEAD);
-		memcpy(text + list->piece_len, "\r\n", 2);
+		put_length(list->piece, list->piece_len);
+		http_put_literal(&tail, "\r\n");
 		list->piece_at = 0;
-		list->piece_len += FRAME_HEAD + 2;
+		list->piece_len += FRAME_HEAD;
 	}
-	if (list->state == LIST_DONE) {
-		memcpy(list->piece + list->piece_at + list->piece_len, "0\r\n\r\n", 5);
-		list->piece_len += 5;
-	}
+	if (list->state == LIST_DONE)
+		http_put_literal(&tail, "0\r\n\r\n");
+	CHECK(!tail.cut);
+	list->piece_len += http_written(&tail);
 }
 
 /* A small list waits for its client with no more than its text. */

@@ -147,7 +147,7 @@ static int landlock(const struct sandbox_options *options, struct err *err)
 #endif
 
 /* Calls that not every architecture, or not every set of headers, has. */
-#define NONE -1
+#define NONE (-1)
 #ifndef __NR_cachestat
 #define __NR_cachestat 451 /* 6.5; the same number everywhere */
 #endif
