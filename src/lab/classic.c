@@ -213,6 +213,6 @@ void classic_gain(const struct lab_result *result, struct classic_gain *ret)
 		answer(ret);
 	else
 		snprintf(ret->sentence, sizeof(ret->sentence),
-			 "Not measured: it takes copy, mmap and sendfile over veth-gso-off and "
-			 "veth-sg-off, which takes network namespaces.");
+			 "Not measured: it needs copy, mmap and sendfile over veth-gso-off and "
+			 "veth-sg-off.");
 }

@@ -122,6 +122,12 @@ static struct counts count(const struct session *session)
 	return counts;
 }
 
+/* The workers' own messages are counted too: one order in and one answer out each. */
+static uint64_t without(uint64_t counted, size_t own)
+{
+	return counted > own ? counted - own : 0;
+}
+
 static void count_copies(const struct counts *before, const struct counts *after, struct round *ret)
 {
 	struct copystat_counts sent, received;
@@ -133,12 +139,13 @@ static void count_copies(const struct counts *before, const struct counts *after
 	received = copystat_since(&after->receiver, &before->receiver);
 	sums = copystat_sum(&sent);
 	ret->counter = COUNTED_BY_COPYSTAT;
-	ret->user_copied = sums.file_read + sums.sent_copied;
+	ret->user_copied = sums.file_read + without(sums.sent_copied, sizeof(struct answer));
 	ret->kernel_copied = sums.copied_later;
 	ret->by_reference = sums.sent_by_reference > sums.copied_later
 				? sums.sent_by_reference - sums.copied_later
 				: 0;
-	ret->receiver_copied = copystat_sum(&received).received_copied;
+	ret->receiver_copied =
+	    without(copystat_sum(&received).received_copied, sizeof(struct order));
 }
 
 int session_round(struct session *session, const struct order *order, struct round *ret,
