@@ -6,29 +6,21 @@
 #include "base/log.h"
 #include "sys/sys.h"
 
-static int add_place(struct confine_options *options, const char *path, enum sandbox_access access,
-		     struct err *err)
+void confine_add_listener(struct confine_options *options, const char *name)
 {
-	int r = 0;
-
-	if (options->sandbox)
-		r = sandbox_add_place(&options->places, path, access);
-	return r < 0 ? err_set(err, r, "the place of %s: %s", path, strerror(-r)) : 0;
-}
-
-int confine_add_listener(struct confine_options *options, const char *name, struct err *err)
-{
-	/* An abstract socket (unix:@name) has no file. */
-	if (strncmp(name, "unix:", 5) != 0 || name[5] == '@')
-		return 0;
-	return add_place(options, name + 5, SANDBOX_REMOVE, err);
+	/* An abstract socket (unix:@name) has no file. One whose directory we can't even name was
+	 * made by somebody else (systemd), who removes it. */
+	if (options->sandbox && strncmp(name, "unix:", 5) == 0 && name[5] != '@')
+		(void)sandbox_add_place(&options->places, name + 5, SANDBOX_REMOVE);
 }
 
 int confine_add_log(struct confine_options *options, const char *path, struct err *err)
 {
-	if (!path || strcmp(path, "-") == 0)
-		return 0;
-	return add_place(options, path, SANDBOX_WRITE, err);
+	int r = 0;
+
+	if (options->sandbox && path && strcmp(path, "-") != 0)
+		r = sandbox_add_place(&options->places, path, SANDBOX_WRITE);
+	return r < 0 ? err_set(err, r, "the directory of %s: %s", path, strerror(-r)) : 0;
 }
 
 static int become(const struct confine_options *options, struct err *err)

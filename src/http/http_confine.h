@@ -18,7 +18,7 @@ struct confine_options {
 
 /* Makes room for a listener's socket file, which is removed in the end; nothing for other
  * addresses. */
-int confine_add_listener(struct confine_options *options, const char *name, struct err *err);
+void confine_add_listener(struct confine_options *options, const char *name);
 /* A log that may be opened anew; NULL and "-" are none. */
 int confine_add_log(struct confine_options *options, const char *path, struct err *err);
 /* And says what holds now. */

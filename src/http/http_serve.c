@@ -131,11 +131,11 @@ static int confine_service(const struct service *service, const struct http_opti
 	char name[512];
 	int r = confine_add_log(&confined, options->access_log, err);
 
-	for (unsigned i = 0;
-	     r == 0 && reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0; i++)
-		r = confine_add_listener(&confined, name, err);
-	if (r == 0 && service->admin && admin_address(service->admin, name, sizeof(name)) == 0)
-		r = confine_add_listener(&confined, name, err);
+	for (unsigned i = 0; reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0;
+	     i++)
+		confine_add_listener(&confined, name);
+	if (service->admin && admin_address(service->admin, name, sizeof(name)) == 0)
+		confine_add_listener(&confined, name);
 	return r == 0 ? confine(&confined, err) : r;
 }
 

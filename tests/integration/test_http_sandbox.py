@@ -142,6 +142,31 @@ def test_everything_works_confined(leat, root, tmp_path):
     assert not (folder / "socket").exists()
 
 
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/null", "logs/access", "fifo"])
+def test_logs_of_all_kinds_are_written_and_opened_anew_confined(serve, root, tmp_path, place):
+    (root / "file").write_bytes(b"file")
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        # Relative to where it was started, but for those of /dev.
+        server = serve("--access-log", place, cwd=tmp_path)
+        assert server.get("/file").status == 200
+        server.process.send_signal(signal.SIGHUP)
+        assert server.get("/file").status == 200
+        assert server.stop() == 0, server.log()
+        assert "access log" not in server.log(), server.log()
+        if place == "/dev/stdout":
+            # The messages go to the same file, and over each other.
+            assert "GET /file" in server.log()
+        if place == "fifo":
+            assert os.read(reader, 1 << 16).count(b"GET /file") == 2
+        if place == "logs/access":
+            assert (tmp_path / place).read_text().count("GET /file") == 2
+    finally:
+        os.close(reader)
+
+
 @pytest.mark.parametrize("technique", ["copy", "mmap", "sendfile", "splice", "vmsplice", "zerocopy"])
 def test_each_technique_works_confined(serve, root, technique):
     (root / "large").write_bytes(pattern(3 << 20))
