@@ -155,6 +155,8 @@ int http_serve(const struct http_options *options, struct err *err)
 		r = make_admin(&service, options->admin, err);
 	if (r < 0)
 		return r;
+	/* Who reads that it serves may send a signal. */
+	reactor_hold_signals(service.reactor);
 	/* What it finds out about kernel and devices, too, is found out before. */
 	say_start(&service);
 	r = confine_service(&service, options, &user, err);

@@ -21,6 +21,7 @@
 #define REACTOR_INTERNAL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
@@ -235,8 +236,10 @@ struct reactor {
 
 	int signal_fd;
 	struct watch signals;
-	bool stopping; /* loop 0's thread */
-	bool stuck;    /* after the run: helpers were left behind */
+	bool signals_held;
+	sigset_t signals_before; /* of the thread that runs it; valid if held */
+	bool stopping;           /* loop 0's thread */
+	bool stuck;              /* after the run: helpers were left behind */
 
 	/* The start: loops report, reactor_run() decides. */
 	pthread_mutex_t start_lock;

@@ -24,6 +24,35 @@
 
 #include "sys/sys.h"
 
+/* ---- holding signals back ---- */
+
+static void handled_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGQUIT);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGHUP);
+}
+
+void reactor_hold_signals(struct reactor *reactor)
+{
+	sigset_t signals;
+
+	if (reactor->signals_held)
+		return;
+	handled_signals(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, &reactor->signals_before);
+	reactor->signals_held = true;
+}
+
+static void let_signals_go(struct reactor *reactor)
+{
+	if (reactor->signals_held)
+		pthread_sigmask(SIG_SETMASK, &reactor->signals_before, NULL);
+	reactor->signals_held = false;
+}
+
 /* ---- made and unmade ---- */
 
 /* Half of the descriptors: the other half is for the files that the connections read. */
@@ -76,6 +105,7 @@ void reactor_free(struct reactor *reactor)
 	/* A helper that wakes up late finds its loop. */
 	if (!reactor || reactor->stuck)
 		return;
+	let_signals_go(reactor);
 	listeners_close(reactor);
 	for (unsigned i = 0; i < reactor->loop_count; i++)
 		loop_fini(&reactor->loops[i]);
@@ -130,17 +160,13 @@ static void drop_signals(struct watch *watch)
 		;
 }
 
-static int signals_open(struct reactor *reactor, sigset_t *ret_before, struct err *err)
+static int signals_open(struct reactor *reactor, struct err *err)
 {
 	struct loop *loop = &reactor->loops[0];
 	sigset_t signals;
 	int r;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGQUIT);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
+	handled_signals(&signals);
 	reactor->signal_fd = sys_signalfd(&signals);
 	if (reactor->signal_fd < 0)
 		return err_set(err, reactor->signal_fd, "signalfd: %s",
@@ -154,18 +180,18 @@ static int signals_open(struct reactor *reactor, sigset_t *ret_before, struct er
 		return err_set(err, r, "epoll: signals: %s", strerror(-r));
 	}
 	sys_signal_ignore(SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &signals, ret_before);
+	reactor_hold_signals(reactor);
 	return 0;
 }
 
-static void signals_close(struct reactor *reactor, const sigset_t *before)
+static void signals_close(struct reactor *reactor)
 {
 	/* What came after the first has done its work, or came too late: not for the caller. */
 	drop_signals(&reactor->signals);
 	loop_unwatch(&reactor->loops[0], &reactor->signals);
 	sys_close(reactor->signal_fd);
 	reactor->signal_fd = -1;
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	let_signals_go(reactor);
 }
 
 /* ---- start and end of a loop's thread ---- */
@@ -353,7 +379,6 @@ static int run_loops(struct reactor *reactor, struct err *err)
 
 int reactor_run(struct reactor *reactor, struct err *err)
 {
-	sigset_t before;
 	int r;
 
 	CHECK(reactor->start_decision == START_WAIT);
@@ -361,13 +386,13 @@ int reactor_run(struct reactor *reactor, struct err *err)
 	if (r < 0)
 		return r;
 	if (!reactor->options.no_signals)
-		r = signals_open(reactor, &before, err);
+		r = signals_open(reactor, err);
 	if (r < 0)
 		return r;
 	r = run_loops(reactor, err);
 	listeners_close(reactor);
 	if (!reactor->options.no_signals)
-		signals_close(reactor, &before);
+		signals_close(reactor);
 	return r;
 }
 

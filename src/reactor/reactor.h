@@ -186,6 +186,10 @@ int reactor_listen(struct reactor *reactor, const char *where,
 int reactor_activated_count(void);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
+/* Blocks the signals that reactor_run() handles from here on, in the thread that will run it: what
+ * comes before it runs is handled then, where it would have ended the process. For who says that it
+ * is ready, and that is heard. reactor_free() undoes it where it does not come to a run. */
+void reactor_hold_signals(struct reactor *reactor);
 /* Runs until a signal or reactor_stop(); 0 after that, also when the limit for draining was over.
  * -ETIMEDOUT: helpers are stuck in the kernel. Then reactor_is_stuck(), reactor_free() frees
  * nothing, nothing that jobs use may be freed, and the process should end.

@@ -326,6 +326,44 @@ static void a_stuck_helper_is_left_behind_after_a_second_signal(void **state)
 	ends_with_a_stuck_helper(&options, 2);
 }
 
+/* Forked: what is not held back ends it by the signal. 0: all is well. */
+static int held_signals(void)
+{
+	struct reactor_options options = {.threads = 1};
+	sigset_t before, now;
+	struct reactor *reactor;
+	struct err err;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	for (int run = 0; run < 2; run++) {
+		if (reactor_new(&options, &reactor, &err) < 0)
+			return 1;
+		reactor_hold_signals(reactor);
+		if (run) {
+			raise(SIGHUP);
+			raise(SIGTERM);
+			if (reactor_run(reactor, &err) != 0)
+				return 2;
+		}
+		reactor_free(reactor);
+		pthread_sigmask(SIG_SETMASK, NULL, &now);
+		if (sigismember(&now, SIGTERM) != sigismember(&before, SIGTERM))
+			return 3;
+	}
+	return 0;
+}
+
+static void held_signals_are_handled_when_it_runs(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(held_signals());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void hangup(struct loop *loop, void *data)
 {
 	say((char)('0' + loop_index(loop)));
@@ -581,6 +619,7 @@ int main(void)
 	    cmocka_unit_test(a_second_signal_ends_at_once),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_when_the_limit_is_over),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_after_a_second_signal),
+	    cmocka_unit_test(held_signals_are_handled_when_it_runs),
 	    cmocka_unit_test(sighup_reaches_each_loop_and_ends_nothing),
 	    cmocka_unit_test(writing_to_a_peer_that_is_gone_does_not_kill),
 	    cmocka_unit_test(without_descriptors_it_waits_and_recovers),
