@@ -156,9 +156,7 @@ def test_logs_of_all_kinds_are_written_and_opened_anew_confined(serve, root, tmp
         assert server.get("/file").status == 200
         assert server.stop() == 0, server.log()
         assert "access log" not in server.log(), server.log()
-        if place == "/dev/stdout":
-            # The messages go to the same file, and over each other.
-            assert "GET /file" in server.log()
+        # Of /dev/stdout nothing can be said here: the messages go to the same file, over each other.
         if place == "fifo":
             assert os.read(reader, 1 << 16).count(b"GET /file") == 2
         if place == "logs/access":
