@@ -121,6 +121,8 @@ int thresholds_save(uint64_t copy_below, const char *comment, struct err *err)
 	if (r == 0)
 		r = sys_renameat(AT_FDCWD, new_path, AT_FDCWD, path);
 	if (r < 0)
+		sys_unlink(new_path);
+	if (r < 0)
 		return err_set(err, r,
 			       "%s can't be written (%s): run as root, or name a file of yours in "
 			       "LEAT_THRESHOLDS",
