@@ -51,10 +51,11 @@ def _drop(path):
     raise BenchError(f"{path} stays in the page cache: set TMPDIR to a folder on a disk")
 
 
-def _hot(options, server, name):
+def hot(options, server, name, milliseconds=HOT_MS):
+    """Percentiles of small requests at a steady rate."""
     return json.loads(run_load(
         [os.path.join(options.build, "bench", "hot"), str(server.port), "/" + name,
-         str(HOT_CONNECTIONS), str(HOT_RATE), str(HOT_MS)], timeout=120))
+         str(HOT_CONNECTIONS), str(HOT_RATE), str(milliseconds)], timeout=120))
 
 
 def _beside(options, server, small, cold):
@@ -67,7 +68,7 @@ def _beside(options, server, small, cold):
                           preexec_fn=pinned(CPU_LOAD)) as pull:
         try:
             time.sleep(0.2)
-            result = _hot(options, server, small)
+            result = hot(options, server, small)
             output, complaint = pull.communicate(timeout=60)
         finally:
             if pull.poll() is None:
@@ -83,7 +84,7 @@ def _beside(options, server, small, cold):
 
 def _once(options, server, small, cold):
     _drop(cold)
-    return {"alone": _hot(options, server, small),
+    return {"alone": hot(options, server, small),
             "cold": _beside(options, server, small, cold)}
 
 

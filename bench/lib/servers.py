@@ -38,6 +38,7 @@ http {{
 	server {{
 		listen 127.0.0.1:{port} backlog=4096;
 		root {root};
+		autoindex on;
 	}}
 }}
 """
@@ -53,6 +54,8 @@ server.max-keep-alive-idle = 600
 server.max-fds = {descriptors}
 server.max-connections = {connections}
 server.listen-backlog = 4096
+server.modules += ( "mod_dirlisting" )
+dir-listing.activate = "enable"
 mimetype.assign = ( "" => "application/octet-stream" )
 """
 
@@ -70,6 +73,7 @@ hosts:
     paths:
       "/":
         file.dir: {root}
+        file.dirlisting: ON
 """
 
 

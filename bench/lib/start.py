@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from lib import http, servers
+from lib import cold, http, servers
 from lib.proc import BenchError, CPU_LOAD, descriptor_limit, free_port, memory_kib, pinned
 from lib.tables import Table, median_of, spread_of
 
@@ -55,8 +55,11 @@ def run(options, scratch):
     return [table]
 
 
-def _idle_memory(options, server, name, count):
-    """(resident KiB, anonymous KiB) that `count` idle connections added to the server."""
+def _idle_cost(options, server, name, count):
+    """(resident KiB, anonymous KiB) that `count` idle connections added to the server, and the
+    latency of other connections before and beside them."""
+    times = 1 if options.quick else 3
+    alone = [cold.hot(options, server, name, 1000) for _ in range(times)]
     rss_before, anon_before = memory_kib(server.pid)
     with subprocess.Popen(
         [os.path.join(options.build, "bench", "idle"), str(server.port), "/" + name, str(count)],
@@ -65,10 +68,12 @@ def _idle_memory(options, server, name, count):
     ) as client:
         ready = client.stdout.readline()
         rss, anon = memory_kib(server.pid)
+        beside = [cold.hot(options, server, name, 1000) for _ in range(times if ready else 0)]
         _, complaint = client.communicate()
     if not ready:
         raise BenchError(complaint.strip())
-    return rss - rss_before, anon - anon_before
+    return {"rss_kib": rss - rss_before, "anon_kib": anon - anon_before, "connections": count,
+            "alone": alone, "beside": beside}
 
 
 def run_idle(options, scratch):
@@ -78,19 +83,25 @@ def run_idle(options, scratch):
     path = scratch.file(1024)
     site = servers.Site(scratch.dir, os.path.dirname(path), os.path.basename(path),
                         connections=count + 256)
-    table = Table(f"Memory: {count:,} idle keep-alive connections, one request on each before",
-                  ["server", "KiB a connection", "of it anonymous KiB"])
+    table = Table(f"Idle: {count:,} keep-alive connections, one request on each before (target: "
+                  "leat at most 2 KiB, and other requests take as long as without)",
+                  ["server", "KiB a connection", "of it anonymous KiB", "p50 us without", "beside",
+                   "p99 us without", "beside"])
     for contender in contenders:
         try:
             with contextlib.ExitStack() as stack:
                 server = http.start(stack, contender, site)
                 http.check_body(server, site.name, site.path)
-                rss, anon = _idle_memory(options, server, site.name, count)
+                server.hurry()
+                found = _idle_cost(options, server, site.name, count)
         except BenchError as error:
             http.leave_out(options, notes, contender.name, error)
             continue
-        table.add(contender.name, f"{rss / count:.2f}", f"{anon / count:.2f}")
-        table.data[contender.name] = {"rss_kib": rss, "anon_kib": anon, "connections": count}
+        table.add(contender.name, f"{found['rss_kib'] / count:.2f}",
+                  f"{found['anon_kib'] / count:.2f}",
+                  *(median_of([sample[key] for sample in found[load]])
+                    for key in ("p50_us", "p99_us") for load in ("alone", "beside")))
+        table.data[contender.name] = found
     table.notes = ["the process's own memory; the kernel's sockets are the same for all", *notes]
     options.show(table)
     return [table]
