@@ -68,6 +68,20 @@ static bool is_old_message(struct slice message)
 	return at == message.len;
 }
 
+/* Less than a header is left: a torn one, or a short message of an old format. */
+static enum log_scan_step judge_short(struct log_scan *scan, struct slice window, size_t left,
+				      size_t *ret_want)
+{
+	int64_t length = record_batch_length(window);
+
+	if (window.len < left)
+		return more(window, left, ret_want);
+	if (length > 0 && (size_t)length <= left && (uint8_t)window.ptr[16] < 2 &&
+	    is_old_message(slice_make(window.ptr, (size_t)length)))
+		return LOG_SCAN_FOREIGN;
+	return cut(scan, "only part of a batch's header is there");
+}
+
 /* `length` bytes of it are in the file. */
 static enum log_scan_step judge_old(struct log_scan *scan, struct slice window, size_t length,
 				    size_t *ret_want)
@@ -91,7 +105,7 @@ enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
 	if (left == 0)
 		return LOG_SCAN_END;
 	if (left < RECORD_BATCH_HEADER)
-		return cut(scan, "only part of a batch's header is there");
+		return judge_short(scan, window, (size_t)left, ret_want);
 	if (window.len < RECORD_BATCH_HEADER)
 		return more(window, RECORD_BATCH_HEADER, ret_want);
 	/* A length that lies must not make the caller read all of a large file. */

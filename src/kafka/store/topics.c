@@ -6,22 +6,6 @@
 
 #include "kafka/store/internal.h"
 
-bool store_topic_name_valid(struct slice name)
-{
-	if (name.len == 0 || name.len > STORE_TOPIC_NAME_MAX)
-		return false;
-	if (slice_eq(name, SLICE_LITERAL(".")) || slice_eq(name, SLICE_LITERAL("..")))
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      c == '.' || c == '_' || c == '-'))
-			return false;
-	}
-	return true;
-}
-
 /* ---- a topic ---- */
 
 void topic_set_config(struct topic *topic, const struct topic_config *config)
