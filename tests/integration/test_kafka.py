@@ -213,6 +213,51 @@ def test_pipelined_requests_are_answered_in_order(broker):
         assert struct.unpack(">i", answer(connection)[:4])[0] == 5
 
 
+def fetch(connection, session, epoch, partitions, wait_ms=0, forgotten=()):
+    """Fetch 7 of topic t: (error, session, {partition: (error, high watermark, bytes of records)})."""
+    body = struct.pack(">iiiibii", -1, wait_ms, 1, 1 << 20, 0, session, epoch)
+    body += struct.pack(">i", len(partitions) > 0)
+    if partitions:
+        body += b"\0\1t" + struct.pack(">i", len(partitions))
+        body += b"".join(struct.pack(">iqqi", number, offset, -1, 1 << 20) for number, offset in partitions)
+    body += struct.pack(">i", len(forgotten) > 0)
+    if forgotten:
+        body += b"\0\1t" + struct.pack(">i", len(forgotten)) + struct.pack(f">{len(forgotten)}i", *forgotten)
+    connection.sendall(request(1, 7, body))
+    data = answer(connection)
+    error, session, topics = struct.unpack(">hii", data[8:18])
+    found, at = {}, 18
+    for _ in range(topics):
+        at += 3
+        count = struct.unpack(">i", data[at:at + 4])[0]
+        at += 4
+        for _ in range(count):
+            number, failed, mark, _, _, aborted, size = struct.unpack(">ihqqqii", data[at:at + 38])
+            assert aborted in (0, -1)
+            found[number] = (failed, mark, max(size, 0))
+            at += 38 + max(size, 0)
+    return error, session, found
+
+
+@needs_kcat
+def test_fetch_sessions_tell_only_what_is_new(broker):
+    produce(broker, "t", [b"one"], "-p", "0")
+    with connect(broker) as connection:
+        error, session, found = fetch(connection, 0, 0, [(0, 0), (1, 0)])
+        assert error == 0 and session > 0 and found[0][:2] == (0, 1) and found[0][2] > 0 and found[1] == (0, 0, 0)
+        # The same again, without naming it; then from behind what there is.
+        assert fetch(connection, session, 1, []) == (0, session, {0: found[0]})
+        assert fetch(connection, session, 2, [(0, 1)]) == (0, session, {})
+        produce(broker, "t", [b"two"], "-p", "1")
+        assert fetch(connection, session, 3, [])[2][1][:2] == (0, 1)
+        assert fetch(connection, session, 4, [], forgotten=[1]) == (0, session, {})
+        assert fetch(connection, session, 4, [])[0] == 71  # the epoch was used
+        assert fetch(connection, session + 1000, 1, [])[0] == 70
+        # It ends.
+        assert fetch(connection, session, -1, [(0, 0)])[:2] == (0, 0)
+        assert fetch(connection, session, 5, [])[0] == 70
+
+
 @needs_kcat
 def test_a_damaged_batch_is_refused(broker):
     produce(broker, "t", [b"x"], "-p", "0")

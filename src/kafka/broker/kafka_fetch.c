@@ -8,6 +8,9 @@
  *        |   watch the partitions --time is up: what there is--------+
  *        +------+ an append, a deletion
  *
+ * Within a session the partitions are the session's, and the answer leaves out those of which there
+ * is nothing new to tell (core/fetch_session.h).
+ *
  * The answer is a chain: bytes, a range of a segment, bytes... A range holds its segment until it
  * has left.
  */
@@ -16,42 +19,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "kafka/broker/core/fetch_session.h"
 #include "kafka/broker/kafka_call.h"
 #include "kafka/broker/watch.h"
-
-#define HEAD_BYTES 512 /* of answers for a few partitions, beside their records */
-
-struct fetch_topic {
-	struct topic *topic; /* NULL: unknown */
-	struct slice name;   /* `own_name` if unknown */
-	char *own_name;
-	struct kafka_uuid id;
-	unsigned count; /* of the partitions that follow those of the topics before */
-};
-
-struct fetch_part {
-	struct partition *partition; /* NULL: unknown */
-	int32_t number, epoch, max_bytes;
-	int64_t offset;
-	enum kafka_error unknown; /* why there is no partition */
-	enum kafka_error error;
-	struct partition_slice slice;
-	struct watcher watcher;
-};
-
-struct fetch {
-	struct waiter waiter;
-	struct kafka_call *call; /* NULL: only the message is still to come */
-	struct kafka_loop *loop;
-	enum partition_isolation isolation;
-	int32_t min_bytes, max_bytes, wait_ms;
-	bool large, watching;
-	unsigned topics_count, parts_count;
-	struct fetch_topic *topics;
-	struct fetch_part *parts;
-	struct call_range *ranges;
-	char head[HEAD_BYTES];
-};
 
 size_t fetch_size(size_t partitions)
 {
@@ -62,7 +32,7 @@ size_t fetch_size(size_t partitions)
 
 /* ---- life ---- */
 
-static struct fetch *fetch_new(struct kafka_call *call, size_t partitions)
+struct fetch *fetch_new(struct kafka_call *call, size_t partitions)
 {
 	bool large = partitions > KAFKA_INLINE_PARTITIONS;
 	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
@@ -105,7 +75,7 @@ static void unwatch(struct fetch *fetch)
 	fetch->watching = false;
 }
 
-static void fetch_release(struct kafka_call *call)
+void fetch_release(struct kafka_call *call)
 {
 	struct fetch *fetch = call->state;
 
@@ -118,6 +88,9 @@ static void fetch_release(struct kafka_call *call)
 			topic_unref(fetch->topics[i].topic);
 		free(fetch->topics[i].own_name);
 	}
+	if (fetch->session)
+		fetch_session_done(fetch->session);
+	fetch->session = NULL;
 	fetch->call = NULL;
 	if (waiter_is_idle(&fetch->waiter))
 		give_back(fetch);
@@ -140,7 +113,7 @@ static enum kafka_error check_epoch(const struct fetch_part *part)
 	return error;
 }
 
-static void no_slice(struct fetch_part *part)
+void fetch_no_slice(struct fetch_part *part)
 {
 	part->slice = (struct partition_slice){.fd = -1};
 	part->slice.ends = (struct partition_ends){-1, -1, -1, -1, -1, -1};
@@ -149,7 +122,7 @@ static void no_slice(struct fetch_part *part)
 static int read_part(struct fetch_part *part, struct partition_read *read)
 {
 	part->error = part->unknown;
-	no_slice(part);
+	fetch_no_slice(part);
 	if (part->error == KAFKA_NONE)
 		part->error = check_epoch(part);
 	if (part->error != KAFKA_NONE)
@@ -178,10 +151,14 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 			return r;
 		bytes += part->slice.len;
 		left -= min_size(left, part->slice.len);
+		if (fetch->session)
+			fetch->session->parts[i].served = part->slice.len > 0;
 		if (part->error != KAFKA_NONE ||
 		    (part->slice.len > 0 && !part->slice.newest_segment))
 			at_once = true;
 	}
+	if (fetch->session)
+		fetch->session->unfair = left == 0;
 	return at_once || bytes >= (size_t)fetch->min_bytes;
 }
 
@@ -247,46 +224,83 @@ static void take_ranges(struct kafka_call *call, struct fetch *fetch, const stru
 		fetch->ranges[call->ranges_count++] =
 		    (struct call_range){.at = gaps->at, .slice = part->slice};
 		gaps++;
-		no_slice(part);
+		fetch_no_slice(part);
 	}
+}
+
+/* Is there anything of it that the client does not know? */
+static bool is_news(struct fetch *fetch, unsigned number)
+{
+	const struct fetch_part *part = &fetch->parts[number];
+	const struct partition_ends *ends = &part->slice.ends;
+	struct session_part *told = fetch->session ? &fetch->session->parts[number] : NULL;
+	bool news = !fetch->incremental || part->slice.len > 0 || part->error != KAFKA_NONE;
+
+	if (!told)
+		return news;
+	news |= told->high_watermark != ends->high_watermark || told->log_start != ends->log_start;
+	told->high_watermark = ends->high_watermark;
+	told->log_start = ends->log_start;
+	return news;
+}
+
+struct answering {
+	struct kafka_fetch_response response;
+	struct kafka_fetch_response_partition *parts;
+	struct kafka_fetch_response_response *topics;
+	struct kafka_gap *gaps;
+	unsigned parts_count;
+	size_t bytes;
+};
+
+static bool answer_topic(struct kafka_call *call, struct fetch *fetch, struct answering *a,
+			 unsigned number, unsigned first)
+{
+	const struct fetch_topic *topic = &fetch->topics[number];
+	struct kafka_fetch_response_response *to = &a->topics[a->response.responses.count];
+
+	to->topic = topic->name;
+	to->topic_id = topic->id;
+	to->partitions.at = &a->parts[a->parts_count];
+	for (unsigned i = first; i < first + topic->count; i++) {
+		if (!is_news(fetch, i))
+			continue;
+		if (!put_part(call, fetch, &fetch->parts[i], &a->parts[a->parts_count++]))
+			return false;
+		a->bytes += fetch->parts[i].slice.len;
+		to->partitions.count++;
+	}
+	if (to->partitions.count > 0 || !fetch->incremental)
+		a->response.responses.count++;
+	return true;
 }
 
 static enum handled fetch_answer(struct kafka_call *call)
 {
 	struct fetch *fetch = call->state;
-	struct kafka_fetch_response_partition *parts =
-	    call_take(call, fetch->parts_count, sizeof(*parts));
-	struct kafka_fetch_response_response *topics =
-	    call_take(call, fetch->topics_count, sizeof(*topics));
-	struct kafka_gap *gaps = call_take(call, fetch->parts_count, sizeof(*gaps));
-	struct kafka_fetch_response response;
+	struct answering a = {
+	    .parts = call_take(call, fetch->parts_count, sizeof(*a.parts)),
+	    .topics = call_take(call, fetch->topics_count, sizeof(*a.topics)),
+	    .gaps = call_take(call, fetch->parts_count, sizeof(*a.gaps)),
+	};
 	enum handled handled;
-	size_t bytes = 0;
-	unsigned part = 0;
+	unsigned first = 0;
 
-	if (!parts || !topics || !gaps)
+	if (!a.parts || !a.topics || !a.gaps)
 		return CALL_ENDS;
-	kafka_fetch_response_init(&response);
-	for (unsigned i = 0; i < fetch->topics_count; i++) {
-		topics[i].topic = fetch->topics[i].name;
-		topics[i].topic_id = fetch->topics[i].id;
-		topics[i].partitions.at = &parts[part];
-		topics[i].partitions.count = (int32_t)fetch->topics[i].count;
-		for (unsigned n = 0; n < fetch->topics[i].count; n++, part++) {
-			if (!put_part(call, fetch, &fetch->parts[part], &parts[part]))
-				return CALL_ENDS;
-			bytes += fetch->parts[part].slice.len;
-		}
-	}
-	response.responses.at = topics;
-	response.responses.count = (int32_t)fetch->topics_count;
-	if (bytes == 0)
-		return call_answer(call, &response);
+	kafka_fetch_response_init(&a.response);
+	a.response.session_id = fetch->session ? fetch->session->id : 0;
+	a.response.responses.at = a.topics;
+	for (unsigned i = 0; i < fetch->topics_count; first += fetch->topics[i++].count)
+		if (!answer_topic(call, fetch, &a, i, first))
+			return CALL_ENDS;
+	if (a.bytes == 0)
+		return call_answer(call, &a.response);
 	call->room = fetch->head;
 	call->room_size = sizeof(fetch->head);
-	handled = call_answer_ranges(call, &response, gaps, fetch->parts_count);
+	handled = call_answer_ranges(call, &a.response, a.gaps, fetch->parts_count);
 	if (handled == CALL_ANSWERED)
-		take_ranges(call, fetch, gaps);
+		take_ranges(call, fetch, a.gaps);
 	return handled;
 }
 
@@ -379,98 +393,29 @@ static enum handled fetch_wait(struct kafka_call *call)
 
 /* ---- the request ---- */
 
-static bool take_topic(struct fetch *fetch, const struct kafka_fetch_request_topic *from,
-		       bool by_id)
+static enum handled refuse(struct kafka_call *call, enum kafka_error error)
 {
-	struct fetch_topic *to = &fetch->topics[fetch->topics_count++];
-	struct store *store = fetch->call->server->store;
+	struct kafka_fetch_response response;
 
-	*to = (struct fetch_topic){
-	    .id = from->topic_id,
-	    .count = (unsigned)from->partitions.count,
-	};
-	to->topic =
-	    by_id ? store_topic_by_id(store, &from->topic_id) : store_topic(store, from->topic);
-	if (to->topic) {
-		to->name = slice_of(topic_name(to->topic));
-		return true;
-	}
-	if (by_id)
-		return true;
-	/* It outlives the request. */
-	to->own_name = malloc(from->topic.len + 1);
-	if (!to->own_name)
-		return false;
-	memcpy(to->own_name, from->topic.ptr, from->topic.len);
-	to->name = slice_make(to->own_name, from->topic.len);
-	return true;
-}
-
-static void take_part(struct fetch *fetch, const struct fetch_topic *topic,
-		      const struct kafka_fetch_request_partition *from, bool by_id)
-{
-	struct fetch_part *to = &fetch->parts[fetch->parts_count++];
-
-	*to = (struct fetch_part){
-	    .partition = topic->topic ? topic_partition(topic->topic, from->partition) : NULL,
-	    .number = from->partition,
-	    .epoch = from->current_leader_epoch,
-	    .offset = from->fetch_offset,
-	    .max_bytes = from->partition_max_bytes < 0 ? 0 : from->partition_max_bytes,
-	};
-	list_init(&to->watcher.node);
-	no_slice(to);
-	if (!to->partition)
-		to->unknown = by_id && !topic->topic ? KAFKA_UNKNOWN_TOPIC_ID
-						     : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-}
-
-static bool take_request(struct fetch *fetch, const struct kafka_fetch_request *request)
-{
-	bool by_id = fetch->call->header.version >= 13;
-	int64_t max = config_value(fetch->call->server->config, KAFKA_CONFIG_FETCH_MAX);
-
-	fetch->min_bytes = request->min_bytes < 0 ? 0 : request->min_bytes;
-	fetch->wait_ms = request->max_wait_ms;
-	fetch->max_bytes = request->max_bytes < 0     ? 0
-			   : request->max_bytes > max ? (int32_t)max
-						      : request->max_bytes;
-	fetch->isolation =
-	    request->isolation_level == 1 ? PARTITION_READ_COMMITTED : PARTITION_READ_UNCOMMITTED;
-	for (int32_t i = 0; i < request->topics.count; i++) {
-		const struct kafka_fetch_request_topic *topic = &request->topics.at[i];
-
-		if (!take_topic(fetch, topic, by_id))
-			return false;
-		for (int32_t n = 0; n < topic->partitions.count; n++)
-			take_part(fetch, &fetch->topics[i], &topic->partitions.at[n], by_id);
-	}
-	return true;
-}
-
-static size_t count_parts(const struct kafka_fetch_request *request)
-{
-	size_t count = (size_t)request->topics.count, parts = 0;
-
-	for (int32_t i = 0; i < request->topics.count; i++)
-		parts += (size_t)request->topics.at[i].partitions.count;
-	return parts > count ? parts : count;
+	kafka_fetch_response_init(&response);
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
 }
 
 enum handled handle_fetch(struct kafka_call *call)
 {
 	struct kafka_fetch_request request;
+	enum kafka_error error;
 	struct fetch *fetch;
 	int r;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	fetch = fetch_new(call, count_parts(&request));
+	error = fetch_request(call, &request);
+	fetch = call->state;
+	if (error != KAFKA_NONE)
+		return refuse(call, error);
 	if (!fetch)
-		return CALL_ENDS;
-	call->state = fetch;
-	call->release_state = fetch_release;
-	if (!take_request(fetch, &request))
 		return CALL_ENDS;
 	r = fetch_read(fetch, true);
 	if (r < 0)

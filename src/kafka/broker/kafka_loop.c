@@ -70,14 +70,17 @@ void kafka_loop_close(struct loop *reactor_loop, void *data)
 	loop->engine = NULL;
 }
 
-struct kafka_loop *kafka_loop_new(struct kafka_server *server)
+struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count)
 {
+	int64_t sessions = config_value(server->config, KAFKA_CONFIG_FETCH_SESSIONS);
 	struct kafka_loop *loop = calloc(1, sizeof(*loop));
 
 	if (!loop)
 		return NULL;
 	loop->server = server;
 	list_init(&loop->flushes_waiting);
+	fetch_sessions_init(&loop->sessions, (uint32_t)(sessions + count - 1) / count,
+			    (int32_t)index + 1, (int32_t)count);
 	inbox_init(&loop->inbox);
 	loop->work = arena_over(loop->work_memory, sizeof(loop->work_memory));
 	spare_init(&loop->calls, sizeof(struct kafka_call), KAFKA_SPARE_MAX);
@@ -93,6 +96,7 @@ void kafka_loop_free(struct kafka_loop *loop)
 	/* Messages to calls whose connections are gone: they end now. */
 	inbox_deliver(&loop->inbox);
 	inbox_fini(&loop->inbox);
+	fetch_sessions_fini(&loop->sessions);
 	spare_fini(&loop->calls);
 	spare_fini(&loop->fetches);
 	spare_fini(&loop->produces);

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/spare.h"
+#include "kafka/broker/core/fetch_session.h"
 #include "kafka/broker/inbox.h"
 #include "kafka/broker/kafka_limits.h"
 #include "leat/leat.h"
@@ -30,6 +31,7 @@ struct kafka_loop {
 	struct inbox inbox;
 	struct timer tick;
 	struct spare calls, fetches, produces;
+	struct fetch_sessions sessions;
 	struct kafka_counters counters;
 	bool maintaining; /* a helper is at it */
 	struct job maintenance;
@@ -45,8 +47,8 @@ struct kafka_loop {
 
 int kafka_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
 void kafka_loop_close(struct loop *loop, void *data);
-/* Before the loops run, for `server`; NULL: no memory. */
-struct kafka_loop *kafka_loop_new(struct kafka_server *server);
+/* Before the loops run, the index-th of `count`; NULL: no memory. */
+struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count);
 void kafka_loop_free(struct kafka_loop *loop);
 
 /* For counters with one writer: no locked instruction. */

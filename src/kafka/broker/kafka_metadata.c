@@ -50,15 +50,10 @@ static bool put_partitions(struct kafka_call *call, struct topic *topic,
 static bool put_topic(struct kafka_call *call, struct topic *topic,
 		      struct kafka_metadata_response_topic *to)
 {
-	const char *name = topic_name(topic);
-	size_t len = strlen(name);
-	char *copy = call_take(call, len + 1, 1);
-
-	if (!copy)
-		return false;
 	/* The reference may be the last. */
-	memcpy(copy, name, len);
-	to->name = slice_make(copy, len);
+	to->name = call_keep(call, slice_of(topic_name(topic)));
+	if (!to->name.ptr)
+		return false;
 	to->topic_id = *topic_id(topic);
 	to->is_internal = kafka_topic_is_internal(to->name);
 	to->topic_authorized_operations = OPERATIONS_UNKNOWN;

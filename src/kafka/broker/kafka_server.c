@@ -157,11 +157,11 @@ static int open_store(struct kafka_server *server, const char *dir, struct err *
 
 static int make_loops(struct kafka_server *server, unsigned count, struct err *err)
 {
-	server->loops = calloc(count, sizeof(*server->loops));
+	server->loops = calloc(count, sizeof(void *));
 	if (!server->loops)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (; server->loops_count < count; server->loops_count++) {
-		struct kafka_loop *loop = kafka_loop_new(server);
+		struct kafka_loop *loop = kafka_loop_new(server, server->loops_count, count);
 
 		if (!loop)
 			return err_set(err, -ENOMEM, "out of memory");
