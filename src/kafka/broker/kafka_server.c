@@ -255,6 +255,8 @@ int kafka_serve(const struct kafka_options *options, struct err *err)
 	r = start(&server, options, threads, err);
 	if (r < 0)
 		return r;
+	/* Who reads that it serves may send a signal. */
+	reactor_hold_signals(server.reactor);
 	say_start(&server);
 	r = reactor_run(server.reactor, err);
 	say_end(&server);
