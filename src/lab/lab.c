@@ -37,7 +37,7 @@ static const struct scale quick_scale = {
 };
 
 static const struct scale full_scale = {
-    .seconds = 420,
+    .seconds = 330,
     .round_bytes = 32u << 20,
     .rounds = 11,
     .rounds_min = 3,

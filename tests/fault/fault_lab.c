@@ -35,6 +35,8 @@ static void *session_prepare(void *arg)
 {
 	struct session_state *state = calloc(1, sizeof(*state));
 
+	if (!state)
+		abort();
 	state->file = memfd_create("fault", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(state->file, BYTES), 0);
 	return state;
@@ -109,6 +111,8 @@ static void *thresholds_prepare(void *arg)
 	struct thresholds_state *state = calloc(1, sizeof(*state));
 	int fd;
 
+	if (!state)
+		abort();
 	strcpy(state->path, "fault-thresholds-XXXXXX");
 	fd = mkstemp(state->path);
 	assert_true(fd >= 0);
