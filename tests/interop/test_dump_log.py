@@ -9,13 +9,17 @@ import pytest
 BUILD = apache.ROOT / "build" / "interop" / "leat"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    apache.jars()
+def build(target):
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", "-Dtests=true", "-Db_lto=false", BUILD, apache.ROOT], check=True,
                        capture_output=True, timeout=120)
-    subprocess.run(["ninja", "-C", BUILD, "tests/interop/write_store"], check=True, capture_output=True, timeout=500)
+    subprocess.run(["ninja", "-C", BUILD, target], check=True, capture_output=True, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    apache.jars()
+    build("tests/interop/write_store")
     folder = tmp_path_factory.mktemp("store")
     subprocess.run([BUILD / "tests" / "interop" / "write_store", folder], check=True, timeout=60)
     return folder
