@@ -18,7 +18,7 @@
 struct scale {
 	uint64_t seconds; /* for everything: when they are over, what is left gets one round each */
 	uint64_t round_bytes; /* small files are sent again and again until this is moved */
-	uint32_t rounds, rounds_min;
+	uint32_t rounds, rounds_min, rounds_counted;
 	uint32_t sources;    /* when none are named */
 	uint64_t other_size; /* of the files on other file systems, and the cold one */
 	unsigned size_count;
@@ -30,6 +30,7 @@ static const struct scale quick_scale = {
     .round_bytes = 4u << 20,
     .rounds = 5,
     .rounds_min = 2,
+    .rounds_counted = 1,
     .sources = 1u << LAB_CACHED | 1u << LAB_COLD | 1u << LAB_TMPFS,
     .other_size = 1u << 20,
     .size_count = 3,
@@ -41,6 +42,7 @@ static const struct scale full_scale = {
     .round_bytes = 32u << 20,
     .rounds = 11,
     .rounds_min = 3,
+    .rounds_counted = 3,
     .sources = (1u << LAB_SOURCE_COUNT) - 1,
     .other_size = 16u << 20,
     .size_count = 8,
@@ -114,6 +116,7 @@ static void add_contest(const struct run *run, struct program *program, enum lab
 	    .bytes = run->scale.round_bytes,
 	    .rounds = run->scale.rounds,
 	    .rounds_min = run->scale.rounds_min,
+	    .rounds_counted = run->scale.rounds_counted,
 	};
 	program->count++;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sys/sys.h"
 
@@ -93,42 +94,53 @@ static int one(struct session *session, const struct contest *contest,
 	return 0;
 }
 
+static const enum lab_metric copy_metrics[COUNTED_METRICS] = {METRIC_COPIES, METRIC_USER_COPIES,
+							      METRIC_KERNEL_COPIES,
+							      METRIC_RECEIVER_COPIES,
+							      METRIC_BY_REFERENCE};
+
+static int count_one(struct session *session, const struct contest *contest,
+		     enum leat_technique technique, struct counted *ret, struct err *err)
+{
+	const struct order order = order_of(contest, technique);
+	double figures[METRIC_COUNT];
+	struct round round;
+	int r = session_round(session, &order, &round, err);
+
+	if (r < 0 || round.counter != COUNTED_BY_COPYSTAT)
+		return r;
+	measure_figures(&round, technique, contest->proofs[technique], figures);
+	for (unsigned m = 0; m < COUNTED_METRICS; m++)
+		ret->values[technique][m][ret->rounds[technique]] = figures[copy_metrics[m]];
+	ret->rounds[technique]++;
+	return 0;
+}
+
 int measure_copies(struct session *session, const struct contest *contest, struct counted *ret,
 		   struct err *err)
 {
-	struct round round;
 	int r = 0;
 
-	for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT && r == 0; t++) {
-		struct order order = order_of(contest, (enum leat_technique)t);
-
-		if (!(contest->techniques & 1u << t))
-			continue;
-		r = session_round(session, &order, &round, err);
-		if (r < 0 || round.counter != COUNTED_BY_COPYSTAT)
-			continue;
-		measure_figures(&round, (enum leat_technique)t, contest->proofs[t],
-				ret->figures[t]);
-		ret->known[t] = true;
-	}
+	CHECK(contest->rounds_counted <= COUNTED_ROUNDS_MAX);
+	for (uint32_t round = 0; round < contest->rounds_counted; round++)
+		for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT && r == 0; t++)
+			if (contest->techniques & 1u << t)
+				r = count_one(session, contest, (enum leat_technique)t, ret, err);
 	return r;
 }
 
-static const enum lab_metric copy_metrics[] = {METRIC_COPIES, METRIC_USER_COPIES,
-					       METRIC_KERNEL_COPIES, METRIC_RECEIVER_COPIES,
-					       METRIC_BY_REFERENCE};
-
 /* What copystat counted stands for what the ledger says in each timed round. */
-static void put_counted(const struct counted *counted, enum leat_technique technique,
-			struct lab_row *row)
+static void put_counted(const struct counted *counted, struct lab_row *row)
 {
-	if (!counted || !counted->known[technique])
+	unsigned technique = row->technique;
+	double values[COUNTED_ROUNDS_MAX];
+
+	if (!counted || counted->rounds[technique] == 0)
 		return;
 	row->counter = COUNTED_BY_COPYSTAT;
-	for (size_t i = 0; i < ARRAY_SIZE(copy_metrics); i++) {
-		double value = counted->figures[technique][copy_metrics[i]];
-
-		row->figures[copy_metrics[i]] = (struct lab_figure){value, value, value};
+	for (unsigned m = 0; m < COUNTED_METRICS; m++) {
+		memcpy(values, counted->values[technique][m], sizeof(values));
+		row->figures[copy_metrics[m]] = lab_figure_of(values, counted->rounds[technique]);
 	}
 }
 
@@ -171,7 +183,7 @@ static int add_rows(const struct session *session, const struct contest *contest
 		row->proof = contest->proofs[t];
 		for (unsigned m = 0; m < METRIC_COUNT; m++)
 			row->figures[m] = lab_figure_of(tally->values[m], tally->rounds);
-		put_counted(contest->counted, row->technique, row);
+		put_counted(contest->counted, row);
 	}
 	return 0;
 }
