@@ -1,5 +1,6 @@
 """`leat kafka` with the clients that people have: kcat, kafka-python, confluent-kafka."""
 
+import contextlib
 import hashlib
 import re
 import signal
@@ -318,3 +319,36 @@ def test_the_page_lists_what_is_announced(broker):
     announced = {key: (first, last) for key, first, last in struct.iter_unpack(">hhh", data[10:10 + 6 * count])}
     announced[0] = (3, announced[0][1])  # the page says why
     assert announced == listed
+
+
+def resident_kib(broker):
+    status = Path(f"/proc/{broker.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+
+@needs_kcat
+def test_who_does_not_read_holds_up_nobody(broker):
+    sent = [b"x" * 9000] * 1000
+    produce(broker, "t", sent, "-p", "0")
+    with contextlib.ExitStack() as stack:
+        # Each asks for megabytes again and again and reads nothing.
+        body = struct.pack(">iiiibii", -1, 0, 1, 1 << 26, 0, 0, -1) + struct.pack(">i", 1) + b"\0\1t"
+        body += struct.pack(">iiqqi", 1, 0, 0, -1, 1 << 26) + struct.pack(">i", 0)
+        for _ in range(30):
+            connection = stack.enter_context(connect(broker))
+            connection.sendall(request(1, 7, body) * 100)
+        assert consume(broker, "t", "-p", "0") == sent
+
+
+@pytest.mark.release_only
+def test_idle_connections_and_announced_requests_take_little_memory(broker):
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(broker)) for _ in range(800)]
+        for connection in connections:
+            connection.sendall(request(18, 0))
+            answer(connection)
+        # A size of 100 MiB, and then silence.
+        for connection in connections[:100]:
+            connection.sendall(struct.pack(">i", 100 << 20) + b"\0\0\0\7")
+        assert is_alive(broker)
+        assert resident_kib(broker) < 30 * 1024

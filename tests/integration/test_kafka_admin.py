@@ -1,8 +1,11 @@
 """`leat kafka` through administration clients: topics, settings, groups, idempotent producers."""
 
+import contextlib
+import subprocess
+
 import pytest
 from kafka_server import consume, needs_kcat, produce, wait_until
-from support import TIMEOUT, run
+from support import TIMEOUT, run, started
 
 
 @pytest.fixture
@@ -112,3 +115,37 @@ def test_a_topic_that_is_removed_while_it_is_read(broker, admin):
     assert outcome(admin.delete_topics(["t"])) == {"t": None}
     ran = run(["kcat", "-b", broker.address, "-C", "-t", "t", "-p", "0", "-e", "-q", "-X", "allow.auto.create.topics=false"])
     assert ran.returncode != 0 or ran.stdout == b""
+
+
+@needs_kcat
+def test_members_that_die_lose_nothing(start_broker, tmp_path):
+    """Three members, one killed and one new in the middle: together they saw everything."""
+    broker = start_broker("-o", "num.partitions=4")
+    watcher = pytest.importorskip("confluent_kafka.admin").AdminClient({"bootstrap.servers": broker.address})
+    sent = [b"%05d" % n for n in range(4000)]
+    produce(broker, "t", [b"begin"])
+    command = ["kcat", "-b", broker.address, "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000",
+               "-X", "auto.commit.interval.ms=200", "-u", "-q", "-G", "g", "t"]
+    files = [tmp_path / f"member{n}" for n in range(4)]
+    with contextlib.ExitStack() as stack:
+        def member(n):
+            return stack.enter_context(started(command, stdout=stack.enter_context(open(files[n], "wb")),
+                                               stderr=subprocess.DEVNULL))
+
+        def seen():
+            return set(b"".join(file.read_bytes() for file in files if file.exists()).split(b"\n"))
+
+        def is_stable():
+            found = watcher.list_groups("g", TIMEOUT)
+            return found and found[0].state == "Stable" and len(found[0].members) == 3
+
+        members = [member(n) for n in range(3)]
+        wait_until(is_stable)
+        for n in range(0, 4000, 400):
+            produce(broker, "t", sent[n:n + 400])
+            if n == 1200:
+                members[0].kill()
+            if n == 2000:
+                member(3)
+        wait_until(lambda: seen() >= set(sent))
+    assert seen() - set(sent) <= {b"begin", b""}
