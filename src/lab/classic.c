@@ -165,37 +165,40 @@ static bool overlap(const struct lab_figure *a, const struct lab_figure *b)
 	return a->low <= b->high && b->low <= a->high;
 }
 
+/* How much of `whole` is still saved at this cost: "43 %", "nothing", "all". */
+static const char *kept(const struct classic_gain *gain, const struct lab_figure *figure,
+			double whole, char text[16])
+{
+	double part = (gain->copy.median - figure->median) / whole;
+
+	if (part <= 0 || part >= 1)
+		snprintf(text, 16, "%s", part <= 0 ? "nothing" : "all");
+	else
+		snprintf(text, 16, "%.0f %%", 100 * part);
+	return text;
+}
+
 static void answer(struct classic_gain *gain)
 {
 	double whole = gain->copy.median - gain->by_reference.median;
-	double kept = gain->copy.median - gain->copied.median;
-	char size[SIZE_TEXT_MAX];
+	char size[SIZE_TEXT_MAX], at_the_call[16], by_packet[16];
 
 	size_format(gain->size, size);
-	if (whole <= 0 || overlap(&gain->copy, &gain->by_reference))
+	if (whole <= 0 || overlap(&gain->copy, &gain->by_reference)) {
 		snprintf(gain->sentence, sizeof(gain->sentence),
 			 "With transfers of %s the gain of sendfile is smaller than the spread of "
 			 "the rounds: no answer from this run.",
 			 size);
-	else if (kept <= 0)
-		snprintf(
-		    gain->sentence, sizeof(gain->sentence),
-		    "With transfers of %s sendfile saves %.2f CPU seconds a GB against read + "
-		    "write, and nothing of that would be left if the kernel copied once: here the "
-		    "gain is the avoided copy.",
-		    size, whole);
-	else if (overlap(&gain->copied, &gain->by_reference))
-		snprintf(gain->sentence, sizeof(gain->sentence),
-			 "With transfers of %s sendfile saves %.2f CPU seconds a GB against read + "
-			 "write. What the one copy left costs is within the spread of the rounds: "
-			 "here the gain is the avoided user memory and calls.",
-			 size, whole);
-	else
-		snprintf(gain->sentence, sizeof(gain->sentence),
-			 "With transfers of %s sendfile saves %.2f CPU seconds a GB against read + "
-			 "write. %.0f %% of that would be left if the kernel copied once (no user "
-			 "memory, fewer calls); %.0f %% is the copy that it avoids by reference.",
-			 size, whole, 100 * kept / whole, 100 - 100 * kept / whole);
+		return;
+	}
+	snprintf(
+	    gain->sentence, sizeof(gain->sentence),
+	    "With transfers of %s sendfile saves %.2f CPU seconds a GB against read + write. Of "
+	    "that mmap + write, which copies once, at the call, keeps %s; sendfile that the "
+	    "kernel copies once, packet by packet for the device, keeps %s. That part is the "
+	    "avoided user memory and calls; the rest is the copy that is avoided by reference.",
+	    size, whole, kept(gain, &gain->mmap, whole, at_the_call),
+	    kept(gain, &gain->copied, whole, by_packet));
 }
 
 void classic_gain(const struct lab_result *result, struct classic_gain *ret)
