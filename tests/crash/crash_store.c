@@ -29,7 +29,7 @@
 #include "crash/disk.h"
 #include "unit/kafka/store/kit.h"
 
-#define SEEDS      500
+#define SEEDS      300
 #define POWER_CUTS 3
 #define STEPS      60
 #define PARTITIONS 2

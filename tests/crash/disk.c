@@ -165,7 +165,7 @@ static void apply_change(struct node *node, const struct change *change, size_t 
 		memset(node->bytes + node->size, 0, end - node->size);
 	if (change->truncate || end > node->size)
 		node->size = end;
-	if (!change->truncate)
+	if (len > 0)
 		memcpy(node->bytes + change->at, change->bytes, len);
 }
 

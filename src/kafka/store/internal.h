@@ -56,7 +56,6 @@ struct partition {
 	int64_t snapshot_offset; /* of the newest .snapshot; -1: none */
 	struct producers producers;
 	struct epochs epochs;
-	uint64_t bytes_gone; /* of segments: for the counters */
 	_Alignas(max_align_t) char user[];
 };
 
@@ -127,7 +126,7 @@ struct store {
 /* Not yet in a state to be used: partition_load() or partition_create() is next. NULL: no memory. */
 struct partition *partition_new(struct topic *topic, int32_t number);
 void partition_free(struct partition *partition);
-/* Makes the folder and its first, empty segment; what is there already stays. */
+/* Makes the folder, if it is not there, and its first, empty segment; durable. */
 int partition_create(struct partition *partition, int64_t now_ms);
 
 /* Under the lock: NONE, or why nothing can be done with it. */

@@ -106,7 +106,7 @@ static struct record_batch propose(const struct remembered *model, int64_t id, i
 		count = old->offset_delta + 1;
 		sequence = (int32_t)(((int64_t)old->last_sequence - old->offset_delta) & INT32_MAX);
 	} else if (roll(8) == 0) {
-		sequence = (int32_t)((uint32_t)(sequence + 1 + (int32_t)roll(3)) & INT32_MAX);
+		sequence = (int32_t)(((uint32_t)sequence + 1 + (uint32_t)roll(3)) & INT32_MAX);
 	} else if (roll(10) == 0) {
 		epoch = (int16_t)(epoch + (int)roll(3) - 1);
 		sequence = roll(2) ? 0 : sequence;
