@@ -165,6 +165,20 @@ enum handled call_answer(struct kafka_call *call, const void *response)
 	return call_answer_ranges(call, response, NULL, 0);
 }
 
+enum kafka_error call_partition_ends(struct partition *partition, int32_t epoch,
+				     struct partition_ends *ret)
+{
+	enum kafka_error error;
+
+	*ret = (struct partition_ends){-1, -1, -1, -1, -1, -1};
+	if (!partition)
+		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	error = partition_ends(partition, ret);
+	if (error != KAFKA_NONE || epoch < 0 || epoch == ret->leader_epoch)
+		return error;
+	return epoch < ret->leader_epoch ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
+}
+
 uint64_t call_now_ms(const struct kafka_call *call)
 {
 	return sys_now_coarse_ns() / 1000000;

@@ -114,6 +114,11 @@ enum handled call_answer(struct kafka_call *call, const void *response);
 enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 				struct kafka_gap *gaps, unsigned gaps_size);
 
+/* A partition's ends (-1 unless NONE), if the client's idea of its leader's epoch is right (-1: it
+ * has none). NULL: there is no such partition. */
+enum kafka_error call_partition_ends(struct partition *partition, int32_t epoch,
+				     struct partition_ends *ret);
+
 /* Monotonic, and wall clock. Any thread. */
 uint64_t call_now_ms(const struct kafka_call *call);
 int64_t call_wall_ms(void);

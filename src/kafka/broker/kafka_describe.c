@@ -347,17 +347,10 @@ static void put_epoch(struct partition *partition,
 		      struct kafka_offset_for_leader_epoch_response_partition *to)
 {
 	struct partition_ends ends;
-	enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	enum kafka_error error = call_partition_ends(partition, from->current_leader_epoch, &ends);
 	int32_t epoch = -1;
 	int64_t end = -1;
 
-	if (partition)
-		error = partition_ends(partition, &ends);
-	if (error == KAFKA_NONE && from->current_leader_epoch >= 0 &&
-	    from->current_leader_epoch < ends.leader_epoch)
-		error = KAFKA_FENCED_LEADER_EPOCH;
-	if (error == KAFKA_NONE && from->current_leader_epoch > ends.leader_epoch)
-		error = KAFKA_UNKNOWN_LEADER_EPOCH;
 	if (error == KAFKA_NONE)
 		error = partition_epoch_end(partition, from->leader_epoch, &epoch, &end);
 	to->error_code = (int16_t)error;

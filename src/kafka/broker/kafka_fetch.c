@@ -98,21 +98,6 @@ void fetch_release(struct kafka_call *call)
 
 /* ---- reading ---- */
 
-static enum kafka_error check_epoch(const struct fetch_part *part)
-{
-	struct partition_ends ends;
-	enum kafka_error error;
-
-	if (part->epoch < 0)
-		return KAFKA_NONE;
-	error = partition_ends(part->partition, &ends);
-	if (error == KAFKA_NONE && part->epoch < ends.leader_epoch)
-		error = KAFKA_FENCED_LEADER_EPOCH;
-	if (error == KAFKA_NONE && part->epoch > ends.leader_epoch)
-		error = KAFKA_UNKNOWN_LEADER_EPOCH;
-	return error;
-}
-
 void fetch_no_slice(struct fetch_part *part)
 {
 	part->slice = (struct partition_slice){.fd = -1};
@@ -121,10 +106,12 @@ void fetch_no_slice(struct fetch_part *part)
 
 static int read_part(struct fetch_part *part, struct partition_read *read)
 {
+	struct partition_ends ends;
+
 	part->error = part->unknown;
 	fetch_no_slice(part);
-	if (part->error == KAFKA_NONE)
-		part->error = check_epoch(part);
+	if (part->error == KAFKA_NONE && part->epoch >= 0)
+		part->error = call_partition_ends(part->partition, part->epoch, &ends);
 	if (part->error != KAFKA_NONE)
 		return 0;
 	read->offset = part->offset;

@@ -43,15 +43,9 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 {
 	struct partition_ends ends;
 	struct partition_found found = {0};
-	enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	enum kafka_error error = call_partition_ends(asked->partition, asked->epoch, &ends);
 
 	put(to, -1, -1, -1);
-	if (asked->partition)
-		error = partition_ends(asked->partition, &ends);
-	if (error == KAFKA_NONE && asked->epoch >= 0 && asked->epoch < ends.leader_epoch)
-		error = KAFKA_FENCED_LEADER_EPOCH;
-	if (error == KAFKA_NONE && asked->epoch > ends.leader_epoch)
-		error = KAFKA_UNKNOWN_LEADER_EPOCH;
 	if (error == KAFKA_NONE &&
 	    (asked->timestamp < OFFSETS_GREATEST ||
 	     (asked->timestamp == OFFSETS_GREATEST && call->header.version < 7)))

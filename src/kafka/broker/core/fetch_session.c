@@ -93,7 +93,7 @@ struct fetch_session *fetch_session_new(struct fetch_sessions *sessions, bool by
 	if (!make_room(sessions, now_ms))
 		return NULL;
 	if (!sessions->slots)
-		sessions->slots = calloc(sessions->max, sizeof(*sessions->slots));
+		sessions->slots = calloc(sessions->max, sizeof(void *));
 	session = sessions->slots ? calloc(1, sizeof(*session)) : NULL;
 	if (!session)
 		return NULL;
