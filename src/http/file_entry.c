@@ -44,9 +44,16 @@ int file_open_name(const struct http_site *site, const char *path, enum file_loa
 	return *ret_by_link ? file_open_beneath(site, path, O_PATH, 0, how) : fd;
 }
 
+/* Before 1677 and after 2262, which file systems can have but nobody has files from, all is one
+ * moment. */
 static int64_t nanoseconds(const struct timespec *t)
 {
-	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)t->tv_sec, 1000000000, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)t->tv_nsec, &ns))
+		return t->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
 }
 
 static struct file_id id_of(const struct stat *st)

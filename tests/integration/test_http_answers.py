@@ -333,6 +333,13 @@ def test_an_encoding_older_than_its_file_is_not_served(server, script):
         assert client.get("/app.js", Accept_Encoding="gzip, br, zstd").body == b"new"
 
 
+def test_times_that_do_not_fit_into_nanoseconds_are_late_or_early_ones(server, script):
+    for year_2400, answered in ((13569465600, None), (-13569465600, "gzip")):
+        os.utime(script, (year_2400, year_2400))
+        response = server.get("/app.js", Accept_Encoding="gzip")
+        assert (response.status, response["content-encoding"]) == (200, answered)
+
+
 def test_what_is_no_file_is_no_encoding(server, root, tmp_path):
     (tmp_path / "outside").write_bytes(b"secret")
     (root / "a.js").write_bytes(b"plain")
