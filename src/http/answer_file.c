@@ -152,9 +152,9 @@ static enum http_answered wait_for_coded(struct answer *a, struct slice path,
 	return answer_submit(a, job, path);
 }
 
-/* *entry becomes the encoding that the client likes best; HTTP_ANSWERED: it is there. A sibling
- * that can't be had is as if there were none. */
-static enum http_answered choose_coding(struct answer *a, struct file_entry **entry)
+/* *entry becomes the encoding that the client likes best. False: it is not to be had now, and *ret
+ * is what came of the request. A sibling that can't be had at all is as if there were none. */
+static bool choose_coding(struct answer *a, struct file_entry **entry, enum http_answered *ret)
 {
 	unsigned available = (*entry)->siblings;
 	enum http_coding coding;
@@ -167,8 +167,10 @@ static enum http_answered choose_coding(struct answer *a, struct file_entry **en
 
 		if (file_sibling_name((*entry)->path, coding, name, &path))
 			r = answer_get_coded(a->c, path, coding, &coded);
-		if (r == -EINPROGRESS)
-			return wait_for_coded(a, path, coding, *entry);
+		if (r == -EINPROGRESS) {
+			*ret = wait_for_coded(a, path, coding, *entry);
+			return false;
+		}
 		if (r == 0) {
 			file_entry_unref(*entry);
 			*entry = coded;
@@ -176,7 +178,7 @@ static enum http_answered choose_coding(struct answer *a, struct file_entry **en
 		}
 		available &= ~(1u << coding);
 	}
-	return HTTP_ANSWERED;
+	return true;
 }
 
 static enum http_answered answer_chosen(struct answer *a, struct file_entry *entry)
@@ -202,9 +204,9 @@ static enum http_answered answer_chosen(struct answer *a, struct file_entry *ent
 
 enum http_answered answer_file(struct answer *a, struct file_entry *entry)
 {
-	enum http_answered answered = HTTP_ANSWERED;
+	enum http_answered instead;
 
-	if (entry->siblings)
-		answered = choose_coding(a, &entry);
-	return answered == HTTP_ANSWERED ? answer_chosen(a, entry) : answered;
+	if (entry->siblings && !choose_coding(a, &entry, &instead))
+		return instead;
+	return answer_chosen(a, entry);
 }

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import stat
@@ -17,7 +18,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from http_client import Client, Server, pattern, request
+from http_client import Client, Server, drop_from_page_cache, pattern, request
 from kernels import lesser_kernel
 from support import as_nobody, run
 
@@ -370,6 +371,34 @@ def test_an_encoding_that_may_not_be_read_is_passed_over(leat, root, script):
     try:
         response = server.get("/app.js", Accept_Encoding="br, gzip;q=0.5")
         assert (response["content-encoding"], response.body) == ("gzip", content_of(script, "gzip"))
+    finally:
+        assert server.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make the server somebody else")
+def test_an_encoding_that_no_thread_can_load_costs_one_answer(leat, root, script):
+    """Its file is in memory, the encoding is not, and no helper can be started."""
+    for folder in [root, *root.parents][:-1]:
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o055)
+
+    def alone():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        as_nobody()
+
+    server = Server(leat, root, "--threads", "1", preexec_fn=alone)
+    try:
+        with server.connect() as client:
+            assert client.get("/app.js").status == 200
+            drop_from_page_cache(f"{script}.gz")
+            client.send(request("/app.js", Accept_Encoding="gzip") + request("/app.js"))
+            response = client.response()
+            if response.status == 200:
+                pytest.skip("this file system keeps it in memory")
+            assert (response.status, response["retry-after"]) == (503, "5")
+            assert client.response().body == content_of(script, None)
+            content = content_of(script, "gzip")  # and it is in memory
+            assert client.get("/app.js", Accept_Encoding="gzip").body == content
     finally:
         assert server.stop() == 0
 
