@@ -206,6 +206,14 @@ static void advance(struct access_log_ring *ring, uint64_t end)
 	atomic_store_explicit(&ring->tail, line, memory_order_release);
 }
 
+/* Somebody else's standard output may be non-blocking. */
+static bool is_writable_again(const struct access_log *log)
+{
+	struct pollfd room = {.fd = log->fd, .events = POLLOUT};
+
+	return sys_poll(&room, 1, ACCESS_LOG_RETRY_MS) > 0;
+}
+
 /* What is in it now. 0 or -errno. */
 static int flush_ring(struct access_log *log, struct access_log_ring *ring)
 {
@@ -216,10 +224,8 @@ static int flush_ring(struct access_log *log, struct access_log_ring *ring)
 		int count = pieces_of(ring, at, head, iov);
 		ssize_t n = sys_writev(log->fd, iov, count);
 
-		/* Somebody else's standard output may be non-blocking. */
-		if (n == -EAGAIN)
-			sys_poll(&(struct pollfd){.fd = log->fd, .events = POLLOUT}, 1,
-				 ACCESS_LOG_RETRY_MS);
+		if (n == -EAGAIN && is_writable_again(log))
+			continue;
 		if (n < 0)
 			return (int)n;
 		at += (uint64_t)n;
@@ -250,19 +256,46 @@ static int flush(struct access_log *log)
 	return 0;
 }
 
-/* Waits for something to do, and gathers lines for a while. */
-static unsigned wait_for_work(struct access_log *log, bool failed)
+/* Until the loops want something more, or `timeout_ms` have passed. */
+static void sleep_for(struct access_log *log, int timeout_ms)
 {
 	struct pollfd wake = {.fd = log->wake_fd, .events = POLLIN};
 	uint64_t count;
-	int timeout = failed ? ACCESS_LOG_RETRY_MS : -1;
 
-	if (!atomic_load(&log->wanted))
-		sys_poll(&wake, 1, timeout);
+	sys_poll(&wake, 1, timeout_ms);
 	/* Before the look at what is wanted: what comes after it signals anew. */
 	(void)!sys_read(log->wake_fd, &count, sizeof(count));
-	if (atomic_load(&log->wanted) == WANTED_LINES)
-		sys_poll(&wake, 1, failed ? ACCESS_LOG_RETRY_MS : ACCESS_LOG_FLUSH_MS);
+}
+
+/* After a failure. A ring that fills up meanwhile is a reason to hurry, but not to try again at each
+ * line, with a call of its loop each time. */
+static void wait_to_retry(struct access_log *log)
+{
+	uint64_t since_ns = sys_now_ns(), now_ns = since_ns;
+	unsigned wanted = atomic_load(&log->wanted);
+
+	while (!(wanted & (WANTED_REOPEN | WANTED_END))) {
+		uint64_t ms = wanted & WANTED_NOW ? ACCESS_LOG_HURRY_MS : ACCESS_LOG_RETRY_MS;
+		uint64_t until_ns = since_ns + ms * 1000000;
+
+		if (now_ns >= until_ns)
+			break;
+		sleep_for(log, (int)((until_ns - now_ns) / 1000000) + 1);
+		now_ns = sys_now_ns();
+		wanted = atomic_load(&log->wanted);
+	}
+}
+
+/* Waits for something to do, and gathers lines for a while. */
+static unsigned wait_for_work(struct access_log *log, bool failed)
+{
+	if (failed) {
+		wait_to_retry(log);
+	} else {
+		sleep_for(log, atomic_load(&log->wanted) ? 0 : -1);
+		if (atomic_load(&log->wanted) == WANTED_LINES)
+			sleep_for(log, ACCESS_LOG_FLUSH_MS);
+	}
 	return atomic_exchange(&log->wanted, 0);
 }
 

@@ -82,8 +82,9 @@
 #define ACCESS_LOG_RING_BYTES (1024u * 1024u)
 /* How long the first line waits for others. */
 #define ACCESS_LOG_FLUSH_MS 200
-/* After a write that failed. */
+/* After a write that failed; the second while a ring is more than half full. */
 #define ACCESS_LOG_RETRY_MS 1000
+#define ACCESS_LOG_HURRY_MS 20
 /* At the end: for a disk that hangs. */
 #define ACCESS_LOG_END_MS 5000u
 /* Answers of one turn whose lines are made when they are sent; further ones when they are made. */

@@ -24,6 +24,7 @@ ssize_t __wrap_sys_writev(int fd, const struct iovec *iov, int count);
 
 static _Atomic bool rough; /* most writes are cut, some fail */
 static _Atomic bool stuck; /* every write fails */
+static _Atomic bool full;  /* the next write finds no room, for a moment */
 static _Atomic unsigned failures;
 
 ssize_t __wrap_sys_writev(int fd, const struct iovec *iov, int count)
@@ -31,7 +32,11 @@ ssize_t __wrap_sys_writev(int fd, const struct iovec *iov, int count)
 	static unsigned seed = 1;
 	size_t len = iov[0].iov_len, cut;
 
-	if (stuck || (rough && rand_r(&seed) % 4 == 0)) {
+	if (full) {
+		full = false;
+		return -EAGAIN;
+	}
+	if (stuck || (rough && rand_r(&seed) % 16 == 0)) {
 		failures++;
 		return -ENOSPC;
 	}
@@ -59,7 +64,7 @@ static int setup(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	snprintf(f->moved, sizeof(f->moved), "%s.1", f->path);
-	rough = stuck = false;
+	rough = stuck = full = false;
 	failures = 0;
 	assert_int_equal(access_log_new(f->path, &f->log, &err), 0);
 	for (unsigned i = 0; i < RINGS; i++)
@@ -173,6 +178,38 @@ static void a_full_ring_drops_lines_and_counts_them(void **state)
 	assert_all_seen(f);
 }
 
+static void a_disk_that_takes_nothing_is_not_asked_for_each_line(void **state)
+{
+	struct fixture *f = *state;
+
+	stuck = true;
+	while (add_line(f, 0))
+		;
+	while (failures == 0)
+		usleep(1000);
+	for (unsigned n = 0; n < 1000; n++) {
+		assert_false(add_line(f, 0));
+		usleep(100);
+	}
+	assert_true(failures < 200);
+	stuck = false;
+	access_log_reopen(f->log); /* is heard at once */
+	wait_written(f, 1);
+}
+
+static void no_room_for_a_moment_is_no_failure(void **state)
+{
+	struct fixture *f = *state;
+
+	full = true;
+	assert_true(add_line(f, 0));
+	wait_written(f, 1);
+	assert_false(full);
+	assert_int_equal(stats_of(f).errors, 0);
+	read_lines(f, f->path, false);
+	assert_all_seen(f);
+}
+
 static void a_file_that_is_changed_inside_a_line_gets_it_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -219,6 +256,9 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_full_ring_drops_lines_and_counts_them, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing_is_not_asked_for_each_line,
+					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(no_room_for_a_moment_is_no_failure, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_file_that_is_changed_inside_a_line_gets_it_whole,
 					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_first_line_does_not_wait_for_others, setup,
