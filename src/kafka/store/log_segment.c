@@ -346,23 +346,28 @@ static int trim(struct log_segment *segment, enum log_file file, uint64_t len)
 	return r;
 }
 
-int log_segment_finish(struct log_segment *segment)
+int log_segment_trim(struct log_segment *segment)
 {
-	struct log_time_entry time;
 	int r = log_segment_write_tail(segment), r2;
 
-	if (log_indexer_finish(&segment->indexer, &time) && log_segment_tail(segment) == 0) {
-		segment->tail->time[segment->tail->time_count++] = time;
-		r2 = log_segment_write_tail(segment);
-		r = r < 0 ? r : r2;
-	}
-	free(segment->tail);
-	segment->tail = NULL;
 	if (segment->index_entries == SEGMENT_UNKNOWN || segment->time_entries == SEGMENT_UNKNOWN)
 		return r;
 	r2 = trim(segment, LOG_FILE_INDEX, (uint64_t)segment->index_entries * LOG_INDEX_ENTRY);
 	r = r < 0 ? r : r2;
 	r2 = trim(segment, LOG_FILE_TIME, (uint64_t)segment->time_entries * LOG_TIME_ENTRY);
+	return r < 0 ? r : r2;
+}
+
+int log_segment_finish(struct log_segment *segment)
+{
+	struct log_time_entry time;
+	int r = log_segment_write_tail(segment), r2;
+
+	if (log_indexer_finish(&segment->indexer, &time) && log_segment_tail(segment) == 0)
+		segment->tail->time[segment->tail->time_count++] = time;
+	r2 = log_segment_trim(segment);
+	free(segment->tail);
+	segment->tail = NULL;
 	return r < 0 ? r : r2;
 }
 

@@ -121,6 +121,8 @@ int log_segment_note(struct log_segment *segment, const struct record_batch *bat
 		     uint32_t position, uint64_t interval);
 /* Entries of the tail go to the files. */
 int log_segment_write_tail(struct log_segment *segment);
+/* The same, and the files have just these entries and no old ones behind them. */
+int log_segment_trim(struct log_segment *segment);
 /* Nothing more is written: the last entries, the files at their exact lengths, no tail. */
 int log_segment_finish(struct log_segment *segment);
 /* Blocks. The log alone, or all files. */

@@ -151,6 +151,8 @@ static int write_arrival(struct partition *partition, struct arrival *arrival)
 		return r;
 	place(partition, arrival);
 	r = log_segment_write(partition_active(partition), arrival->records, arrival->len, &broken);
+	/* It was taken back: a power cut must not bring it again. */
+	partition->was_cut |= r < 0;
 	if (broken)
 		partition_fail(partition, r, "a write failed");
 	return r;

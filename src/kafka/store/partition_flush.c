@@ -28,7 +28,7 @@ struct round {
 	int64_t ends[ROUND_SEGMENTS]; /* offsets */
 	unsigned count;
 	int64_t end;
-	bool folder;
+	bool folder, was_cut;
 	char *epochs; /* the file's new text */
 	size_t epochs_len;
 };
@@ -67,7 +67,8 @@ static int begin(struct partition *partition, struct round *round)
 		bool complete = nth + 1 < partition->segment_count;
 
 		round->end = partition_segment_end(partition, nth);
-		if (segment->synced || (!complete && round->end == partition->durable_end))
+		if (segment->synced ||
+		    (!complete && !partition->was_cut && round->end == partition->durable_end))
 			continue;
 		log_segment_ref(segment);
 		round->complete[round->count] = complete;
@@ -76,6 +77,9 @@ static int begin(struct partition *partition, struct round *round)
 	}
 	round->folder = partition->folder_dirty;
 	partition->folder_dirty = false;
+	round->was_cut = partition->was_cut;
+	/* Where the last segment was reached. */
+	partition->was_cut = partition->was_cut && nth < partition->segment_count;
 	partition->wants_sync = nth < partition->segment_count;
 	partition->dirty_since = 0;
 	return 0;
@@ -126,6 +130,7 @@ static void put_off(struct partition *partition, const struct round *round)
 {
 	partition->epochs.dirty |= round->epochs != NULL;
 	partition->folder_dirty |= round->folder;
+	partition->was_cut |= round->was_cut;
 	partition->wants_sync = true;
 }
 

@@ -246,6 +246,20 @@ static int read_last_entry(struct log_segment *segment, struct log_index_entry *
 	return r == 0 && ret->position > segment->size ? -EBADMSG : r;
 }
 
+/* What the entry points to is the batch that it was made for. */
+static int check_entry(struct log_segment *segment, struct log_index_entry entry)
+{
+	struct log_place place;
+	int r;
+
+	if (segment->index_entries == 0)
+		return 0;
+	r = log_segment_place(segment, entry.position, segment->size, false, &place);
+	if (r == 0 && place.last_offset - segment->base_offset != entry.offset)
+		r = -EBADMSG;
+	return r == -ENODATA ? -EBADMSG : r;
+}
+
 /* 0, or -EBADMSG: it is not as a clean stop leaves it. */
 static int load_active(struct partition *partition, struct load *load)
 {
@@ -255,6 +269,8 @@ static int load_active(struct partition *partition, struct load *load)
 	int r = read_last_entry(active, &entry);
 
 	partition->log_end = active->base_offset;
+	if (r == 0)
+		r = check_entry(active, entry);
 	if (r == 0)
 		r = log_segment_time(active, INT64_MAX, &active->indexer.last_time);
 	active->indexer.max = active->indexer.last_time;
@@ -313,8 +329,10 @@ static int recover(struct partition *partition, struct load *load, uint32_t firs
 
 		if (r == 1)
 			r = drop_from(partition, nth + 1);
-		if (r == 0 && nth + 1 < partition->segment_count)
-			r = log_segment_finish(partition->segments[nth]);
+		if (r == 0)
+			r = nth + 1 < partition->segment_count
+				? log_segment_finish(partition->segments[nth])
+				: log_segment_trim(partition->segments[nth]);
 		if (r < 0)
 			return r;
 	}
@@ -468,8 +486,8 @@ int partition_load(struct partition *partition, struct load *load)
 		return 0;
 	/* What a crash has left in the page cache is on disk before anybody is shown it, where that
 	 * was promised; else soon. */
-	partition->wants_sync =
-	    partition->durable_end < partition->log_end || partition->folder_dirty;
+	partition->wants_sync = partition->durable_end < partition->log_end ||
+				partition->folder_dirty || partition->was_cut;
 	if (partition->wants_sync && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)
 		(void)partition_sync(partition);
 	partition_advance(partition);

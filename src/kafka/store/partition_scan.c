@@ -154,6 +154,7 @@ static int cut(struct pass *pass)
 		    (long long)pass->scan.next_offset - 1, (unsigned long long)pass->scan.position,
 		    (long long)pass->segment->base_offset, pass->scan.why);
 	store->cuts++;
+	partition->was_cut = true;
 	return sys_ftruncate(pass->fd, pass->scan.position);
 }
 
