@@ -5,7 +5,7 @@
 #include "lab/stats.h"
 
 static const uint64_t sizes[LAB_CROSSOVER_POINTS] = {1024,  2048,  4096,  6144,  8192,
-						     12288, 16384, 24576, 32768, 65536};
+						     12288, 16384, 24576, 32768, CROSSOVER_LARGEST};
 
 /* Microseconds of CPU for an answer; NAN after an error. */
 static double answer_us(struct session *session, int file, uint64_t size, uint64_t round_bytes,
@@ -50,13 +50,13 @@ uint64_t crossover_threshold(const struct lab_crossover_point *points, unsigned 
 	return best < count ? points[best].size : points[count - 1].size + 1;
 }
 
-int crossover_measure(struct session *session, int file, uint64_t file_size, uint32_t rounds,
-		      uint64_t round_bytes, struct lab_result *result, struct err *err)
+int crossover_measure(struct session *session, int file, uint32_t rounds, uint64_t round_bytes,
+		      struct lab_result *result, struct err *err)
 {
 	struct lab_crossover *crossover = &result->crossover;
 	double copied[LAB_ROUNDS_MAX], sent[LAB_ROUNDS_MAX];
 
-	for (unsigned p = 0; p < ARRAY_SIZE(sizes) && sizes[p] <= file_size; p++) {
+	for (unsigned p = 0; p < ARRAY_SIZE(sizes); p++) {
 		struct lab_crossover_point *point = &crossover->points[p];
 
 		point->size = sizes[p];

@@ -8,9 +8,11 @@
 
 #include "lab/session.h"
 
+#define CROSSOVER_LARGEST 65536 /* what the file has to hold */
+
 /* Fills result->crossover. */
-int crossover_measure(struct session *session, int file, uint64_t file_size, uint32_t rounds,
-		      uint64_t round_bytes, struct lab_result *result, struct err *err);
+int crossover_measure(struct session *session, int file, uint32_t rounds, uint64_t round_bytes,
+		      struct lab_result *result, struct err *err);
 
 /* The threshold with which the answers of all points together cost least, each size weighing the
  * same: one noisy point does not move it far. The first point's size when sendfile is always

@@ -232,8 +232,8 @@ static int find_crossover(const struct run *run, struct session *session, struct
 	if (session->transport != TRANSPORT_TCP || (run->options->techniques & both) != both)
 		return 0;
 	tell(run, "the crossover from read + write to sendfile");
-	return crossover_measure(session, run->files.fds[LAB_CACHED], run->files.sizes[LAB_CACHED],
-				 run->scale.rounds, run->scale.round_bytes / 2, run->result, err);
+	return crossover_measure(session, run->files.fds[LAB_CACHED], run->scale.rounds,
+				 run->scale.round_bytes / 2, run->result, err);
 }
 
 static int run_transport(struct run *run, enum lab_transport transport, struct err *err)
@@ -278,9 +278,12 @@ static void run_transports(struct run *run)
 
 /* ---- the whole ---- */
 
+/* The crossover has sizes of its own, whatever is asked for: a threshold from some of them would be
+ * the end of what was looked at. */
 static uint64_t largest(const struct scale *scale)
 {
-	uint64_t size = scale->sources & 1u << LAB_COLD ? scale->other_size : 0;
+	uint64_t size =
+	    max_u64(CROSSOVER_LARGEST, scale->sources & 1u << LAB_COLD ? scale->other_size : 0);
 
 	for (unsigned i = 0; i < scale->size_count; i++)
 		size = max_u64(size, scale->sizes[i]);

@@ -10,7 +10,6 @@
 
 void files_init(struct lab_files *files)
 {
-	*files = (struct lab_files){.sizes = {0}};
 	for (unsigned i = 0; i < LAB_SOURCE_COUNT; i++)
 		files->fds[i] = -1;
 }
@@ -99,7 +98,6 @@ int files_make_cached(struct lab_files *files, uint64_t size, struct lab_result 
 		return err_set(err, fd, "no room for a file of %s, neither here nor in memory: %s",
 			       size_format(size, text), strerrordesc_np(-fd));
 	files->fds[LAB_CACHED] = fd;
-	files->sizes[LAB_CACHED] = files->sizes[LAB_COLD] = size;
 	return 0;
 }
 
@@ -121,7 +119,6 @@ void files_make_others(struct lab_files *files, uint32_t wanted, uint64_t size,
 			fd = mount_file(source, size, &err);
 		}
 		files->fds[i] = fd < 0 ? -1 : fd;
-		files->sizes[i] = size;
 		if (fd < 0)
 			lab_result_note(notes, "a file on %s is left out: %s",
 					lab_source_name(source), err.text);

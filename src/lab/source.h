@@ -8,7 +8,6 @@
 
 struct lab_files {
 	int fds[LAB_SOURCE_COUNT]; /* -1: there is none; LAB_COLD is LAB_CACHED's */
-	uint64_t sizes[LAB_SOURCE_COUNT];
 };
 
 void files_init(struct lab_files *files);

@@ -253,10 +253,12 @@ def test_files_of_other_file_systems_go_by_reference_too(other_files, source):
 def test_calibrate_writes_what_the_policy_then_uses(leat, tmp_path):
     path = tmp_path / "thresholds"
     env = {**os.environ, "LEAT_THRESHOLDS": str(path)}
-    arguments = ["--only", "copy,sendfile", "--transport", "tcp", "--size", "64k", "--json"]
+    arguments = ["--only", "copy,sendfile", "--transport", "tcp", "--size", "4k", "--json"]
     ran = lab(leat, "--calibrate", *arguments, env=env, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    below = json.loads(ran.stdout)["crossover"]["copy_below"]
+    crossover = json.loads(ran.stdout)["crossover"]
+    below = crossover["copy_below"]
+    assert crossover["points"][-1]["size"] == 65536, "the crossover's sizes are not those of --size"
     assert f"copy_below {below}\n" in path.read_text() and str(path) in ran.stderr
     path.write_text("copy_below 100\n")
     source = tmp_path / "source"
