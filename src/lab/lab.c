@@ -323,5 +323,7 @@ int lab_run(const struct lab_options *options, struct lab_result *ret, struct er
 	files_close(&run.files);
 	ret->seconds = (double)(sys_now_ns() - run.start_ns) / 1e9;
 	ret->interrupted = stopped(&run);
+	if (ret->interrupted)
+		lab_result_note(ret, "what had not been measured when the run was interrupted");
 	return r == 0 && stopped(&run) ? -EINTR : r;
 }

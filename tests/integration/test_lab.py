@@ -169,6 +169,7 @@ def test_ctrl_c_prints_what_there_is_and_leaves_nothing(leat, tmp_path):
         assert process.returncode == 128 + signal.SIGINT
         found = json.loads(out)
         assert found["interrupted"] is True
+        assert any("interrupted" in line for line in found["left_out"]), "the tables say it too"
         deadline = time.monotonic() + TIMEOUT
         while True:  # the workers are in the same session
             try:
