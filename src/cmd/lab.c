@@ -287,6 +287,17 @@ static int open_page(struct lab *lab)
 	return EXIT_FAILED;
 }
 
+/* For the same reason. */
+static int try_thresholds(const struct lab *lab)
+{
+	struct err err = {.text = ""};
+
+	if (!lab->calibrate || thresholds_try(&err) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "leat lab: %s\n", err.text);
+	return EXIT_FAILED;
+}
+
 /* What --calibrate is for. */
 static int write_thresholds(const struct lab_result *result)
 {
@@ -348,7 +359,9 @@ int cmd_lab(int argc, char **argv)
 	lab.terminal = sys_is_terminal(2);
 	lab.options.progress = on_progress;
 	lab.options.progress_arg = &lab;
-	code = open_page(&lab);
+	code = try_thresholds(&lab);
+	if (code == EXIT_OK)
+		code = open_page(&lab);
 	if (code == EXIT_OK)
 		code = run(&lab);
 	if (lab.html_fd >= 0)

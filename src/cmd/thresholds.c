@@ -12,6 +12,7 @@
 #define DEFAULT_FOLDER LEAT_SYSCONFDIR "/leat"
 #define DEFAULT_PATH   DEFAULT_FOLDER "/thresholds"
 #define TEXT_MAX       4096
+#define PATH_ROOM      4096
 
 const char *thresholds_path(void)
 {
@@ -104,14 +105,47 @@ static int write_file(const char *path, const char *text, size_t len)
 	return (size_t)n == len ? 0 : -ENOSPC;
 }
 
+static int no_name(struct err *err)
+{
+	return err_set(err, -ENOENT, "LEAT_THRESHOLDS is empty: name a file in it");
+}
+
+static int refused(const char *path, int r, struct err *err)
+{
+	return err_set(err, r,
+		       "%s can't be written (%s): run as root, or name a file of yours in "
+		       "LEAT_THRESHOLDS",
+		       path, strerrordesc_np(-r));
+}
+
+int thresholds_try(struct err *err)
+{
+	const char *path = thresholds_path();
+	char new_path[PATH_ROOM];
+	bool made_folder;
+	int r;
+
+	if (!path)
+		return no_name(err);
+	made_folder =
+	    strcmp(path, DEFAULT_PATH) == 0 && sys_mkdirat(AT_FDCWD, DEFAULT_FOLDER, 0755) == 0;
+	snprintf(new_path, sizeof(new_path), "%s.new", path);
+	r = write_file(new_path, "", 0);
+	if (r == 0)
+		sys_unlink(new_path);
+	if (made_folder)
+		sys_unlinkat(AT_FDCWD, DEFAULT_FOLDER, AT_REMOVEDIR);
+	return r < 0 ? refused(path, r, err) : 0;
+}
+
 int thresholds_save(uint64_t copy_below, const char *comment, struct err *err)
 {
 	const char *path = thresholds_path();
-	char text[TEXT_MAX], new_path[4096];
+	char text[TEXT_MAX], new_path[PATH_ROOM];
 	int len, r;
 
 	if (!path)
-		return err_set(err, -ENOENT, "LEAT_THRESHOLDS is empty: name a file in it");
+		return no_name(err);
 	len = snprintf(text, sizeof(text), "# leat lab --calibrate: %s\ncopy_below %llu\n", comment,
 		       (unsigned long long)copy_below);
 	snprintf(new_path, sizeof(new_path), "%s.new", path);
@@ -122,10 +156,5 @@ int thresholds_save(uint64_t copy_below, const char *comment, struct err *err)
 		r = sys_renameat(AT_FDCWD, new_path, AT_FDCWD, path);
 	if (r < 0)
 		sys_unlink(new_path);
-	if (r < 0)
-		return err_set(err, r,
-			       "%s can't be written (%s): run as root, or name a file of yours in "
-			       "LEAT_THRESHOLDS",
-			       path, strerrordesc_np(-r));
-	return 0;
+	return r < 0 ? refused(path, r, err) : 0;
 }

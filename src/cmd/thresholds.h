@@ -17,6 +17,9 @@ const char *thresholds_path(void);
 /* Reads the file, if there is one, and puts its thresholds in force. A file that makes no sense is a
  * warning, and nothing of it counts. */
 void thresholds_load(void);
+/* Whether thresholds_save() could write the file; changes nothing. 0, or -errno with the line that
+ * it would give. */
+int thresholds_try(struct err *err);
 /* Written whole or not at all. 0, or -errno with a line of why and what to do. */
 int thresholds_save(uint64_t copy_below, const char *comment, struct err *err);
 

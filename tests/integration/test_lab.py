@@ -280,6 +280,7 @@ def test_calibrate_says_what_it_needs_and_where_it_may_not_write(leat, tmp_path)
     ran = lab(leat, "--calibrate", "--only", "copy,sendfile", "--transport", "tcp", "--size", "64k", "--json", env=env,
               cwd=tmp_path)
     assert ran.returncode == 1 and "name a file of yours in LEAT_THRESHOLDS" in ran.stderr
+    assert ran.stderr.count("\n") == 1 and not ran.stdout, "it is said before minutes are spent"
 
 
 def test_a_thresholds_file_that_makes_no_sense_is_a_warning(leat, tmp_path):

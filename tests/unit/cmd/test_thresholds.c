@@ -73,11 +73,14 @@ static void what_is_saved_is_loaded(void **state)
 	assert_true(fd >= 0);
 	setenv("LEAT_THRESHOLDS", path, 1);
 	assert_int_equal(thresholds_save(12345, "Linux, a machine", &err), 0);
+	assert_int_equal(thresholds_try(&err), 0); /* and changes nothing */
 	thresholds_load();
 	leat_thresholds_get(&now);
 	assert_int_equal(now.copy_below, 12345);
 	setenv("LEAT_THRESHOLDS", "/nowhere/thresholds", 1);
 	assert_true(thresholds_save(1, "", &err) < 0);
+	assert_non_null(strstr(err.text, "LEAT_THRESHOLDS"));
+	assert_true(thresholds_try(&err) < 0);
 	assert_non_null(strstr(err.text, "LEAT_THRESHOLDS"));
 	thresholds_load(); /* not there: nothing changes */
 	leat_thresholds_get(&now);
