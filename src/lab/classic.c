@@ -45,7 +45,7 @@ static const struct lab_row *row_of(const struct lab_result *result,
 				    const struct classic_claim *claim)
 {
 	static const enum lab_transport transports[] = {TRANSPORT_VETH, TRANSPORT_TCP,
-							TRANSPORT_UNIX};
+							TRANSPORT_UNIX, TRANSPORT_VETH_GSO_OFF};
 	const struct lab_row *row = NULL;
 
 	if (needs_no_gather(claim))

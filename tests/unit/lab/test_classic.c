@@ -173,6 +173,19 @@ static void one_noisy_point_does_not_move_it(void **state)
 	assert_int_equal(threshold((const double[]){1, 5.5, 2, 8, 4.9, 20}, sendfile, 6), 8192);
 }
 
+static void without_segmentation_offload_the_claims_are_judged_too(void **state)
+{
+	struct lab_result result = theory();
+
+	for (size_t i = 0; i < result.row_count; i++)
+		if (result.rows[i].transport == TRANSPORT_VETH)
+			result.rows[i].transport = TRANSPORT_VETH_GSO_OFF;
+	classic_judge(&result, verdicts);
+	for (unsigned i = 0; i < CLASSIC_CLAIMS; i++)
+		assert_non_null(verdicts[i].row);
+	lab_result_free(&result);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +195,7 @@ int main(void)
 	    cmocka_unit_test(a_device_that_takes_pages_all_the_same_is_named),
 	    cmocka_unit_test(what_was_not_measured_says_so),
 	    cmocka_unit_test(the_size_nearest_to_a_buffer_is_judged_on_the_best_transport),
+	    cmocka_unit_test(without_segmentation_offload_the_claims_are_judged_too),
 	    cmocka_unit_test(the_gain_is_split_into_the_copy_and_the_rest),
 	    cmocka_unit_test(without_all_four_there_is_no_answer),
 	    cmocka_unit_test(the_threshold_is_where_the_two_ways_meet),
