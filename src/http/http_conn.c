@@ -257,6 +257,7 @@ static enum progress begin_body(struct http_conn *c, struct input *in,
 		return progress_of(r);
 	http_skim_init(&c->skim, request);
 	c->skim_head = (uint32_t)request->length;
+	c->late = false; /* the body has its own time */
 	return PROGRESS;
 }
 

@@ -72,6 +72,17 @@ def test_timeouts_are_those_of_the_command_line(serve):
                 client.buffer.clear()
 
 
+def test_a_body_has_its_own_time_also_behind_a_head_in_pieces(serve):
+    server = serve("--header-timeout", "500ms", "--body-timeout", "30s")
+    with server.connect() as client:
+        client.send(b"GET /small.txt HTTP/1.1\r\nHost:")
+        time.sleep(0.1)
+        client.send(b" test\r\nContent-Length: 5\r\n\r\n1")
+        time.sleep(1.5)
+        client.send(b"2345")
+        assert client.response().status == 200
+
+
 def test_the_drain_timeout_ends_what_is_not_taken(serve):
     server = serve("--drain-timeout", "200ms")
     with server.connect(receive_buffer=4096) as client:
