@@ -271,6 +271,13 @@ int file_cache_fd(const struct file_cache *cache)
 	return cache->watch ? file_watch_fd(cache->watch) : -1;
 }
 
+void file_cache_unwatch(struct file_cache *cache)
+{
+	drop_all(cache);
+	file_watch_free(cache->watch);
+	cache->watch = NULL;
+}
+
 void file_cache_sync(struct file_cache *cache)
 {
 	if (cache->watch)

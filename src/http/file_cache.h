@@ -45,6 +45,8 @@ void file_cache_free(struct file_cache *cache);
 /* A descriptor to be polled for reading and handled by file_cache_sync() before anything else;
  * -1: there is no inotify here, every entry is compared at each request. */
 int file_cache_fd(const struct file_cache *cache);
+/* That descriptor can't be polled: from here on as if there were none. */
+void file_cache_unwatch(struct file_cache *cache);
 /* Drops what has changed until now. */
 void file_cache_sync(struct file_cache *cache);
 

@@ -39,6 +39,7 @@ static void watch_files(struct http_loop *loop)
 	if (loop->cache_watch.fd >= 0 && loop_watch(loop->loop, &loop->cache_watch, EPOLLIN) == 0)
 		return;
 	loop->cache_watch.fd = -1;
+	file_cache_unwatch(loop->cache);
 	log_warning("no inotify for this thread: files are compared at each request");
 }
 

@@ -308,6 +308,21 @@ static void storing_through_a_mapping_is_seen_within_a_second(void **state)
 	close(fd);
 }
 
+static void without_events_changes_are_seen_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+
+	replace("a", "alpha");
+	assert_serves(f, "a", "alpha");
+	file_cache_unwatch(f->cache);
+	assert_int_equal(file_cache_fd(f->cache), -1);
+	assert_int_equal(stats(f).entries + stats(f).watches, 0);
+	assert_serves(f, "a", "alpha");
+	replace("a", "beta");
+	assert_serves(f, "a", "beta");
+	assert_int_equal(stats(f).watches, 0);
+}
+
 static void more_events_than_the_queue_holds_drop_everything(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +560,7 @@ int main(void)
 	    TEST(exchanging_a_symbolic_link_is_seen),
 	    TEST(editing_through_another_hard_link_is_seen),
 	    TEST(storing_through_a_mapping_is_seen_within_a_second),
+	    TEST(without_events_changes_are_seen_all_the_same),
 	    TEST(more_events_than_the_queue_holds_drop_everything),
 	    TEST(a_reference_keeps_its_version),
 	    TEST(bodies_are_in_memory_up_to_the_limit),
