@@ -1,6 +1,7 @@
 /*
  * leat: finds the command and runs it. Everything that is true for the whole process is set here:
- * SIGPIPE is ignored (a closed peer is an error of its call), log lines go to stderr.
+ * SIGPIPE and SIGXFSZ are ignored (a closed peer, a file too large are errors of their calls), log
+ * lines go to stderr.
  */
 #include "cmd/cmd.h"
 
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
 
 	occupy_standard_descriptors();
 	sys_signal_handle(SIGPIPE, SIG_IGN);
+	sys_signal_handle(SIGXFSZ, SIG_IGN);
 	log_set_sink(log_to_stderr, NULL, LOG_LEVEL_INFO);
 	thresholds_load();
 	code = dispatch(argc, argv);

@@ -17,6 +17,7 @@ static _Noreturn void become(char *const argv[], int go, int failed)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	if (read(go, &byte, 1) == 1) {
 		execvp(argv[0], argv);
 		error = errno;

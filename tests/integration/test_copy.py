@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -508,6 +509,14 @@ def test_a_full_disk_is_an_error_of_the_sink(copy, tmp_path):
     ran = copy("in", "/dev/full")
     assert ran.returncode == 1
     assert "/dev/full: no space left" in ran.stderr
+
+
+def test_the_limit_of_file_sizes_is_an_error_and_no_signal(copy, tmp_path):
+    (tmp_path / "in").write_bytes(content(300000))
+    ran = copy("in", "out", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)))
+    assert ran.returncode == 1
+    assert "EFBIG" in ran.stderr
+    assert (tmp_path / "out").stat().st_size == 100000
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES["stdout"])
