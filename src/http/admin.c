@@ -106,10 +106,11 @@ static char *render(const struct admin *admin, const struct page *page, size_t *
 {
 	for (size_t size = 64 * 1024; size <= ADMIN_PAGE_BYTES_MAX; size *= 2) {
 		char *memory = malloc(HEAD_ROOM + size);
-		struct buf buf = buf_over(memory + HEAD_ROOM, size);
+		struct buf buf;
 
 		if (!memory)
 			return NULL;
+		buf = buf_over(memory + HEAD_ROOM, size);
 		page->write(admin, &buf);
 		if (!buf.overflow) {
 			*ret_len = buf.len;

@@ -379,20 +379,20 @@ static int run_loops(struct reactor *reactor, struct err *err)
 
 int reactor_run(struct reactor *reactor, struct err *err)
 {
+	bool signals = !reactor->options.no_signals;
 	int r;
 
 	CHECK(reactor->start_decision == START_WAIT);
 	r = reserve(reactor, err);
-	if (r < 0)
-		return r;
-	if (!reactor->options.no_signals)
+	if (r == 0 && signals)
 		r = signals_open(reactor, err);
-	if (r < 0)
-		return r;
-	r = run_loops(reactor, err);
+	if (r == 0) {
+		r = run_loops(reactor, err);
+		if (signals)
+			signals_close(reactor);
+	}
+	/* Also when nothing ran: whoever connects would wait for ever. */
 	listeners_close(reactor);
-	if (!reactor->options.no_signals)
-		signals_close(reactor);
 	return r;
 }
 
