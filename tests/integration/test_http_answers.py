@@ -375,6 +375,7 @@ def test_an_encoding_that_may_not_be_read_is_passed_over(leat, root, script):
         assert server.stop() == 0
 
 
+@pytest.mark.release_only  # the leak checker needs a thread of its own
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make the server somebody else")
 def test_an_encoding_that_no_thread_can_load_costs_one_answer(leat, root, script):
     """Its file is in memory, the encoding is not, and no helper can be started."""
