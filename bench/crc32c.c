@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/crc32c.h"
+#include "micro.h"
 
 #ifdef HAVE_ISAL
 #include <isa-l/crc.h>
@@ -23,37 +24,22 @@ static uint32_t by_isal(uint32_t crc, const void *data, size_t len)
 #define ROUNDS 9
 #define VOLUME (UINT64_C(256) << 20) /* bytes a round */
 
-static double cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void measure(const char *name, uint32_t (*run)(uint32_t, const void *, size_t),
 		    const char *memory, size_t block, size_t extent)
 {
 	double rate[ROUNDS];
 
 	for (int round = 0; round < ROUNDS; round++) {
-		double start = cpu_ns();
+		double start = micro_cpu_ns();
 
 		for (uint64_t done = 0; done < VOLUME; done += block) {
 			uint32_t crc = run(0, memory + done % extent, block);
 
 			__asm__ volatile("" : : "r"(crc));
 		}
-		rate[round] = (double)VOLUME / (cpu_ns() - start);
+		rate[round] = (double)VOLUME / (micro_cpu_ns() - start);
 	}
-	qsort(rate, ROUNDS, sizeof(rate[0]), by_value);
+	qsort(rate, ROUNDS, sizeof(rate[0]), micro_by_value);
 	printf("%-44s %8zu B blocks in %5zu KiB: %6.2f GB/s (best %.2f)\n", name, block,
 	       extent >> 10, rate[ROUNDS / 2], rate[ROUNDS - 1]);
 }

@@ -22,6 +22,7 @@
 
 #include "engine/chain.h"
 #include "engine/engine.h"
+#include "micro.h"
 #include "sys/sys.h"
 
 #define ROUNDS      15
@@ -103,13 +104,6 @@ static double round_of(struct leat_engine *engine, struct leat_chain *chain, enu
 	return (double)(sys_thread_cpu_ns() - start) / responses;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-
-	return (left > right) - (left < right);
-}
-
 int main(void)
 {
 	static const size_t lengths[] = {1024,  2048,  4096,  6144,  8192,
@@ -137,7 +131,7 @@ int main(void)
 				ns[way][round] =
 				    round_of(engine, chain, (enum way)way, file, lengths[i]);
 		for (int way = 0; way < WAYS; way++) {
-			qsort(ns[way], ROUNDS, sizeof(double), by_value);
+			qsort(ns[way], ROUNDS, sizeof(double), micro_by_value);
 			median[way] = ns[way][ROUNDS / 2];
 		}
 		printf("%8zu %10.1f %10.1f %10.1f %16.2f %18.2f\n", lengths[i], median[READ] / 1000,

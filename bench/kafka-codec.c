@@ -10,8 +10,8 @@
 #include "kafka/wire/header.h"
 #include "kafka/wire/messages.h"
 #include "kafka/wire/record_batch.h"
+#include "micro.h"
 
-#define ROUNDS         15
 #define PARTITIONS_MAX 1000
 
 static char request_wire[1 << 17], response_wire[1 << 17];
@@ -20,36 +20,6 @@ static _Alignas(8) char arena_memory[1 << 18];
 static struct kafka_gap gaps[PARTITIONS_MAX];
 static struct kafka_fetch_response answer;
 static struct slice batch;
-
-static double cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void measure(const char *name, size_t bytes, void (*run)(void), unsigned times)
-{
-	double ns[ROUNDS];
-
-	for (int round = 0; round < ROUNDS; round++) {
-		double start = cpu_ns();
-
-		for (unsigned i = 0; i < times; i++)
-			run();
-		ns[round] = (cpu_ns() - start) / times;
-	}
-	qsort(ns, ROUNDS, sizeof(ns[0]), by_value);
-	printf("%-52s %7zu B %10.1f ns (best %.1f)\n", name, bytes, ns[ROUNDS / 2], ns[0]);
-}
 
 static void frame_begin(struct kafka_writer *writer, int16_t key, int16_t version)
 {
@@ -234,19 +204,20 @@ static void check_records(void)
 int main(void)
 {
 	make_fetch(12, 1);
-	measure("read: Fetch 12, one partition", request.len, read_fetch, 200000);
+	micro_measure("read: Fetch 12, one partition", request.len, read_fetch, 200000);
 	make_fetch(16, 1);
-	measure("read: Fetch 16, one partition", request.len, read_fetch, 200000);
+	micro_measure("read: Fetch 16, one partition", request.len, read_fetch, 200000);
 	make_fetch(12, PARTITIONS_MAX);
-	measure("read: Fetch 12, 1000 partitions", request.len, read_fetch, 1000);
+	micro_measure("read: Fetch 12, 1000 partitions", request.len, read_fetch, 1000);
 	make_batch(64);
 	make_produce(batch);
-	measure("read: Produce 9, one batch of 64 records", request.len, read_produce, 200000);
+	micro_measure("read: Produce 9, one batch of 64 records", request.len, read_produce,
+		      200000);
 	make_answer(1);
-	measure("write: answer to Fetch 12, one partition", 0, write_answer, 200000);
+	micro_measure("write: answer to Fetch 12, one partition", 0, write_answer, 200000);
 	make_answer(PARTITIONS_MAX);
-	measure("write: answer to Fetch 12, 1000 partitions", 0, write_answer, 1000);
-	measure("batch of 64 records: header and checksum", batch.len, check_batch, 100000);
-	measure("batch of 64 records: and every record", batch.len, check_records, 20000);
+	micro_measure("write: answer to Fetch 12, 1000 partitions", 0, write_answer, 1000);
+	micro_measure("batch of 64 records: header and checksum", batch.len, check_batch, 100000);
+	micro_measure("batch of 64 records: and every record", batch.len, check_records, 20000);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "engine/chain.h"
 #include "engine/engine.h"
+#include "micro.h"
 #include "sys/sys.h"
 
 #define ROUNDS 41
@@ -99,13 +100,6 @@ static double run(enum part part, struct leat_chain *chain)
 	return (double)(sys_thread_cpu_ns() - start) / LOOPS;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-
-	return (left > right) - (left < right);
-}
-
 int main(void)
 {
 	static double ns[PARTS][ROUNDS], difference[ROUNDS];
@@ -123,8 +117,8 @@ int main(void)
 		difference[round] = ns[CHAIN][round] - ns[RAW][round];
 	}
 	for (int part = 0; part < PARTS; part++)
-		qsort(ns[part], ROUNDS, sizeof(double), by_value);
-	qsort(difference, ROUNDS, sizeof(double), by_value);
+		qsort(ns[part], ROUNDS, sizeof(double), micro_by_value);
+	qsort(difference, ROUNDS, sizeof(double), micro_by_value);
 	printf("policy                 %6.1f ns a decision\n", ns[POLICY][ROUNDS / 2]);
 	printf("ledger                 %6.1f ns an account and a publishing\n",
 	       ns[LEDGER][ROUNDS / 2]);

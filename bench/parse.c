@@ -12,8 +12,7 @@
 #include "http/core/path.h"
 #include "http/core/range.h"
 #include "http/core/response.h"
-
-#define ROUNDS 15
+#include "micro.h"
 
 static const char wrk[] = "GET /file HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 static const char curl[] = "GET /dir/some-file.html HTTP/1.1\r\nHost: localhost:8080\r\n"
@@ -30,14 +29,6 @@ static const char browser[] =
     "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
     "If-None-Match: \"1a2b3c-4d5e-17f0a1b2c3d4e5f6\"\r\n"
     "\r\n";
-
-static double cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static struct http_request request; /* as a loop has it: one a thread */
 
@@ -104,36 +95,15 @@ static void build(void)
 	__asm__ volatile("" : : "r"(block) : "memory");
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void measure(const char *name, size_t bytes, void (*run)(void), unsigned times)
-{
-	double ns[ROUNDS];
-
-	for (int round = 0; round < ROUNDS; round++) {
-		double start = cpu_ns();
-
-		for (unsigned i = 0; i < times; i++)
-			run();
-		ns[round] = (cpu_ns() - start) / times;
-	}
-	qsort(ns, ROUNDS, sizeof(ns[0]), by_value);
-	printf("%-44s %6zu B %9.1f ns (best %.1f)\n", name, bytes, ns[ROUNDS / 2], ns[0]);
-}
-
 int main(void)
 {
-	measure("parse: GET /file and Host, as wrk", sizeof(wrk) - 1, parse_wrk, 200000);
-	measure("parse: four lines, as curl", sizeof(curl) - 1, parse_curl, 200000);
-	measure("parse: eleven lines, as a browser", sizeof(browser) - 1, parse_browser, 100000);
-	measure("parse: the same, byte by byte", sizeof(browser) - 1, parse_bytewise, 5000);
+	micro_measure("parse: GET /file and Host, as wrk", sizeof(wrk) - 1, parse_wrk, 200000);
+	micro_measure("parse: four lines, as curl", sizeof(curl) - 1, parse_curl, 200000);
+	micro_measure("parse: eleven lines, as a browser", sizeof(browser) - 1, parse_browser,
+		      100000);
+	micro_measure("parse: the same, byte by byte", sizeof(browser) - 1, parse_bytewise, 5000);
 	parse_browser();
-	measure("path, conditions, range", 0, decide, 100000);
-	measure("a header block of seven lines", 0, build, 100000);
+	micro_measure("path, conditions, range", 0, decide, 100000);
+	micro_measure("a header block of seven lines", 0, build, 100000);
 	return 0;
 }
