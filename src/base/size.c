@@ -69,6 +69,20 @@ static int take_number(const char **text, uint64_t *ret)
 	return 0;
 }
 
+int number_parse(const char *text, uint64_t *ret)
+{
+	const char *c = text;
+	uint64_t value;
+	int r = take_number(&c, &value);
+
+	if (r < 0)
+		return r;
+	if (*c)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
 int size_parse(const char *text, uint64_t *ret_bytes)
 {
 	const char *c = text;

@@ -131,14 +131,9 @@ struct arguments {
 /* From 1 to `max`. */
 static bool parse_number(const char *text, unsigned max, unsigned *ret)
 {
-	unsigned long value;
-	char *end;
+	uint64_t value;
 
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || value == 0 || value > max)
+	if (number_parse(text, &value) < 0 || value == 0 || value > max)
 		return false;
 	*ret = (unsigned)value;
 	return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "cmd/cmd.h"
 #include "kafka/broker/kafka_server.h"
 #include "sys/sys.h"
@@ -60,10 +61,9 @@ struct arguments {
 
 static int parse_threads(const char *text, unsigned *ret)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	uint64_t value;
 
-	if (text[0] < '0' || text[0] > '9' || *end || value == 0 || value > 1024)
+	if (number_parse(text, &value) < 0 || value == 0 || value > 1024)
 		return usage_error("kafka", "--threads is a number from 1 to 1024, not '%s'", text);
 	*ret = (unsigned)value;
 	return EXIT_OK;

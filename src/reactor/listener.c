@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/size.h"
 #include "sys/sys.h"
 
 /* SD_LISTEN_FDS_START of sd_listen_fds(3). */
@@ -133,13 +134,9 @@ static int bind_inet(struct listener *listener, const struct address *address)
 static unsigned env_number(const char *name)
 {
 	const char *text = getenv(name);
-	char *end;
-	unsigned long value;
+	uint64_t value;
 
-	if (!text || *text < '0' || *text > '9')
-		return 0;
-	value = strtoul(text, &end, 10);
-	return *end == '\0' && value <= INT32_MAX ? (unsigned)value : 0;
+	return text && number_parse(text, &value) == 0 && value <= INT32_MAX ? (unsigned)value : 0;
 }
 
 int reactor_activated_count(void)

@@ -10,20 +10,16 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/size.h"
 
 #define NAME_MAX_BYTES 256
 
 /* An id below the two that mean "none". */
 static bool parse_id(const char *text, unsigned *ret)
 {
-	unsigned long value;
-	char *end;
+	uint64_t value;
 
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || value >= UINT32_MAX - 1)
+	if (number_parse(text, &value) < 0 || value >= UINT32_MAX - 1)
 		return false;
 	*ret = (unsigned)value;
 	return true;

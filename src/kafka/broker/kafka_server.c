@@ -44,16 +44,18 @@ static int parse_advertised(struct kafka_server *server, const char *text, struc
 {
 	const char *colon = strrchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
-	unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
+	const char *host = text;
+	uint64_t port = 0;
 
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
+	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+		host++;
 		len -= 2;
 	}
-	if (len == 0 || len >= sizeof(server->host) || port == 0 || port > 65535)
+	if (len == 0 || len >= sizeof(server->host) || number_parse(colon + 1, &port) < 0 ||
+	    port == 0 || port > 65535)
 		return err_set(err, -EINVAL, "what clients are told must be HOST:PORT, not '%s'",
 			       text);
-	memcpy(server->host, text, len);
+	memcpy(server->host, host, len);
 	server->host[len] = '\0';
 	server->port = (int32_t)port;
 	return 0;
