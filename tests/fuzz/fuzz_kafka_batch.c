@@ -2,23 +2,8 @@
  * A stream of record batches. The last byte says whether the checksums are put right first: else
  * nothing behind them would be reached.
  */
-#include "base/be.h"
-#include "base/crc32c.h"
 #include "fuzz/fuzz.h"
-#include "kafka/wire/record_batch.h"
-
-static void put_checksums_right(char *stream, size_t len)
-{
-	for (;;) {
-		int64_t batch = record_batch_length(slice_make(stream, len));
-
-		if (batch < RECORD_BATCH_HEADER || (uint64_t)batch > len)
-			return;
-		be_store32(stream + 17, crc32c(0, stream + 21, (size_t)batch - 21));
-		stream += batch;
-		len -= (size_t)batch;
-	}
-}
+#include "fuzz/kafka_batches.h"
 
 static void walk_headers(struct record *record)
 {

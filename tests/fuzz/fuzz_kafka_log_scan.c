@@ -4,24 +4,10 @@
  *
  * From the end of the input: flags, and the size of the windows.
  */
-#include "base/be.h"
-#include "base/crc32c.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/kafka_batches.h"
 #include "kafka/store/log_index.h"
 #include "kafka/store/log_scan.h"
-
-static void put_checksums_right(char *stream, size_t len)
-{
-	for (;;) {
-		int64_t batch = record_batch_length(slice_make(stream, len));
-
-		if (batch < RECORD_BATCH_HEADER || (uint64_t)batch > len)
-			return;
-		be_store32(stream + 17, crc32c(0, stream + 21, (size_t)batch - 21));
-		stream += batch;
-		len -= (size_t)batch;
-	}
-}
 
 static enum log_scan_step scan(struct log_scan *scan, const char *bytes, size_t window_max)
 {

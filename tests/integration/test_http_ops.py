@@ -26,21 +26,6 @@ def root(tmp_path):
     return path
 
 
-@pytest.fixture
-def serve(leat, root):
-    """Starts servers of `root`; each must end well."""
-    servers = []
-
-    def start(*arguments, **options):
-        servers.append(Server(leat, root, *arguments, **options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        assert server.stop() == 0, server.log()
-        assert "ERROR: " not in server.log() and "runtime error" not in server.log(), server.log()
-
-
 # ---- limits on the command line ----
 
 
