@@ -79,10 +79,7 @@ enum handled handle_describe_groups(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_describe_groups_response_init(&response);
-	response.groups.count = request.groups.count;
-	response.groups.at =
-	    call_take(call, (size_t)request.groups.count, sizeof(*response.groups.at));
-	if (!response.groups.at)
+	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
 		if (!describe_one(call, request.groups.at[i], &response.groups.at[i]))
@@ -190,10 +187,7 @@ enum handled handle_delete_groups(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_delete_groups_response_init(&response);
-	response.results.count = request.groups_names.count;
-	response.results.at =
-	    call_take(call, (size_t)request.groups_names.count, sizeof(*response.results.at));
-	if (!response.results.at)
+	if (!call_array(call, &response.results, request.groups_names.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups_names.count; i++) {
 		response.results.at[i].group_id = request.groups_names.at[i];

@@ -59,10 +59,7 @@ enum handled handle_find_coordinator(struct kafka_call *call)
 	response.node_id = one.node_id;
 	response.host = one.host;
 	response.port = one.port;
-	response.coordinators.count = request.coordinator_keys.count;
-	response.coordinators.at = call_take(call, (size_t)request.coordinator_keys.count,
-					     sizeof(*response.coordinators.at));
-	if (!response.coordinators.at)
+	if (!call_array(call, &response.coordinators, request.coordinator_keys.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.coordinator_keys.count; i++) {
 		response.coordinators.at[i] = one;

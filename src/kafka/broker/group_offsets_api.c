@@ -289,19 +289,13 @@ static enum handled answer_single(struct kafka_call *call,
 	if (!put_group(call, &from, &to))
 		return CALL_ENDS;
 	response->error_code = to.error_code;
-	response->topics.count = to.topics.count;
-	response->topics.at =
-	    call_take(call, (size_t)to.topics.count, sizeof(*response->topics.at));
-	if (!response->topics.at)
+	if (!call_array(call, &response->topics, to.topics.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < to.topics.count; i++) {
 		struct kafka_offset_fetch_response_topic *topic = &response->topics.at[i];
 
 		topic->name = to.topics.at[i].name;
-		topic->partitions.count = to.topics.at[i].partitions.count;
-		topic->partitions.at =
-		    call_take(call, (size_t)topic->partitions.count, sizeof(*topic->partitions.at));
-		if (!topic->partitions.at)
+		if (!call_array(call, &topic->partitions, to.topics.at[i].partitions.count))
 			return CALL_ENDS;
 		for (int32_t n = 0; n < topic->partitions.count; n++) {
 			const struct kafka_offset_fetch_response_group_topic_partition *each =
@@ -328,10 +322,7 @@ enum handled handle_offset_fetch(struct kafka_call *call)
 	kafka_offset_fetch_response_init(&response);
 	if (call->header.version < 8)
 		return answer_single(call, &request, &response);
-	response.groups.count = request.groups.count;
-	response.groups.at =
-	    call_take(call, (size_t)request.groups.count, sizeof(*response.groups.at));
-	if (!response.groups.at)
+	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
 		if (!put_group(call, &request.groups.at[i], &response.groups.at[i]))
@@ -371,10 +362,7 @@ static bool put_deleted(struct kafka_call *call, const struct kafka_offset_delet
 		struct kafka_offset_delete_response_topic *to = &response->topics.at[i];
 
 		to->name = from->name;
-		to->partitions.count = from->partitions.count;
-		to->partitions.at =
-		    call_take(call, (size_t)from->partitions.count, sizeof(*to->partitions.at));
-		if (!to->partitions.at)
+		if (!call_array(call, &to->partitions, from->partitions.count))
 			return false;
 		for (int32_t n = 0; n < from->partitions.count; n++)
 			to->partitions.at[n].partition_index =

@@ -144,10 +144,7 @@ static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_
 
 	if (request->topics.count < 0 || (request->topics.count == 0 && call->header.version == 0))
 		return put_all(call, response);
-	response->topics.count = request->topics.count;
-	response->topics.at =
-	    call_take(call, (size_t)request->topics.count, sizeof(*response->topics.at));
-	if (!response->topics.at)
+	if (!call_array(call, &response->topics, request->topics.count))
 		return PUT_FAILED;
 	for (int32_t i = 0; i < request->topics.count && put == PUT; i++) {
 		const struct kafka_metadata_request_topic *topic = &request->topics.at[i];

@@ -104,19 +104,13 @@ enum handled handle_list_offsets(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_list_offsets_response_init(&response);
-	response.topics.count = request.topics.count;
-	response.topics.at =
-	    call_take(call, (size_t)request.topics.count, sizeof(*response.topics.at));
-	if (!response.topics.at)
+	if (!call_array(call, &response.topics, request.topics.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.topics.count; i++) {
 		struct kafka_list_offsets_response_topic *to = &response.topics.at[i];
 
 		to->name = request.topics.at[i].name;
-		to->partitions.count = request.topics.at[i].partitions.count;
-		to->partitions.at =
-		    call_take(call, (size_t)to->partitions.count, sizeof(*to->partitions.at));
-		if (!to->partitions.at)
+		if (!call_array(call, &to->partitions, request.topics.at[i].partitions.count))
 			return CALL_ENDS;
 		if (!answer_topic(call, &request, &request.topics.at[i], to))
 			return CALL_BLOCKS;
