@@ -190,8 +190,8 @@ int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t len
 	return 0;
 }
 
-int chain_add_identified_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
-			      uint64_t length, leat_release release, void *arg)
+int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
+			 uint64_t length, leat_release release, void *arg)
 {
 	struct segment *segment = chain_append(chain, SOURCE_FILE, fd, length, release, arg);
 
@@ -202,18 +202,12 @@ int chain_add_identified_file(struct leat_chain *chain, int fd, uint64_t file, u
 	return 0;
 }
 
-int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
-			 leat_release release, void *arg)
-{
-	return chain_add_identified_file(chain, fd, (uint64_t)fd, offset, length, release, arg);
-}
-
 uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns)
 {
 	uint64_t hash = hash_mix(hash_mix(device ^ 0x9e3779b97f4a7c15u, inode | 1ull << 63),
 				 (uint64_t)ctime_ns ^ 0xd6e8feb86659fd93u);
 
-	return hash | 1ull << 63; /* above all numbers of descriptors */
+	return hash | 1ull << 63;
 }
 
 static uint64_t file_of_stat(const struct stat *st)
@@ -256,8 +250,8 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 
 		if (length == LEAT_TO_END)
 			length = size > offset ? size - offset : 0;
-		return chain_add_identified_file(chain, fd, file_of_stat(&st), offset, length,
-						 release, arg);
+		return chain_add_known_file(chain, fd, file_of_stat(&st), offset, length, release,
+					    arg);
 	}
 	segment = chain_append(chain, SOURCE_PSEUDO, fd, length, release, arg);
 	if (!segment)
@@ -279,8 +273,8 @@ static int add_file_at_position(struct leat_chain *chain, int fd, const struct s
 	if (position < 0)
 		return (int)position;
 	left = max_u64(size, (uint64_t)position) - (uint64_t)position;
-	r = chain_add_identified_file(chain, fd, file_of_stat(st), (uint64_t)position,
-				      min_u64(length, left), release, arg);
+	r = chain_add_known_file(chain, fd, file_of_stat(st), (uint64_t)position,
+				 min_u64(length, left), release, arg);
 	if (r < 0)
 		return r;
 	chain_segment(chain, chain->count - 1)->moves_position = true;

@@ -145,15 +145,12 @@ void chain_fini(struct leat_chain *chain);
 
 /* leat_chain_add_file() and _add_stream() for callers who know what the descriptor is: no system
  * call. The file is regular, has a size above 0, and [offset, offset + length) was in it lately.
- * -ENOMEM. */
-int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t offset, uint64_t length,
-			 leat_release release, void *arg);
-/* The same, and tells files apart whose descriptors had the same number: what was in memory a moment
- * ago of one is no answer for the other (the price would be a wait for the disk). Without it the
- * number is what is known, for files that stay open. */
-int chain_add_identified_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
-			      uint64_t length, leat_release release, void *arg);
-/* From what fstat(2) says; ctime because numbers of inodes are used again, too. */
+ * `file` tells files apart whose descriptors had the same number: what was in memory a moment ago of
+ * one is no answer for the other (the price would be a wait for the disk). -ENOMEM. */
+int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
+			 uint64_t length, leat_release release, void *arg);
+/* A number for `file` from what fstat(2) says; ctime because numbers of inodes are used again, too.
+ * Above 2^63: below it stand numbers that the caller counts himself. */
 uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns);
 #define CHAIN_NO_FILE UINT64_MAX
 /* `kind`: pipe, socket or other. */

@@ -73,8 +73,8 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
 	c->flight->entry = entry;
 	if (r < 0)
 		return r;
-	return chain_add_identified_file(&c->flight->chain, entry->fd, file_of(entry), offset,
-					 length, NULL, NULL);
+	return chain_add_known_file(&c->flight->chain, entry->fd, file_of(entry), offset, length,
+				    NULL, NULL);
 }
 
 static int add_slice(struct leat_chain *chain, const struct file_entry *entry,
@@ -83,8 +83,8 @@ static int add_slice(struct leat_chain *chain, const struct file_entry *entry,
 	uint64_t length = range->last - range->first + 1;
 
 	if (entry->fd >= 0)
-		return chain_add_identified_file(chain, entry->fd, file_of(entry), range->first,
-						 length, NULL, NULL);
+		return chain_add_known_file(chain, entry->fd, file_of(entry), range->first, length,
+					    NULL, NULL);
 	return leat_chain_add_memory(chain, file_entry_body(entry) + range->first, length, NULL,
 				     NULL);
 }

@@ -154,9 +154,9 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 static bool put_aborted(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
 			struct kafka_fetch_response_partition *to)
 {
-	enum { MAX = 1000 };
-	struct partition_aborted *found;
-	unsigned count;
+	int64_t from = part->slice.base_offset, to_offset = part->slice.ends.last_stable;
+	struct partition_aborted *found, none;
+	unsigned room, count;
 
 	to->aborted_transactions.count = -1;
 	if (fetch->isolation != PARTITION_READ_COMMITTED || part->error != KAFKA_NONE)
@@ -164,15 +164,17 @@ static bool put_aborted(struct kafka_call *call, const struct fetch *fetch, stru
 	to->aborted_transactions.count = 0;
 	if (part->slice.len == 0)
 		return true;
-	found = call_take(call, MAX, sizeof(*found));
+	/* Up to the last stable offset: a few too many do no harm, they end before. */
+	room = partition_aborted(part->partition, from, to_offset, &none, 0);
+	if (room == 0)
+		return true;
+	found = call_take(call, room, sizeof(*found));
 	if (!found)
 		return false;
-	/* Up to the last stable offset: a few too many do no harm, they end before. */
-	count = partition_aborted(part->partition, part->slice.base_offset,
-				  part->slice.ends.last_stable, found, MAX);
+	count = partition_aborted(part->partition, from, to_offset, found, room);
 	_Static_assert(sizeof(*found) == sizeof(*to->aborted_transactions.at), "the same fields");
 	to->aborted_transactions.at = (void *)found;
-	to->aborted_transactions.count = (int32_t)count;
+	to->aborted_transactions.count = (int32_t)min_u64(count, room);
 	return true;
 }
 

@@ -99,7 +99,7 @@ static int add_parts(struct kafka_call *call)
 		r = leat_chain_add_memory(&call->chain, call->bytes + at, range->at - at, NULL,
 					  NULL);
 		if (r == 0)
-			r = chain_add_known_file(&call->chain, range->slice.fd,
+			r = chain_add_known_file(&call->chain, range->slice.fd, range->slice.file,
 						 range->slice.position, range->slice.len,
 						 release_range, range);
 		if (r < 0)

@@ -52,6 +52,7 @@ struct partition {
 	bool flush_running;      /* somebody was told flush_due */
 	bool folder_dirty;       /* names were made that are not on disk */
 	bool wants_sync;         /* a segment was completed */
+	bool has_aborted;        /* a segment has a .txnindex; set when it is loaded */
 	bool was_cut;            /* the last segment was made shorter, which is not on disk yet */
 	int64_t dirty_since;     /* of the oldest byte that is not on disk; 0: none */
 	int64_t snapshot_offset; /* of the newest .snapshot; -1: none */

@@ -39,10 +39,12 @@ void log_segment_path(const char *folder, int64_t offset, enum log_file file,
 
 struct log_segment *log_segment_new(struct log_files *files, const char *folder, int64_t base)
 {
+	static _Atomic uint64_t made;
 	struct log_segment *segment = calloc(1, sizeof(*segment));
 
 	if (!segment)
 		return NULL;
+	segment->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
 	list_init(&segment->in_use_order);
 	segment->files = files;
 	segment->folder = folder;

@@ -70,6 +70,8 @@ struct log_segment {
 	struct log_files *files;
 	const char *folder; /* the partition's, which has to be there where files are opened */
 	int64_t base_offset;
+	uint64_t number;  /* in the order in which the process made them, from 1 */
+	bool has_aborted; /* there is a .txnindex */
 	_Atomic uint32_t refs;
 	uint32_t users;
 	int fds[LOG_FILE_KEEPS]; /* -1: not open */

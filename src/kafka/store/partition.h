@@ -94,6 +94,7 @@ enum partition_isolation {
 struct partition_slice {
 	struct log_segment *segment; /* NULL: there is nothing to hold */
 	int fd;
+	uint64_t file; /* a number that no other segment of the process has had */
 	uint64_t position;
 	size_t len;          /* may end inside of a batch */
 	int64_t base_offset; /* of the first batch: at most the offset asked for */
@@ -124,7 +125,8 @@ int partition_read(struct partition *partition, const struct partition_read *rea
 void partition_slice_release(struct partition_slice *slice);
 
 /* Aborted transactions that a read_committed fetch of [from, to) must be told of: Kafka's
- * .txnindex. Blocks. Fills at most `max`, returns how many there are. */
+ * .txnindex. Fills at most `max`, returns how many there are. Blocks where the log has such files
+ * (Kafka's transactions: leat makes none), else it costs nothing. */
 struct partition_aborted {
 	int64_t producer_id, first_offset;
 };

@@ -116,7 +116,8 @@ static int read_names(struct partition *partition, struct names *names)
 
 /* ---- segments ---- */
 
-static int add_found(struct partition *partition, const struct load *load, int64_t base)
+static int add_found(struct partition *partition, const struct load *load,
+		     const struct names *names, int64_t base)
 {
 	struct store *store = partition->topic->store;
 	char path[SEGMENT_PATH_MAX];
@@ -136,6 +137,8 @@ static int add_found(struct partition *partition, const struct load *load, int64
 		return -ENOMEM;
 	segment->size = (uint32_t)st.st_size;
 	segment->created_ms = load->now_ms;
+	segment->has_aborted = offsets_have(&names->of[LOG_FILE_TRANSACTIONS], base);
+	partition->has_aborted |= segment->has_aborted;
 	partition->segments[partition->segment_count++] = segment;
 	return 0;
 }
@@ -153,7 +156,7 @@ static int find_segments(struct partition *partition, const struct load *load,
 		return -EPROTONOSUPPORT;
 	}
 	for (size_t i = 0; i < logs->count && r == 0; i++)
-		r = add_found(partition, load, logs->list[i]);
+		r = add_found(partition, load, names, logs->list[i]);
 	if (r < 0 || partition->segment_count > 0)
 		return r;
 	partition->log_end = partition->log_start;

@@ -112,6 +112,7 @@ static int fill_slice(const struct sight *sight, const struct partition_read *re
 	log_segment_ref(sight->segment);
 	ret->segment = sight->segment;
 	ret->fd = fd;
+	ret->file = sight->segment->number;
 	ret->position = first.position;
 	ret->len = len;
 	return 0;
@@ -258,6 +259,7 @@ static int hand_out_batch(struct log_segment *segment, const struct log_place *p
 	ret->compressed = true;
 	ret->batch.segment = segment;
 	ret->batch.fd = fd;
+	ret->batch.file = segment->number;
 	ret->batch.position = place->position;
 	ret->batch.len = place->length;
 	ret->batch.base_offset = place->base_offset;
@@ -424,11 +426,14 @@ unsigned partition_aborted(struct partition *partition, int64_t from, int64_t to
 	struct sight sight;
 	unsigned count = 0;
 
+	/* Of a log without transactions nothing is asked. */
+	if (!partition->has_aborted)
+		return 0;
 	/* The marker, and with it the entry, may lie far behind what it aborts. */
 	for (uint32_t nth = 0; nth_segment(partition, nth, &sight, &log_start); nth++) {
 		unsigned room = count < max ? max - count : 0;
 
-		if (sight.end > from)
+		if (sight.end > from && sight.segment->has_aborted)
 			count += aborted_in(sight.segment, from, to, ret + (max - room), room);
 		log_segment_unref(sight.segment);
 	}

@@ -104,7 +104,7 @@ static void expect_early_end(size_t size, size_t claimed)
 	tcp_pair(ends);
 	chain = chain_to(ends[0]);
 	leat_chain_add_memory(chain, "head", 4, NULL, NULL);
-	chain_add_known_file(chain, file, 0, claimed, NULL, NULL);
+	chain_add_known_file(chain, file, 1, 0, claimed, NULL, NULL);
 	leat_chain_add_memory(chain, "tail", 4, NULL, NULL);
 	assert_int_equal(run(chain), -ENODATA);
 	snprintf(expected, sizeof(expected), "file ended at %zu, expected %zu", size, claimed);

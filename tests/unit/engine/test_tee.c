@@ -234,7 +234,7 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	chain_init(&chain, &engine, &(struct chain_sink){.fd = sink[0], .kind = SINK_UNIX});
 	chain.mirrors = &mirror;
 	chain.mirror_count = 1;
-	assert_int_equal(chain_add_known_file(&chain, file, 0, LENGTH, NULL, NULL), 0);
+	assert_int_equal(chain_add_known_file(&chain, file, 1, 0, LENGTH, NULL, NULL), 0);
 	reader_start(&reader, sink[1], 0);
 	/* The main reader reads, the mirror's does not. */
 	for (int ms = 0; ms < PATIENCE_MS; ms++) {
@@ -294,7 +294,7 @@ static void the_smallest_pipe_sets_the_pace(void **state)
 	}
 	chain.mirrors = mirrors;
 	chain.mirror_count = 3;
-	assert_int_equal(chain_add_known_file(&chain, file, 0, LENGTH, NULL, NULL), 0);
+	assert_int_equal(chain_add_known_file(&chain, file, 1, 0, LENGTH, NULL, NULL), 0);
 	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
 	chain_fini(&chain);
 	engine_fini(&engine);
