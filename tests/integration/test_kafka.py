@@ -271,6 +271,46 @@ def test_a_damaged_batch_is_refused(broker):
     assert consume(broker, "t", "-p", "0") == [b"x"]
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
+
+
+def batch_of(producer):
+    """One record, as the first of an idempotent producer."""
+    record = bytes([14, 0, 0, 0, 1, 2]) + b"v\0"
+    rest = struct.pack(">hiqqqhii", 0, 0, 1000, 1000, producer, 0, 0, 1) + record
+    return struct.pack(">qiib", 0, 9 + len(rest), -1, 2) + struct.pack(">I", crc32c(rest)) + rest
+
+
+@needs_kcat
+def test_all_producers_of_a_partition_are_described(broker):
+    produce(broker, "t", [b"x"], "-p", "0")
+    count = 1500
+    with connect(broker) as connection:
+        for producer in range(count):
+            batch = batch_of(producer)
+            body = struct.pack(">hhii", -1, -1, 1000, 1) + b"\0\1t" + struct.pack(">iii", 1, 0, len(batch)) + batch
+            connection.sendall(request(0, 7, body))
+            assert struct.unpack(">h", answer(connection)[19:21])[0] == 0
+        # Version 0, flexible: tags behind the header and each struct, counts are one more.
+        connection.sendall(request(61, 0, b"\0" + b"\2\2t\2" + struct.pack(">i", 0) + b"\0\0"))
+        data = answer(connection)
+    at = 4 + 1 + 4 + len(b"\2\2t\2")
+    number, error = struct.unpack(">ih", data[at:at + 6])
+    assert (number, error, data[at + 6]) == (0, 0, 0)
+    assert data[at + 7] & 0x7F | data[at + 8] << 7 == count + 1
+    entries = data[at + 9:-3]
+    each = struct.calcsize(">qiiqiq") + 1
+    assert len(entries) == count * each
+    found = [struct.unpack(">qiiqiq", entries[n * each:(n + 1) * each - 1])[:3] for n in range(count)]
+    assert sorted(found) == [(producer, 0, 0) for producer in range(count)]
+
+
 def test_the_second_broker_over_a_directory_is_refused(broker, leat, tmp_path):
     ran = run([leat, "kafka", "--listen", "127.0.0.1:0", tmp_path / "data"])
     assert ran.returncode == 1 and len(ran.stderr.strip().split("\n")) == 1, ran.stderr

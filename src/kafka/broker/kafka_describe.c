@@ -282,17 +282,18 @@ enum handled handle_describe_log_dirs(struct kafka_call *call)
 static bool put_producers(struct kafka_call *call, struct partition *partition,
 			  struct kafka_describe_producers_response_partition *to)
 {
-	enum { MAX = 1000 };
-	struct partition_producer *found;
-	unsigned count;
+	struct partition_producer *found, none;
+	unsigned room, count;
 
 	to->error_message = slice_make(NULL, 0);
 	if (!partition) {
 		to->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 		return true;
 	}
-	found = call_take(call, MAX, sizeof(*found));
-	count = found ? partition_producers(partition, found, MAX) : 0;
+	room = partition_producers(partition, &none, 0);
+	found = call_take(call, room, sizeof(*found));
+	/* More may have come since. */
+	count = found ? (unsigned)min_u64(partition_producers(partition, found, room), room) : 0;
 	if (!found || !call_array(call, &to->active_producers, count))
 		return false;
 	for (unsigned i = 0; i < count; i++)
