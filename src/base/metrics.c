@@ -63,6 +63,12 @@ void metric_sample(struct buf *buf, const struct metric *metric, const struct me
 	add_value(buf, value);
 }
 
+void metric_sample_of(struct buf *buf, const struct metric *metric, const char *label,
+		      const char *label_value, uint64_t value)
+{
+	metric_sample(buf, metric, &(struct metric_labels){label, label_value, NULL, NULL}, value);
+}
+
 void metric_put(struct buf *buf, const struct metric *metric, uint64_t value)
 {
 	metric_begin(buf, metric);

@@ -25,6 +25,22 @@ struct metric {
 	const char *help; /* one sentence, without a line break or backslash */
 };
 
+/*
+ * A room's table, from a macro METRICS(M) of M(id, name, COUNTER | GAUGE | HISTOGRAM, help):
+ *
+ *     static METRICS_TABLE(METRICS) metrics = METRICS_ROWS(METRICS);
+ */
+#define METRICS_MEMBER(id, name, type, help) struct metric id;
+#define METRICS_ROW(id, name, type, help)    .id = {name, METRIC_##type, help},
+#define METRICS_TABLE(table)          \
+	const struct {                \
+		table(METRICS_MEMBER) \
+	}
+#define METRICS_ROWS(table)        \
+	{                          \
+		table(METRICS_ROW) \
+	}
+
 /* One that has no labels, whole. */
 void metric_put(struct buf *buf, const struct metric *metric, uint64_t value);
 /* Nanoseconds, shown as seconds. */
@@ -41,5 +57,8 @@ struct metric_labels {
 };
 void metric_sample(struct buf *buf, const struct metric *metric, const struct metric_labels *labels,
 		   uint64_t value);
+/* With one label. */
+void metric_sample_of(struct buf *buf, const struct metric *metric, const char *label,
+		      const char *label_value, uint64_t value);
 
 #endif

@@ -63,6 +63,21 @@ void engine_counters(const struct leat_engine *engine, struct engine_counters *r
 	}
 }
 
+void engine_account_add(struct engine_account *sum, const struct leat_engine *engine)
+{
+	struct engine_counters more;
+	struct leat_ledger ledger;
+
+	leat_engine_ledger(engine, &ledger);
+	ledger_add(&sum->ledger, &ledger);
+	engine_counters(engine, &more);
+	for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT; t++) {
+		sum->counters.technique_bytes[t] += more.technique_bytes[t];
+		for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+			sum->counters.fallbacks[t][i] += more.fallbacks[t][i];
+	}
+}
+
 const struct caps *engine_caps(struct leat_engine *engine)
 {
 	if (!engine->caps)

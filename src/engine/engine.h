@@ -56,6 +56,15 @@ struct leat_engine {
 /* Any thread: each figure is current. */
 void engine_counters(const struct leat_engine *engine, struct engine_counters *ret);
 
+/* What several engines did, summed. */
+struct engine_account {
+	struct leat_ledger ledger;
+	struct engine_counters counters;
+};
+
+/* Any thread. */
+void engine_account_add(struct engine_account *sum, const struct leat_engine *engine);
+
 /* The thresholds in force (thresholds.c). */
 struct policy_limits thresholds_limits(void);
 

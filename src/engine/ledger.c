@@ -66,6 +66,15 @@ void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 		copy[i] = __atomic_load_n(&total[i], __ATOMIC_RELAXED);
 }
 
+void ledger_add(struct leat_ledger *sum, const struct leat_ledger *more)
+{
+	uint64_t *total = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)more;
+
+	for (size_t i = 0; i < COUNTERS; i++)
+		total[i] += from[i];
+}
+
 enum refusal refusal_of(int error)
 {
 	switch (error) {

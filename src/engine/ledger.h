@@ -49,6 +49,8 @@ void ledger_account(struct leat_ledger *ledger, enum column column, uint64_t byt
 void ledger_move(struct leat_ledger *ledger, enum column from, enum column to, uint64_t bytes);
 /* Whether the columns sum to the bytes. */
 bool ledger_sums(const struct leat_ledger *ledger);
+/* A ledger that no other thread writes to, into another. */
+void ledger_add(struct leat_ledger *sum, const struct leat_ledger *more);
 /* Adds what `now` has more than `before` to totals that other threads read. */
 void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
 		    const struct leat_ledger *before);

@@ -4,22 +4,6 @@
 #include "base/log.h"
 #include "base/size.h"
 
-static void add_ledger(struct leat_ledger *sum, const struct leat_ledger *more)
-{
-	sum->bytes += more->bytes;
-	sum->bytes_by_reference += more->bytes_by_reference;
-	sum->bytes_copied += more->bytes_copied;
-	sum->bytes_copied_later += more->bytes_copied_later;
-	sum->bytes_transformed += more->bytes_transformed;
-	sum->bytes_unknown += more->bytes_unknown;
-	sum->transfers += more->transfers;
-	sum->fallbacks += more->fallbacks;
-	sum->bytes_fallen_back += more->bytes_fallen_back;
-	sum->syscalls += more->syscalls;
-	sum->would_block += more->would_block;
-	sum->loads += more->loads;
-}
-
 static void add_cache(struct file_cache_stats *sum, const struct file_cache_stats *more)
 {
 	sum->hits += more->hits;
@@ -33,29 +17,14 @@ static void add_cache(struct file_cache_stats *sum, const struct file_cache_stat
 	sum->watches += more->watches;
 }
 
-static void add_engine(struct engine_counters *sum, const struct leat_engine *engine)
-{
-	struct engine_counters more;
-
-	engine_counters(engine, &more);
-	for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT; t++) {
-		sum->technique_bytes[t] += more.technique_bytes[t];
-		for (unsigned i = 0; i < REFUSAL_COUNT; i++)
-			sum->fallbacks[t][i] += more.fallbacks[t][i];
-	}
-}
-
 static void add_loop(struct http_account *sum, const struct http_loop *loop)
 {
 	const struct http_counters *counters = &loop->counters;
 	struct file_cache_stats cache;
-	struct leat_ledger ledger;
 
-	leat_engine_ledger(loop->engine, &ledger);
-	add_engine(&sum->engine, loop->engine);
+	engine_account_add(&sum->engine, loop->engine);
 	histogram_merge(&sum->durations, &loop->durations);
 	file_cache_stats(loop->cache, &cache);
-	add_ledger(&sum->ledger, &ledger);
 	add_cache(&sum->cache, &cache);
 	sum->requests += counter_get(&counters->requests);
 	sum->truncated += counter_get(&counters->truncated);
@@ -89,7 +58,7 @@ void http_account_say(const struct http_server *server, const struct reactor *re
 	struct reactor_stats stats;
 	char line[LOG_LINE_MAX];
 	struct buf buf = buf_over(line, sizeof(line));
-	const struct leat_ledger *l = &sum.ledger;
+	const struct leat_ledger *l = &sum.engine.ledger;
 	const struct file_cache_stats *c = &sum.cache;
 
 	http_account(server, &sum);

@@ -14,8 +14,7 @@ struct http_account {
 	uint64_t truncated;
 	uint64_t opened, closed;
 	uint64_t expired[HTTP_DEADLINE_COUNT];
-	struct leat_ledger ledger;
-	struct engine_counters engine;
+	struct engine_account engine;
 	struct histogram durations;
 	struct file_cache_stats cache;
 };

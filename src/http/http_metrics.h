@@ -5,15 +5,10 @@
 #ifndef HTTP_HTTP_METRICS_H
 #define HTTP_HTTP_METRICS_H
 
-#include "http/admin.h"
+#include "admin/admin.h"
 #include "http/http_server.h"
 
-/* Both stay until the admin listener is gone. */
-struct http_metrics {
-	const struct http_server *server;
-	const struct reactor *reactor;
-};
-
-void http_metrics_add(struct http_metrics *metrics, struct admin *admin);
+/* The server stays until the admin listener is gone. */
+void http_metrics_add(struct http_server *server, struct admin *admin);
 
 #endif

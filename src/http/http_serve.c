@@ -6,8 +6,8 @@
 #include <linux/ethtool.h>
 #include <string.h>
 
+#include "admin/admin.h"
 #include "base/log.h"
-#include "http/admin.h"
 #include "http/http_account.h"
 #include "http/http_confine.h"
 #include "http/http_metrics.h"
@@ -19,7 +19,6 @@ struct service {
 	struct http_server *server;
 	struct reactor *reactor;
 	struct admin *admin; /* NULL: none */
-	struct http_metrics metrics;
 };
 
 /* ---- what is said at the start ---- */
@@ -110,12 +109,11 @@ static int make_reactor(struct service *service, const struct http_options *opti
 
 static int make_admin(struct service *service, const char *where, struct err *err)
 {
-	int r = admin_new(where, &service->admin, err);
+	int r = admin_new(where, service->reactor, &service->admin, err);
 
 	if (r < 0)
 		return r;
-	service->metrics = (struct http_metrics){service->server, service->reactor};
-	http_metrics_add(&service->metrics, service->admin);
+	http_metrics_add(service->server, service->admin);
 	return 0;
 }
 

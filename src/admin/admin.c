@@ -1,22 +1,24 @@
-#include "http/admin.h"
+#include "admin/admin.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
+#include "admin/admin_limits.h"
+#include "admin/admin_process.h"
+#include "admin/admin_totals.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "http/admin_process.h"
 #include "http/core/request.h"
 #include "http/core/response.h"
-#include "http/http_limits.h"
 #include "reactor/reactor.h"
 #include "sys/sys.h"
 
 struct admin {
-	struct reactor *reactor;
+	struct reactor *reactor; /* its own */
+	const struct reactor *serving;
 	struct admin_process process;
 	struct admin_source sources[ADMIN_SOURCES_MAX];
 	unsigned source_count;
@@ -26,9 +28,21 @@ struct admin {
 
 /* ---- what there is to be read ---- */
 
+static void write_totals(const struct admin *admin, struct buf *out)
+{
+	struct engine_account engines = {0};
+	struct reactor_stats stats;
+
+	for (unsigned i = 0; i < admin->source_count; i++)
+		admin->sources[i].engines(admin->sources[i].arg, &engines);
+	reactor_stats(admin->serving, &stats);
+	admin_totals_metrics(&engines, &stats, out);
+}
+
 static void write_metrics(const struct admin *admin, struct buf *out)
 {
 	admin_process_metrics(&admin->process, out);
+	write_totals(admin, out);
 	for (unsigned i = 0; i < admin->source_count; i++)
 		admin->sources[i].metrics(admin->sources[i].arg, out);
 }
@@ -319,13 +333,14 @@ static int listen_at(struct admin *admin, const char *where, struct err *err)
 	return r < 0 ? r : reactor_listen(admin->reactor, where, &listener, err);
 }
 
-int admin_new(const char *where, struct admin **ret, struct err *err)
+int admin_new(const char *where, const struct reactor *serving, struct admin **ret, struct err *err)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
 	int r;
 
 	if (!admin)
 		return err_set(err, -ENOMEM, "out of memory");
+	admin->serving = serving;
 	admin_process_open(&admin->process);
 	r = listen_at(admin, where, err);
 	if (r < 0) {

@@ -6,17 +6,20 @@
  * are busy or at their limit of connections, the figures are still to be had.
  *
  * Services register what they have to say as a source; it is called on the admin's thread, and
- * reads what the service keeps for other threads. The sources stay until admin_free().
+ * reads what the service keeps for other threads. The sources stay until admin_free(). What is
+ * true of the whole process (admin_process.h, admin_totals.h) is not theirs to say.
  *
  * Threads: new, add, start and free are the process's main thread.
  */
-#ifndef HTTP_ADMIN_H
-#define HTTP_ADMIN_H
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
 
 #include "base/buf.h"
 #include "base/err.h"
 
 struct admin;
+struct engine_account;
+struct reactor;
 
 struct admin_source {
 	const char *name; /* of its object in /status */
@@ -24,13 +27,17 @@ struct admin_source {
 	void (*metrics)(void *arg, struct buf *out);
 	/* Members of its object (base/json.h). */
 	void (*status)(void *arg, struct buf *out);
+	/* Adds what its engines did. */
+	void (*engines)(void *arg, struct engine_account *sum);
 	void *arg;
 };
 
 #define ADMIN_SOURCES_MAX 8
 
-/* Listens at `where`, as for reactor_listen(). Nothing is answered before admin_start(). */
-int admin_new(const char *where, struct admin **ret, struct err *err);
+/* Listens at `where`, as for reactor_listen(). Nothing is answered before admin_start(). `serving`:
+ * the reactor of the services, whose figures these are. */
+int admin_new(const char *where, const struct reactor *serving, struct admin **ret,
+	      struct err *err);
 void admin_add(struct admin *admin, const struct admin_source *source);
 /* After the process has given up what it won't need. */
 int admin_start(struct admin *admin, struct err *err);

@@ -1,4 +1,4 @@
-#include "http/admin_process.h"
+#include "admin/admin_process.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * /proc is opened at the start and read again from there, so that it is to be had also when the
  * process has confined itself since. What can't be had is left out.
  */
-#ifndef HTTP_ADMIN_PROCESS_H
-#define HTTP_ADMIN_PROCESS_H
+#ifndef ADMIN_ADMIN_PROCESS_H
+#define ADMIN_ADMIN_PROCESS_H
 
 #include "base/buf.h"
 
