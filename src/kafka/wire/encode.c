@@ -5,6 +5,7 @@
  */
 #include "base/be.h"
 #include "base/varint.h"
+#include "kafka/wire/error.h"
 #include "kafka/wire/fields.h"
 
 struct context {
@@ -111,6 +112,8 @@ static void write_single(const struct context *c, const struct kafka_field *fiel
 		put_i8(c->w, *(const int8_t *)at);
 		return;
 	case KAFKA_INT16:
+		if (field->is_error && unlikely(*(const int16_t *)at != 0) && c->w->errors)
+			kafka_error_count(c->w->errors, *(const int16_t *)at);
 		kafka_put_i16(c->w, *(const int16_t *)at);
 		return;
 	case KAFKA_INT32:

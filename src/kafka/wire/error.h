@@ -151,6 +151,10 @@
 enum kafka_error { KAFKA_ERRORS(KAFKA_ERROR_ENUM) };
 #undef KAFKA_ERROR_ENUM
 
+#define KAFKA_ERROR_ONE(code, name, retriable, text) +1
+enum { KAFKA_ERROR_CODES = KAFKA_ERRORS(KAFKA_ERROR_ONE) };
+#undef KAFKA_ERROR_ONE
+
 struct kafka_error_info {
 	int16_t code;
 	bool retriable;
@@ -159,5 +163,10 @@ struct kafka_error_info {
 
 /* What a code means; that of UNKNOWN_SERVER_ERROR for one that is not in the table. */
 const struct kafka_error_info *kafka_error_info(int code);
+
+/* One more of it, in an array of KAFKA_ERROR_CODES that any thread may count in: as the table is. */
+void kafka_error_count(uint64_t *counts, int code);
+/* The nth of the table. */
+const struct kafka_error_info *kafka_error_nth(unsigned nth);
 
 #endif

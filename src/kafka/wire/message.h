@@ -51,6 +51,7 @@ struct kafka_field {
 	int8_t first, last;           /* the versions that have it; 127: and all later */
 	int8_t null_first, null_last; /* in which it may be null; first > last: never */
 	uint16_t offset;
+	bool is_error;                 /* an int16 that is one of Kafka's error codes */
 	const struct kafka_struct *of; /* KAFKA_STRUCT */
 	int64_t preset; /* the default: a number, or -1 for null where that is none */
 };
@@ -98,6 +99,8 @@ struct kafka_gap {
  * Bytes out, into memory of the caller's with a bound. It counts on when the memory is full, so
  * that `len` then says how much it takes; so does gaps_count.
  *
+ * With `errors`, error codes that are not 0 are counted there (kafka_error_count()).
+ *
  * With `gaps`, records are not copied: their length is written, their place noted, and what goes
  * there is the caller's business; a file's range, say (the slice's ptr is then any token that is
  * not NULL, its len what will be sent). Without, they are written like bytes.
@@ -108,6 +111,7 @@ struct kafka_writer {
 	struct kafka_gap *gaps;
 	uint32_t gaps_size, gaps_count;
 	uint64_t gap_bytes; /* how much belongs into the gaps */
+	uint64_t *errors;   /* NULL: nobody counts them */
 };
 
 static inline struct kafka_writer kafka_writer_over(void *memory, size_t size)

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/be.h"
+#include "kafka/wire/error.h"
 #include "kafka/wire/messages.h"
 
 #define BYTES(s) slice_make(s, sizeof(s) - 1)
@@ -205,6 +206,36 @@ static void too_few_gaps_is_an_overflow(void **state)
 	assert_int_equal(writer.gaps_count, 2);
 }
 
+static void errors_are_counted_once_by_code(void **state)
+{
+	struct kafka_delete_topics_response_response topics[] = {
+	    {.name = slice_of("a"), .error_code = KAFKA_NONE},
+	    {.name = slice_of("b"), .error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION},
+	    {.name = slice_of("c"), .error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION},
+	    {.name = slice_of("d"), .error_code = KAFKA_UNKNOWN_SERVER_ERROR},
+	    {.name = slice_of("e"), .error_code = 9999},
+	};
+	uint64_t counts[KAFKA_ERROR_CODES] = {0}, sum = 0;
+	struct kafka_delete_topics_response response;
+	struct kafka_writer writer;
+
+	kafka_delete_topics_response_init(&response);
+	response.responses.at = topics;
+	response.responses.count = ARRAY_SIZE(topics);
+	for (int version = 1; version <= 6; version++) {
+		writer = kafka_writer_over(memory, sizeof(memory));
+		writer.errors = counts;
+		kafka_delete_topics_response_encode(&response, version, &writer);
+	}
+	for (unsigned i = 0; i < KAFKA_ERROR_CODES; i++)
+		sum += counts[i];
+	assert_int_equal(counts[KAFKA_UNKNOWN_TOPIC_OR_PARTITION + 1], 2 * 6);
+	assert_int_equal(counts[KAFKA_UNKNOWN_SERVER_ERROR + 1], 2 * 6);
+	assert_int_equal(sum, 4 * 6);
+	assert_string_equal(kafka_error_nth(KAFKA_UNKNOWN_TOPIC_OR_PARTITION + 1)->name,
+			    "UNKNOWN_TOPIC_OR_PARTITION");
+}
+
 static void a_string_longer_than_any_is_malformed(void **state)
 {
 	static char bytes[40000] = "\0\0\0\0";
@@ -242,6 +273,7 @@ int main(void)
 	    cmocka_unit_test(a_known_tag_stays_within_its_size),
 	    cmocka_unit_test(records_are_left_as_gaps),
 	    cmocka_unit_test(too_few_gaps_is_an_overflow),
+	    cmocka_unit_test(errors_are_counted_once_by_code),
 	    cmocka_unit_test(a_string_longer_than_any_is_malformed),
 	    cmocka_unit_test(nothing_at_all_is_malformed_or_empty),
 	};
