@@ -22,10 +22,11 @@ MAY_INCLUDE = {
     "kafka/broker": {"base", "sys", "engine", "reactor", "kafka/wire", "kafka/store", "kafka/broker/core", "leat"},
     "admin": {"base", "sys", "engine", "reactor", "http/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "admin", "leat"},
+    "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/broker", "leat"},
     "copystat": {"base", "sys"},
     "lab": {"base", "sys", "leat", "copystat"},
     "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "kafka/wire", "kafka/store",
-            "kafka/broker", "copystat", "lab", "leat"},
+            "kafka/broker", "serve", "copystat", "lab", "leat"},
 }
 
 # The kernel is asked in src/sys only. These are libc's names for asking it; a word that is also an

@@ -52,19 +52,17 @@ static void add_size(struct buf *buf, uint64_t bytes, const char *what)
 	buf_printf(buf, "%s%s", size_format(bytes, text), what);
 }
 
-void http_account_say(const struct http_server *server, const struct reactor *reactor)
+void http_account_say(const struct http_server *server)
 {
 	struct http_account sum;
-	struct reactor_stats stats;
 	char line[LOG_LINE_MAX];
 	struct buf buf = buf_over(line, sizeof(line));
 	const struct leat_ledger *l = &sum.engine.ledger;
 	const struct file_cache_stats *c = &sum.cache;
 
 	http_account(server, &sum);
-	reactor_stats(reactor, &stats);
 	buf_printf(&buf, "%llu requests on %llu connections", (unsigned long long)sum.requests,
-		   (unsigned long long)stats.accepted);
+		   (unsigned long long)sum.opened);
 	for (unsigned i = 0; i < HTTP_STATUS_MAX; i++)
 		if (sum.status[i])
 			buf_printf(&buf, ", %u: %llu", i, (unsigned long long)sum.status[i]);

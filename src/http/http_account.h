@@ -22,6 +22,6 @@ struct http_account {
 /* Any thread, while there is a server. */
 void http_account(const struct http_server *server, struct http_account *ret);
 /* The line at the end. */
-void http_account_say(const struct http_server *server, const struct reactor *reactor);
+void http_account_say(const struct http_server *server);
 
 #endif

@@ -43,7 +43,7 @@ static void watch_files(struct http_loop *loop)
 	log_warning("no inotify for this thread: files are compared at each request");
 }
 
-int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, struct err *err)
+int http_loop_open(struct loop *reactor_loop, struct http_server *server, struct err *err)
 {
 	struct http_loop *loop = calloc(1, sizeof(*loop));
 	int r;
@@ -71,27 +71,17 @@ int http_loop_open(struct loop *reactor_loop, void *server, void **ret_data, str
 	}
 	watch_files(loop);
 	http_server_set_loop(server, loop_index(reactor_loop), loop);
-	*ret_data = loop;
 	return 0;
 }
 
-void http_loop_close(struct loop *reactor_loop, void *data)
+void http_loop_close(struct loop *reactor_loop, const struct http_server *server)
 {
-	struct http_loop *loop = data;
+	struct http_loop *loop = http_server_loop(server, loop_index(reactor_loop));
 
 	/* Jobs under way are done by now. */
 	http_jobs_fini(loop);
 	if (loop->cache_watch.fd >= 0)
 		loop_unwatch(reactor_loop, &loop->cache_watch);
-}
-
-void http_loop_hangup(struct loop *reactor_loop, void *data)
-{
-	struct http_loop *loop = data;
-
-	/* Once a process. */
-	if (loop_index(reactor_loop) == 0)
-		http_server_hangup(loop->server);
 }
 
 void http_loop_free(struct http_loop *loop)

@@ -76,12 +76,10 @@ struct http_loop {
 	char received[HTTP_RECV_BYTES];
 };
 
-/* For reactor_options: `server` is the struct http_server. */
-int http_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
+/* On the loop's thread, before its first connection. */
+int http_loop_open(struct loop *loop, struct http_server *server, struct err *err);
 /* Its connections are gone. What other threads may read stays until http_loop_free(). */
-void http_loop_close(struct loop *loop, void *data);
-/* SIGHUP. */
-void http_loop_hangup(struct loop *loop, void *data);
+void http_loop_close(struct loop *loop, const struct http_server *server);
 /* The server's, in its end. NULL is fine. */
 void http_loop_free(struct http_loop *loop);
 

@@ -156,6 +156,7 @@ static void add_engines(void *arg, struct engine_account *sum)
 
 void http_metrics_add(struct http_server *server, struct admin *admin)
 {
+	http_server_observe(server);
 	admin_add(admin, &(struct admin_source){
 			     .name = "http",
 			     .metrics = write_metrics,

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "http/http_conn.h"
 #include "http/http_site.h"
 #include "http/http_limits.h"
@@ -19,6 +20,9 @@ struct http_server {
 	struct http_timeouts timeouts;
 	struct file_cache_limits cache_limits;
 	struct access_log *log; /* NULL: none */
+	const struct reactor *reactor;
+	unsigned first_listener, listeners_end; /* those of the reactor's that are its own */
+	bool observed;
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 	struct dir_list_account lists;
 };
@@ -144,10 +148,10 @@ static uint32_t or_default(uint32_t value, uint32_t standard)
 
 /* A quarter of the descriptors for what the caches keep open, half for connections (the reactor's
  * default), the rest for files that are being sent and for everything else. */
-static void set_limits(struct http_server *server, const struct http_options *options)
+static void set_limits(struct http_server *server, const struct http_options *options,
+		       unsigned loops)
 {
-	unsigned threads = options->threads ? options->threads : (unsigned)sys_cpu_count();
-	uint64_t fds = sys_fd_limit_raise() / 4 / threads;
+	uint64_t fds = sys_fd_limit_raise() / 4 / loops;
 
 	server->cache_limits = (struct file_cache_limits){
 	    .entries = or_default(options->cache_entries, HTTP_CACHE_ENTRIES),
@@ -164,7 +168,8 @@ static void set_limits(struct http_server *server, const struct http_options *op
 
 /* ---- start and end ---- */
 
-int http_server_new(const struct http_options *options, struct http_server **ret, struct err *err)
+int http_server_new(const struct http_options *options, unsigned loops, struct http_server **ret,
+		    struct err *err)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 	int r;
@@ -179,7 +184,7 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->site.lists = &server->lists;
 	server->site.explain = options->explain;
 	server->site.no_symlinks = options->no_symlinks;
-	set_limits(server, options);
+	set_limits(server, options, loops);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)
 		r = load_mime(&server->site, options->mime_types, err);
@@ -206,14 +211,32 @@ int http_server_listen(struct http_server *server, struct reactor *reactor, stru
 	const struct listener_options listener = {.ops = &http_conn_ops, .arg = server};
 	int r = 0;
 
+	server->reactor = reactor;
+	server->first_listener = reactor_listener_count(reactor);
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = reactor_listen(reactor, where[i], &listener, err);
+	server->listeners_end = reactor_listener_count(reactor);
 	return r;
+}
+
+void http_server_say_start(const struct http_server *server)
+{
+	char name[512];
+
+	for (unsigned i = server->first_listener; i < server->listeners_end; i++)
+		if (reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0)
+			log_info("serving %s at %s%s", server->site.root_name,
+				 strncmp(name, "unix:", 5) == 0 ? "" : "http://", name);
 }
 
 int http_server_start(struct http_server *server, struct err *err)
 {
 	return server->log ? access_log_start(server->log, err) : 0;
+}
+
+void http_server_observe(struct http_server *server)
+{
+	server->observed = true;
 }
 
 void http_server_hangup(const struct http_server *server)
@@ -231,7 +254,7 @@ int http_server_record(const struct http_server *server, struct http_loop *loop)
 {
 	enum http_log_format format = server->options->log_format;
 
-	loop->timed = server->options->admin || (server->log && format == HTTP_LOG_JSON);
+	loop->timed = server->observed || (server->log && format == HTTP_LOG_JSON);
 	return server->log ? http_recorder_new(server->log, format, &loop->recorder) : 0;
 }
 

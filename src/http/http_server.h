@@ -4,11 +4,10 @@
  *     http_server_new()       reads the folder and the files it needs, opens nothing to the world
  *     http_server_listen()    its listeners, in a reactor
  *     http_server_start()     its own threads: after the process has given up what it won't need
- *     http_loop_open/close()  its state on each loop (http_loop.h): reactor_options' hooks, or
- *                             called by them where several services share a reactor
+ *     http_loop_open/close()  its state on each loop (http_loop.h), by reactor_options' hooks
  *     http_server_free()      after the reactor's loops have ended
  *
- * http_serve() is all of it, for a process that serves nothing else.
+ * serve() (serve/serve.h) puts them together.
  *
  * A connection finds its server by its listener's arg and its loop's state by the loop's number, so
  * that other services may have connections on the same loops. The loops' state stays until
@@ -38,9 +37,7 @@ struct http_options {
 	const char *dir;
 	const char *const *listen; /* as for reactor_listen(); none: 127.0.0.1:8080 */
 	unsigned listen_count;
-	unsigned threads;         /* 0: one a CPU */
-	unsigned connections_max; /* 0: from the descriptor limit */
-	const char *index;        /* a file name */
+	const char *index; /* a file name */
 	bool autoindex;
 	bool precompressed;            /* .gz, .zst, .br beside a file */
 	enum leat_technique technique; /* for bodies; LEAT_AUTO: the engine chooses */
@@ -51,26 +48,20 @@ struct http_options {
 	unsigned header_count;
 	const char *mime_types; /* NULL: the system's, if it has one */
 	struct http_timeouts timeouts;
-	uint32_t drain_ms;      /* 0: the reactor's default */
 	unsigned cache_entries; /* of each thread; 0: the default */
 	uint64_t cache_bytes;   /* of each thread; 0: the default */
 	const char *access_log; /* a path, "-"; NULL: none */
 	enum http_log_format log_format;
-	/* Called when it listens and is about to serve; may be NULL. */
-	void (*ready)(void *arg);
-	void *ready_arg;
-	const char *admin; /* where the admin listener listens; NULL: there is none */
-	const char *user;  /* NAME or NAME:GROUP to become after the start; NULL: stays */
-	bool sandbox;      /* confines itself after the start: for good, the whole process */
 };
 
-/* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */
-int http_serve(const struct http_options *options, struct err *err);
-
-/* `options` and what it points to must stay. */
-int http_server_new(const struct http_options *options, struct http_server **ret, struct err *err);
+/* `options` and what it points to must stay. `loops`: how many it will run on. */
+int http_server_new(const struct http_options *options, unsigned loops, struct http_server **ret,
+		    struct err *err);
 int http_server_listen(struct http_server *server, struct reactor *reactor, struct err *err);
 int http_server_start(struct http_server *server, struct err *err);
+/* Somebody will read how long answers take. Before the loops run. */
+void http_server_observe(struct http_server *server);
+void http_server_say_start(const struct http_server *server);
 /* NULL is fine. */
 void http_server_free(struct http_server *server);
 /* Instead, where helpers are stuck (reactor_is_stuck()): writes what is to be written, and leaves

@@ -237,6 +237,11 @@ int reactor_listen(struct reactor *reactor, const char *where,
 	return 0;
 }
 
+unsigned reactor_listener_count(const struct reactor *reactor)
+{
+	return reactor->listener_count;
+}
+
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len)
 {
 	if (index >= reactor->listener_count)

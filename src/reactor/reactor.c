@@ -113,6 +113,11 @@ void reactor_free(struct reactor *reactor)
 	free(reactor);
 }
 
+unsigned reactor_loop_count(const struct reactor *reactor)
+{
+	return reactor->loop_count;
+}
+
 /* ---- signals ---- */
 
 void reactor_command_all(struct reactor *reactor, unsigned commands)

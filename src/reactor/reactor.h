@@ -184,6 +184,8 @@ int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
 /* Sockets handed over by systemd (LISTEN_FDS): how many; "fd:3" ... then name them. */
 int reactor_activated_count(void);
+/* How many there are so far: they are numbered from 0, in the order of reactor_listen(). */
+unsigned reactor_listener_count(const struct reactor *reactor);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
 /* Blocks the signals that reactor_run() handles from here on, in the thread that will run it: what
@@ -199,6 +201,8 @@ int reactor_run(struct reactor *reactor, struct err *err);
 /* Any thread, also from a signal handler. */
 void reactor_stop(struct reactor *reactor);
 void reactor_free(struct reactor *reactor);
+/* What options.threads came to. */
+unsigned reactor_loop_count(const struct reactor *reactor);
 bool reactor_is_stuck(const struct reactor *reactor);
 
 struct reactor_stats {

@@ -390,7 +390,7 @@ int sandbox_add_place(struct sandbox_options *options, const char *path, enum sa
 	return add(options, fd, access);
 }
 
-static void close_places(struct sandbox_options *options)
+void sandbox_close(struct sandbox_options *options)
 {
 	for (unsigned i = 0; i < options->count; i++)
 		sys_close(options->paths[i].fd);
@@ -423,7 +423,7 @@ int sandbox_apply(struct sandbox_options *options, struct sandbox_report *ret, s
 		if (r == 0 && report.seccomp < 0 && !is_missing(report.seccomp))
 			r = err_set(err, report.seccomp, "seccomp: %s", strerror(-report.seccomp));
 	}
-	close_places(options);
+	sandbox_close(options);
 	if (r == 0)
 		*ret = report;
 	return r;

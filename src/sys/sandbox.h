@@ -56,6 +56,9 @@ struct sandbox_report {
 	bool sanitizer; /* neither: the sanitizers' own calls would need a list of their own */
 };
 
+/* Forgets what was added. */
+void sandbox_close(struct sandbox_options *options);
+
 /* Closes what was added. Fails only where a part exists and can't be used as it should be. */
 int sandbox_apply(struct sandbox_options *options, struct sandbox_report *ret, struct err *err);
 

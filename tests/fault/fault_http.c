@@ -32,7 +32,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "fault/fault.h"
-#include "http/http_server.h"
+#include "serve/serve.h"
 
 #define SMALL_BYTES 1000u
 #define BIG_BYTES   300000u
@@ -222,24 +222,23 @@ static int run(void *state)
 {
 	struct visit *visit = state;
 	const char *const listen[] = {"127.0.0.1:0"};
-	struct http_options options = {.dir = visit->folder,
-				       .listen = listen,
-				       .listen_count = 1,
-				       .threads = 1,
-				       .connections_max = 16,
-				       .index = "index.html",
-				       .autoindex = true,
-				       .precompressed = true,
-				       .explain = visit->talk->explain};
+	struct http_options http = {.dir = visit->folder,
+				    .listen = listen,
+				    .listen_count = 1,
+				    .index = "index.html",
+				    .autoindex = true,
+				    .precompressed = true,
+				    .explain = visit->talk->explain};
+	struct serve_options options = {.http = &http, .threads = 1, .connections_max = 16};
 	struct err err = {""};
 	int r;
 
 	if (visit->talk->log) {
-		options.access_log = visit->log;
+		http.access_log = visit->log;
 		options.admin = "127.0.0.1:0";
 	}
 	visit->client_runs = pthread_create(&visit->client, NULL, client_main, visit) == 0;
-	r = http_serve(&options, &err);
+	r = serve(&options, &err);
 	visit->ended = true;
 	if (r < 0 && err.text[0] == '\0')
 		snprintf(visit->complaint, sizeof(visit->complaint), "it did not say why");

@@ -107,7 +107,7 @@ static void appended_to(struct shard *shard, const struct partition_appended *ap
 	struct loop *loop = loop_current();
 
 	if (appended->flush_due && loop) {
-		flush_begin(loop_data(loop), shard->partition);
+		flush_begin(shard->coordinator->server->loops[loop_index(loop)], shard->partition);
 	} else if (appended->flush_due) {
 		while (partition_flush(shard->partition))
 			;

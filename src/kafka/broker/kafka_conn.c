@@ -342,10 +342,11 @@ void kafka_conn_answered(struct kafka_conn *c, struct kafka_call *call, enum han
 
 static int opened(struct conn *conn)
 {
+	const struct kafka_server *server = conn_arg(conn);
 	struct kafka_conn *c = conn_data(conn);
 
 	c->conn = conn;
-	c->loop = loop_data(conn_loop(conn));
+	c->loop = server->loops[loop_index(conn_loop(conn))];
 	c->reference_column = -1;
 	c->unix_socket = conn_peer(conn)->ss_family == AF_UNIX;
 	/* Answers leave whole: Nagle's algorithm would only hold them back. */

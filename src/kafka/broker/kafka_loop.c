@@ -42,9 +42,8 @@ static void tick(struct timer *timer)
 
 /* ---- life ---- */
 
-int kafka_loop_open(struct loop *reactor_loop, void *arg, void **ret_data, struct err *err)
+int kafka_loop_open(struct loop *reactor_loop, struct kafka_server *server, struct err *err)
 {
-	struct kafka_server *server = arg;
 	struct kafka_loop *loop = server->loops[loop_index(reactor_loop)];
 	int r = leat_engine_new(&loop->engine);
 
@@ -55,16 +54,15 @@ int kafka_loop_open(struct loop *reactor_loop, void *arg, void **ret_data, struc
 	loop->tick.arg = loop;
 	loop_timer_set(reactor_loop, &loop->tick, KAFKA_MAINTAIN_MS);
 	inbox_open(&loop->inbox, reactor_loop);
-	*ret_data = loop;
 	return 0;
 }
 
-void kafka_loop_close(struct loop *reactor_loop, void *data)
+void kafka_loop_close(struct loop *reactor_loop, struct kafka_server *server)
 {
-	struct kafka_loop *loop = data;
+	struct kafka_loop *loop = server->loops[loop_index(reactor_loop)];
 
 	loop_timer_cancel(reactor_loop, &loop->tick);
-	coordinator_loop_closes(loop->server->coordinator, loop);
+	coordinator_loop_closes(server->coordinator, loop);
 	inbox_close(&loop->inbox);
 	leat_engine_free(loop->engine);
 	loop->engine = NULL;

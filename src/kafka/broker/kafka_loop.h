@@ -45,8 +45,9 @@ struct kafka_loop {
 	char received[KAFKA_RECV_BYTES];
 };
 
-int kafka_loop_open(struct loop *loop, void *server, void **ret_data, struct err *err);
-void kafka_loop_close(struct loop *loop, void *data);
+/* On the loop's thread, before its first connection; after its last. */
+int kafka_loop_open(struct loop *loop, struct kafka_server *server, struct err *err);
+void kafka_loop_close(struct loop *loop, struct kafka_server *server);
 /* Before the loops run, the index-th of `count`; NULL: no memory. */
 struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count);
 void kafka_loop_free(struct kafka_loop *loop);

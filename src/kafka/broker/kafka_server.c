@@ -61,10 +61,17 @@ static int parse_advertised(struct kafka_server *server, const char *text, struc
 	return 0;
 }
 
-/* Where it listens; a wildcard address is no place to go to. */
-static int advertise(struct kafka_server *server, const struct kafka_options *options,
-		     struct err *err)
+/* The nth of its own. */
+static bool listener_name(const struct kafka_server *server, unsigned nth, char *buf, size_t len)
 {
+	return nth < server->listeners_count &&
+	       reactor_listener_name(server->reactor, server->first_listener + nth, buf, len) == 0;
+}
+
+/* Where it listens; a wildcard address is no place to go to. */
+static int advertise(struct kafka_server *server, struct err *err)
+{
+	const struct kafka_options *options = server->options;
 	char name[300];
 	const char *configured;
 	int r;
@@ -77,8 +84,7 @@ static int advertise(struct kafka_server *server, const struct kafka_options *op
 		r = strip_protocol(options->config->advertised, &configured, err);
 		return r < 0 ? r : parse_advertised(server, configured, err);
 	}
-	for (unsigned i = 0; reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0;
-	     i++) {
+	for (unsigned i = 0; listener_name(server, i, name, sizeof(name)); i++) {
 		if (strncmp(name, "unix:", 5) == 0)
 			continue;
 		r = parse_advertised(server, name, err);
@@ -112,10 +118,10 @@ static int listen_configured(struct kafka_server *server, char *listeners,
 	return r;
 }
 
-static int listen_all(struct kafka_server *server, const struct kafka_options *options,
-		      struct err *err)
+static int listen_all(struct kafka_server *server, struct err *err)
 {
-	const struct listener_options listener = {.ops = &kafka_conn_ops};
+	const struct listener_options listener = {.ops = &kafka_conn_ops, .arg = server};
+	const struct kafka_options *options = server->options;
 	char *configured = options->config->listeners;
 	int r = 0;
 
@@ -135,9 +141,9 @@ static int listen_all(struct kafka_server *server, const struct kafka_options *o
 
 /* ---- start and end ---- */
 
-static int open_store(struct kafka_server *server, const char *dir, struct err *err)
+static int open_store(struct kafka_server *server, struct err *err)
 {
-	const char *configured = server->config->log_dirs;
+	const char *configured = server->config->log_dirs, *dir = server->options->dir;
 	const struct kafka_config *config = server->config;
 	const bool node_set = config->set >> KAFKA_CONFIG_NODE_ID & 1;
 	const struct store_options options = {
@@ -172,7 +178,7 @@ static int make_loops(struct kafka_server *server, unsigned count, struct err *e
 	return 0;
 }
 
-static void say_start(const struct kafka_server *server)
+void kafka_server_say_start(const struct kafka_server *server)
 {
 	struct store_stats stats;
 	char name[300], size[SIZE_TEXT_MAX];
@@ -181,13 +187,12 @@ static void say_start(const struct kafka_server *server)
 	log_info("%s: %u topics, %u partitions, %s%s", store_dir(server->store), stats.topics,
 		 stats.partitions, size_format(stats.bytes, size),
 		 stats.was_clean ? "" : "; it had not been closed properly, and was checked");
-	for (unsigned i = 0; reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0;
-	     i++)
+	for (unsigned i = 0; listener_name(server, i, name, sizeof(name)); i++)
 		log_info("Kafka clients are served at %s (they are told %s:%d)", name, server->host,
 			 server->port);
 }
 
-static void say_end(const struct kafka_server *server)
+void kafka_server_say_end(const struct kafka_server *server)
 {
 	uint64_t requests = 0, produced = 0, fetched = 0;
 	struct reactor_stats stats;
@@ -206,61 +211,60 @@ static void say_end(const struct kafka_server *server)
 		 size_format(produced, in), size_format(fetched, out));
 }
 
-static void server_fini(struct kafka_server *server)
+int kafka_server_new(const struct kafka_options *options, struct kafka_server **ret,
+		     struct err *err)
 {
-	coordinator_end(server->coordinator);
-	for (unsigned i = 0; i < server->loops_count; i++)
-		kafka_loop_free(server->loops[i]);
-	coordinator_free(server->coordinator);
-	free(server->loops);
-	reactor_free(server->reactor);
-	if (server->store && store_close(server->store) < 0)
-		log_warning("the store was not closed properly: the next start will check it");
-	pthread_mutex_destroy(&server->making);
-	pthread_mutex_destroy(&server->producer_ids_lock);
+	struct kafka_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return err_set(err, -ENOMEM, "out of memory");
+	server->options = options;
+	server->config = options->config;
+	pthread_mutex_init(&server->making, NULL);
+	pthread_mutex_init(&server->producer_ids_lock, NULL);
+	*ret = server;
+	return 0;
 }
 
-static int start(struct kafka_server *server, const struct kafka_options *options, unsigned threads,
-		 struct err *err)
+int kafka_server_listen(struct kafka_server *server, struct reactor *reactor, struct err *err)
 {
-	const struct reactor_options reactor = {
-	    .threads = threads,
-	    .loop_open = kafka_loop_open,
-	    .loop_close = kafka_loop_close,
-	    .arg = server,
-	};
-	int r = reactor_new(&reactor, &server->reactor, err);
+	int r;
 
-	/* The port first: two brokers over one directory are told apart by it, too. */
+	server->reactor = reactor;
+	server->first_listener = reactor_listener_count(reactor);
+	r = listen_all(server, err);
+	server->listeners_count = reactor_listener_count(reactor) - server->first_listener;
+	return r < 0 ? r : advertise(server, err);
+}
+
+int kafka_server_open(struct kafka_server *server, struct err *err)
+{
+	int r = open_store(server, err);
+
 	if (r == 0)
-		r = listen_all(server, options, err);
-	if (r == 0)
-		r = advertise(server, options, err);
-	if (r == 0)
-		r = open_store(server, options->dir, err);
-	if (r == 0)
-		r = make_loops(server, threads, err);
+		r = make_loops(server, reactor_loop_count(server->reactor), err);
 	if (r == 0)
 		r = coordinator_new(server, &server->coordinator, err);
 	return r;
 }
 
-int kafka_serve(const struct kafka_options *options, struct err *err)
+void kafka_server_abandon(struct kafka_server *server)
 {
-	CLEANUP(server_fini)
-	struct kafka_server server = {.config = options->config};
-	unsigned threads = options->threads ? options->threads : (unsigned)sys_cpu_count();
-	int r;
+	log_warning("%s is left as it is: the next start will check it", store_dir(server->store));
+}
 
-	pthread_mutex_init(&server.making, NULL);
-	pthread_mutex_init(&server.producer_ids_lock, NULL);
-	r = start(&server, options, threads, err);
-	if (r < 0)
-		return r;
-	/* Who reads that it serves may send a signal. */
-	reactor_hold_signals(server.reactor);
-	say_start(&server);
-	r = reactor_run(server.reactor, err);
-	say_end(&server);
-	return r;
+void kafka_server_free(struct kafka_server *server)
+{
+	if (!server)
+		return;
+	coordinator_end(server->coordinator);
+	for (unsigned i = 0; i < server->loops_count; i++)
+		kafka_loop_free(server->loops[i]);
+	coordinator_free(server->coordinator);
+	free(server->loops);
+	if (server->store && store_close(server->store) < 0)
+		log_warning("the store was not closed properly: the next start will check it");
+	pthread_mutex_destroy(&server->making);
+	pthread_mutex_destroy(&server->producer_ids_lock);
+	free(server);
 }

@@ -1,5 +1,16 @@
 /*
- * `leat kafka`: the store, the loops and what they share.
+ * The Kafka broker: the store, what the loops share, and the pieces to start it with.
+ *
+ *     kafka_server_new()       looks at its options, opens nothing
+ *     kafka_server_listen()    its listeners, in a reactor
+ *     kafka_server_open()      the store, which may have to be recovered: blocks, with threads that
+ *                              have ended when it returns
+ *     kafka_loop_open/close()  its state on each loop (kafka_loop.h), by reactor_options' hooks
+ *     kafka_server_free()      after the reactor's loops have ended, before it goes
+ *
+ * serve() (serve/serve.h) puts them together. A connection finds its server by its listener's arg
+ * and its loop's state by the loop's number, so that other services may have connections on the
+ * same loops.
  */
 #ifndef KAFKA_BROKER_KAFKA_SERVER_H
 #define KAFKA_BROKER_KAFKA_SERVER_H
@@ -21,20 +32,18 @@ struct kafka_options {
 	const char *const *listen; /* as for reactor_listen() */
 	unsigned listen_count;     /* none: listeners, or 127.0.0.1:9092 */
 	const char *advertise;     /* HOST:PORT; NULL: where it listens */
-	unsigned threads;          /* 0: one a CPU */
 };
 
-/* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */
-int kafka_serve(const struct kafka_options *options, struct err *err);
-
 struct kafka_server {
+	const struct kafka_options *options;
 	const struct kafka_config *config;
 	struct store *store;
 	struct reactor *reactor;
-	char host[256]; /* what Metadata tells clients */
+	unsigned first_listener, listeners_count; /* those of the reactor's that are its own */
+	char host[256];                           /* what Metadata tells clients */
 	int32_t port;
 
-	struct kafka_loop **loops; /* by index; those that have opened */
+	struct kafka_loop **loops; /* by index, one for each of the reactor's */
 	unsigned loops_count;
 	_Atomic uint64_t requests_bytes; /* of KAFKA_REQUESTS_BYTES */
 
@@ -43,6 +52,20 @@ struct kafka_server {
 	pthread_mutex_t producer_ids_lock;
 	int64_t next_producer_id, producer_ids_left;
 };
+
+/* `options` and what it points to must stay. */
+int kafka_server_new(const struct kafka_options *options, struct kafka_server **ret,
+		     struct err *err);
+int kafka_server_listen(struct kafka_server *server, struct reactor *reactor, struct err *err);
+int kafka_server_open(struct kafka_server *server, struct err *err);
+/* Closes the store: everything is durable then. NULL is fine. */
+void kafka_server_free(struct kafka_server *server);
+/* Instead, where helpers are stuck (reactor_is_stuck()): leaves everything as it is. The store is
+ * not closed, as a sync would wait for the same disk. */
+void kafka_server_abandon(struct kafka_server *server);
+
+void kafka_server_say_start(const struct kafka_server *server);
+void kafka_server_say_end(const struct kafka_server *server);
 
 /* The broker's own: clients may not write to it. */
 bool kafka_topic_is_internal(struct slice name);

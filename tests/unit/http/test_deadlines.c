@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "http/http_limits.h"
-#include "http/http_server.h"
+#include "serve/serve.h"
 #include "sys/sys.h"
 
 #define BIG_BYTES (16u * 1024u * 1024u)
@@ -78,19 +78,18 @@ static void hear(void *arg, enum log_level level, const char *line, size_t len)
 		f->port = (unsigned)atoi(found + sizeof(at) - 1);
 }
 
-static void *serve(void *arg)
+static void *server_main(void *arg)
 {
 	struct fixture *f = arg;
 	const char *const listen[] = {"127.0.0.1:0"};
-	const struct http_options options = {.dir = f->folder,
-					     .listen = listen,
-					     .listen_count = 1,
-					     .threads = 1,
-					     .connections_max = 16,
-					     .index = "index.html"};
+	const struct http_options http = {.dir = f->folder,
+					  .listen = listen,
+					  .listen_count = 1,
+					  .index = "index.html"};
+	const struct serve_options options = {.http = &http, .threads = 1, .connections_max = 16};
 	struct err err = {""};
 
-	CHECK(http_serve(&options, &err) == 0);
+	CHECK(serve(&options, &err) == 0);
 	return NULL;
 }
 
@@ -119,7 +118,7 @@ static int setup(void **state)
 	refusals = 0;
 	refusals_cold = 0;
 	log_set_sink(hear, f, LOG_LEVEL_INFO);
-	assert_int_equal(pthread_create(&f->server, NULL, serve, f), 0);
+	assert_int_equal(pthread_create(&f->server, NULL, server_main, f), 0);
 	while (f->port == 0)
 		usleep(1000);
 	*state = f;

@@ -1,0 +1,118 @@
+#include "serve/confine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "sys/sys.h"
+
+/* ---- what is kept ---- */
+
+static void name_folder(struct confinement *kept, const char *name)
+{
+	CHECK(kept->folders_count < CONFINE_FOLDERS_MAX);
+	kept->folders[kept->folders_count++] = name;
+}
+
+int confine_add_site(struct confinement *kept, const struct http_site *site, struct err *err)
+{
+	int r = sandbox_add_open(&kept->places, site->root_fd, SANDBOX_READ);
+
+	if (r < 0)
+		return err_set(err, r, "%s: %s", site->root_name, strerror(-r));
+	name_folder(kept, site->root_name);
+	return 0;
+}
+
+void confine_add_listener(struct confinement *kept, const char *name)
+{
+	/* An abstract socket (unix:@name) has no file. One whose directory we can't even name was
+	 * made by somebody else (systemd), who removes it. */
+	if (strncmp(name, "unix:", 5) == 0 && name[5] != '@')
+		(void)sandbox_add_place(&kept->places, name + 5, SANDBOX_REMOVE);
+}
+
+int confine_add_log(struct confinement *kept, const char *path, struct err *err)
+{
+	int r = 0;
+
+	if (path && strcmp(path, "-") != 0)
+		r = sandbox_add_place(&kept->places, path, SANDBOX_WRITE);
+	return r < 0 ? err_set(err, r, "the directory of %s: %s", path, strerror(-r)) : 0;
+}
+
+void confine_fini(struct confinement *kept)
+{
+	sandbox_close(&kept->places);
+}
+
+/* ---- giving up ---- */
+
+static void say_missing(const char *what, int error, const char *means)
+{
+	log_warning("%s: %s", what,
+		    error == -EOPNOTSUPP || error == -ENOSYS || error == -EINVAL
+			? "this kernel has none"
+			: strerror(-error));
+	log_warning("%s", means);
+}
+
+static void say_landlock(const struct confinement *kept, int version)
+{
+	char text[LOG_LINE_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+
+	for (unsigned i = 0; i < kept->folders_count; i++) {
+		if (i > 0)
+			buf_add_literal(&buf, " and ");
+		buf_add_text(&buf, kept->folders[i]);
+	}
+	log_info("confined by Landlock (version %d): opens only what is below %.*s", version,
+		 (int)buf.len, buf.ptr);
+}
+
+static void say(const struct confinement *kept, const struct sandbox_report *report)
+{
+	if (report->sanitizer) {
+		log_info("not confined: built with a sanitizer");
+		return;
+	}
+	if (report->landlock < 0)
+		say_missing("Landlock", report->landlock,
+			    "the process is not confined to the files it serves");
+	else
+		say_landlock(kept, report->landlock);
+	if (report->seccomp < 0)
+		say_missing("seccomp", report->seccomp, "every system call is open to the process");
+	else
+		log_info("confined by seccomp: %d system calls", report->seccomp);
+}
+
+int confine_apply(struct confinement *kept, struct err *err)
+{
+	struct sandbox_report report;
+	int r = sandbox_apply(&kept->places, &report, err);
+
+	if (r == 0)
+		say(kept, &report);
+	return r;
+}
+
+int confine_become(const struct user *user, const struct http_site *site, struct err *err)
+{
+	int r = user_become(user, err), fd;
+
+	if (r < 0)
+		return r;
+	log_info("running as user %s", user->name);
+	if (!site)
+		return 0;
+	fd = file_open_beneath(site, ".", O_RDONLY | O_DIRECTORY, 0, FILE_LOAD_WAIT);
+	if (fd < 0)
+		log_warning("user %s can't read %s: %s", user->name, site->root_name,
+			    strerror(-fd));
+	else
+		sys_close(fd);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * What a serving process gives up once everything is open: its user's rights for those of --user,
+ * and all that it won't need (sys/sandbox.h). Before other threads are started.
+ */
+#ifndef SERVE_CONFINE_H
+#define SERVE_CONFINE_H
+
+#include "http/file_entry.h"
+#include "sys/sandbox.h"
+#include "sys/user.h"
+
+#define CONFINE_FOLDERS_MAX 2
+
+/* What is to be kept, collected before the rights to open it are gone. Zeroed: nothing. */
+struct confinement {
+	struct sandbox_options places;
+	const char *folders[CONFINE_FOLDERS_MAX]; /* for people */
+	unsigned folders_count;
+};
+
+/* The files of a site, for reading. */
+int confine_add_site(struct confinement *kept, const struct http_site *site, struct err *err);
+/* Makes room for a listener's socket file, which is removed in the end; nothing for other
+ * addresses. */
+void confine_add_listener(struct confinement *kept, const char *name);
+/* A log that may be opened anew; NULL and "-" are none. */
+int confine_add_log(struct confinement *kept, const char *path, struct err *err);
+/* Nothing but this from here on, and says what holds now. */
+int confine_apply(struct confinement *kept, struct err *err);
+void confine_fini(struct confinement *kept);
+
+/* Becomes the user; a warning where he can't read the site (NULL: there is none). */
+int confine_become(const struct user *user, const struct http_site *site, struct err *err);
+
+#endif

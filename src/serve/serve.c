@@ -1,0 +1,234 @@
+#include "serve/serve.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "http/http_account.h"
+#include "http/http_metrics.h"
+#include "kafka/broker/kafka_loop.h"
+#include "serve/confine.h"
+#include "serve/devices.h"
+
+struct service {
+	struct reactor *reactor;
+	struct http_server *http;   /* NULL: none */
+	struct kafka_server *kafka; /* NULL: none */
+	struct admin *admin;        /* NULL: none */
+	struct confinement kept;
+};
+
+/* ---- what is said ---- */
+
+static void say_admin(const struct admin *admin)
+{
+	char text[512];
+	bool unix_socket;
+
+	if (admin_address(admin, text, sizeof(text)) < 0)
+		return;
+	unix_socket = strncmp(text, "unix:", 5) == 0;
+	log_info("metrics at %s%s%s", unix_socket ? "" : "http://", text,
+		 unix_socket ? "" : "/metrics");
+}
+
+static void say_start(const struct service *service)
+{
+	char text[512];
+
+	if (service->http)
+		http_server_say_start(service->http);
+	if (service->kafka)
+		kafka_server_say_start(service->kafka);
+	if (service->admin)
+		say_admin(service->admin);
+	leat_capabilities_text(text, sizeof(text));
+	log_info("%s", text);
+	devices_say(service->reactor);
+}
+
+static void say_end(const struct service *service)
+{
+	if (service->http)
+		http_account_say(service->http);
+	if (service->kafka)
+		kafka_server_say_end(service->kafka);
+}
+
+/* ---- the services on a loop ---- */
+
+static void close_loop(struct loop *loop, void *data)
+{
+	struct service *service = data;
+
+	if (service->kafka)
+		kafka_loop_close(loop, service->kafka);
+	if (service->http)
+		http_loop_close(loop, service->http);
+}
+
+static int open_loop(struct loop *loop, void *arg, void **ret_data, struct err *err)
+{
+	struct service *service = arg;
+	int r = service->http ? http_loop_open(loop, service->http, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (service->kafka)
+		r = kafka_loop_open(loop, service->kafka, err);
+	if (r < 0 && service->http)
+		http_loop_close(loop, service->http);
+	if (r == 0)
+		*ret_data = service;
+	return r;
+}
+
+static void hangup(struct loop *loop, void *data)
+{
+	struct service *service = data;
+
+	/* Once a process. */
+	if (service->http && loop_index(loop) == 0)
+		http_server_hangup(service->http);
+}
+
+/* ---- start, run, end ---- */
+
+static void service_fini(struct service *service)
+{
+	confine_fini(&service->kept);
+	admin_free(service->admin);
+	if (service->reactor && reactor_is_stuck(service->reactor)) {
+		if (service->http)
+			http_server_abandon(service->http);
+		if (service->kafka)
+			kafka_server_abandon(service->kafka);
+		return;
+	}
+	/* What still waits looks for its connection, which is the reactor's memory. */
+	kafka_server_free(service->kafka);
+	reactor_free(service->reactor);
+	http_server_free(service->http);
+}
+
+static int make_reactor(struct service *service, const struct serve_options *options,
+			struct err *err)
+{
+	const struct reactor_options reactor = {
+	    .threads = options->threads,
+	    .connections_max = options->connections_max,
+	    .drain_ms = options->drain_ms,
+	    .loop_open = open_loop,
+	    .loop_close = close_loop,
+	    .hangup = hangup,
+	    .arg = service,
+	};
+
+	return reactor_new(&reactor, &service->reactor, err);
+}
+
+static int make_servers(struct service *service, const struct serve_options *options,
+			struct err *err)
+{
+	unsigned loops = reactor_loop_count(service->reactor);
+	int r = 0;
+
+	if (options->http)
+		r = http_server_new(options->http, loops, &service->http, err);
+	if (r == 0 && options->kafka)
+		r = kafka_server_new(options->kafka, &service->kafka, err);
+	return r;
+}
+
+static int listen_all(struct service *service, const struct serve_options *options, struct err *err)
+{
+	int r = 0;
+
+	if (service->http)
+		r = http_server_listen(service->http, service->reactor, err);
+	/* Before its store: two brokers over one directory are told apart by the port, too. */
+	if (r == 0 && service->kafka)
+		r = kafka_server_listen(service->kafka, service->reactor, err);
+	if (r < 0 || !options->admin)
+		return r;
+	r = admin_new(options->admin, service->reactor, &service->admin, err);
+	if (r == 0 && service->http)
+		http_metrics_add(service->http, service->admin);
+	return r;
+}
+
+/* While the rights to open it are there. */
+static int keep_places(struct service *service, const struct serve_options *options,
+		       struct err *err)
+{
+	struct confinement *kept = &service->kept;
+	char name[512];
+	int r = 0;
+
+	if (options->http)
+		r = confine_add_site(kept, http_server_site(service->http), err);
+	if (r == 0 && options->http)
+		r = confine_add_log(kept, options->http->access_log, err);
+	for (unsigned i = 0; reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0;
+	     i++)
+		confine_add_listener(kept, name);
+	if (service->admin && admin_address(service->admin, name, sizeof(name)) == 0)
+		confine_add_listener(kept, name);
+	return r;
+}
+
+/* As who, and where: what can be said before anything is made. */
+static int open_doors(struct service *service, const struct serve_options *options, struct err *err)
+{
+	struct user user;
+	int r = options->user ? user_find(options->user, &user, err) : 0;
+
+	if (r == 0)
+		r = make_reactor(service, options, err);
+	if (r == 0)
+		r = make_servers(service, options, err);
+	if (r == 0)
+		r = listen_all(service, options, err);
+	if (r == 0 && options->sandbox)
+		r = keep_places(service, options, err);
+	if (r == 0 && options->user)
+		r = confine_become(&user, service->http ? http_server_site(service->http) : NULL,
+				   err);
+	return r;
+}
+
+static int start(struct service *service, const struct serve_options *options, struct err *err)
+{
+	int r = open_doors(service, options, err);
+
+	if (r == 0 && service->kafka)
+		r = kafka_server_open(service->kafka, err);
+	if (r < 0)
+		return r;
+	/* Who reads that it serves may send a signal. */
+	reactor_hold_signals(service->reactor);
+	/* What it finds out about kernel and devices, too, is found out before. */
+	say_start(service);
+	if (options->sandbox)
+		r = confine_apply(&service->kept, err);
+	if (r == 0 && service->http)
+		r = http_server_start(service->http, err);
+	if (r == 0 && service->admin)
+		r = admin_start(service->admin, err);
+	return r;
+}
+
+int serve(const struct serve_options *options, struct err *err)
+{
+	CLEANUP(service_fini) struct service service = {0};
+	int r = start(&service, options, err);
+
+	if (r < 0)
+		return r;
+	if (options->ready)
+		options->ready(options->ready_arg);
+	r = reactor_run(service.reactor, err);
+	say_end(&service);
+	return r;
+}

@@ -1,0 +1,38 @@
+/*
+ * A process that serves: HTTP, Kafka, or both over one reactor, with one set of loops and helpers,
+ * one admin listener and one end. What a service is to do is in its own options.
+ *
+ * The start has an order, and either all of it runs or nothing:
+ *
+ *     the reactor; what is served is looked at; all listeners, so that errors come early
+ *     another user's rights (--user): what is made from here on is his
+ *     the store, whose recovery has threads of its own, which have ended by then
+ *     everything is open: the rest is given up (confine.h)
+ *     threads: of the access log, the admin listener, loops and helpers
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include "http/http_server.h"
+#include "kafka/broker/kafka_server.h"
+
+struct serve_options {
+	/* NULL: not that one. They stay until serve() returns. */
+	const struct http_options *http;
+	const struct kafka_options *kafka;
+
+	unsigned threads;         /* 0: one a CPU */
+	unsigned connections_max; /* of all services; 0: from the descriptor limit */
+	uint32_t drain_ms;        /* 0: the reactor's default */
+	const char *admin;        /* where the admin listener listens; NULL: there is none */
+	const char *user;         /* NAME or NAME:GROUP to become after the start; NULL: stays */
+	bool sandbox;             /* confines itself after the start: for good, the whole process */
+	/* Called when it listens and is about to serve; may be NULL. */
+	void (*ready)(void *arg);
+	void *ready_arg;
+};
+
+/* Serves until SIGTERM, SIGQUIT or SIGINT. 0, or -errno with the reason in `err`. */
+int serve(const struct serve_options *options, struct err *err);
+
+#endif
