@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "kafka/wire": {"base"},
     "kafka/store": {"base", "sys", "kafka/wire"},
     "kafka/broker/core": {"base", "kafka/wire"},
-    "kafka/broker": {"base", "sys", "engine", "reactor", "kafka/wire", "kafka/store", "kafka/broker/core", "leat"},
+    "kafka/broker": {"base", "sys", "engine", "reactor", "admin", "kafka/wire", "kafka/store", "kafka/broker/core", "leat"},
     "admin": {"base", "sys", "engine", "reactor", "http/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "admin", "leat"},
     "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/broker", "leat"},

@@ -89,8 +89,34 @@ void metric_put_ns(struct buf *buf, const struct metric *metric, uint64_t ns)
 	add_seconds(buf, ns);
 }
 
-void metric_put_histogram(struct buf *buf, const struct metric *metric,
-			  const struct histogram *histogram)
+static void put_bucket(struct buf *buf, const struct metric *metric, const char *label,
+		       const char *label_value, const char *bound, uint64_t value)
+{
+	buf_add_text(buf, metric->name);
+	buf_add_literal(buf, "_bucket{");
+	if (label) {
+		add_label(buf, label, label_value);
+		buf_add_char(buf, ',');
+	}
+	add_label(buf, "le", bound);
+	buf_add_char(buf, '}');
+	add_value(buf, value);
+}
+
+static void put_total(struct buf *buf, const struct metric *metric, const char *label,
+		      const char *label_value, const char *what)
+{
+	buf_add_text(buf, metric->name);
+	buf_add_text(buf, what);
+	if (!label)
+		return;
+	buf_add_char(buf, '{');
+	add_label(buf, label, label_value);
+	buf_add_char(buf, '}');
+}
+
+void metric_sample_histogram(struct buf *buf, const struct metric *metric, const char *label,
+			     const char *label_value, const struct histogram *histogram)
 {
 	static const struct {
 		uint64_t us;
@@ -106,21 +132,19 @@ void metric_put_histogram(struct buf *buf, const struct metric *metric,
 	/* The sum of the buckets, not the count: it may be read a moment later. */
 	uint64_t count = histogram_count_to(histogram, UINT64_MAX);
 
-	metric_begin(buf, metric);
-	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
-		buf_add_text(buf, metric->name);
-		buf_add_literal(buf, "_bucket{le=\"");
-		buf_add_text(buf, bounds[i].seconds);
-		buf_add_literal(buf, "\"}");
-		add_value(buf, histogram_count_to(histogram, bounds[i].us * 1000));
-	}
-	buf_add_text(buf, metric->name);
-	buf_add_literal(buf, "_bucket{le=\"+Inf\"}");
-	add_value(buf, count);
-	buf_add_text(buf, metric->name);
-	buf_add_literal(buf, "_sum");
+	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+		put_bucket(buf, metric, label, label_value, bounds[i].seconds,
+			   histogram_count_to(histogram, bounds[i].us * 1000));
+	put_bucket(buf, metric, label, label_value, "+Inf", count);
+	put_total(buf, metric, label, label_value, "_sum");
 	add_seconds(buf, histogram_sum(histogram));
-	buf_add_text(buf, metric->name);
-	buf_add_literal(buf, "_count");
+	put_total(buf, metric, label, label_value, "_count");
 	add_value(buf, count);
+}
+
+void metric_put_histogram(struct buf *buf, const struct metric *metric,
+			  const struct histogram *histogram)
+{
+	metric_begin(buf, metric);
+	metric_sample_histogram(buf, metric, NULL, NULL, histogram);
 }

@@ -60,5 +60,8 @@ void metric_sample(struct buf *buf, const struct metric *metric, const struct me
 /* With one label. */
 void metric_sample_of(struct buf *buf, const struct metric *metric, const char *label,
 		      const char *label_value, uint64_t value);
+/* As metric_put_histogram(). */
+void metric_sample_histogram(struct buf *buf, const struct metric *metric, const char *label,
+			     const char *label_value, const struct histogram *histogram);
 
 #endif

@@ -8,6 +8,7 @@
 #include "http/http_account.h"
 #include "http/http_metrics.h"
 #include "kafka/broker/kafka_loop.h"
+#include "kafka/broker/kafka_metrics.h"
 #include "serve/confine.h"
 #include "serve/devices.h"
 
@@ -76,12 +77,9 @@ static int open_loop(struct loop *loop, void *arg, void **ret_data, struct err *
 	if (r < 0)
 		return r;
 	if (service->kafka)
-		r = kafka_loop_open(loop, service->kafka, err);
-	if (r < 0 && service->http)
-		http_loop_close(loop, service->http);
-	if (r == 0)
-		*ret_data = service;
-	return r;
+		kafka_loop_open(loop, service->kafka);
+	*ret_data = service;
+	return 0;
 }
 
 static void hangup(struct loop *loop, void *data)
@@ -155,6 +153,8 @@ static int listen_all(struct service *service, const struct serve_options *optio
 	r = admin_new(options->admin, service->reactor, &service->admin, err);
 	if (r == 0 && service->http)
 		http_metrics_add(service->http, service->admin);
+	if (r == 0 && service->kafka)
+		kafka_metrics_add(service->kafka, service->admin);
 	return r;
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from http_client import Client, Closed, Server, pattern, request
+from metrics import Metrics, admin_of, manual_entries, scrape
 from support import TIMEOUT, run
 
 
@@ -420,58 +421,6 @@ def test_logs_that_can_not_be_are_refused(leat, root, arguments, code, says):
 
 # ---- metrics ----
 
-SAMPLE = re.compile(r'([a-z_][a-z0-9_]*)(?:\{([^}]*)\})? (-?[0-9.e+-]+)')
-LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\[\\"n])*)"')
-
-
-class Metrics:
-    """A scrape, read as strictly as promtool does; `m["name{label=value}"]` or 0."""
-
-    def __init__(self, text):
-        self.types, self.help, self.values, family = {}, {}, {}, None
-        assert text.endswith("\n")
-        for line in text.splitlines():
-            if line.startswith("# HELP "):
-                family, self.help_text = line[7:].split(" ", 1)
-                assert family not in self.help and self.help_text
-                self.help[family] = self.help_text
-            elif line.startswith("# TYPE "):
-                name, kind = line[7:].split(" ")
-                assert name == family and kind in ("counter", "gauge", "histogram")
-                self.types[name] = kind
-            else:
-                self.add(family, line)
-        for name, kind in self.types.items():
-            assert (kind == "counter") == name.endswith("_total"), name
-            if kind == "histogram":
-                self.check_histogram(name)
-
-    def add(self, family, line):
-        match = SAMPLE.fullmatch(line)
-        assert match, line
-        suffix = match[1].removeprefix(family)
-        assert match[1].startswith(family) and \
-            suffix in (("_bucket", "_sum", "_count") if self.types[family] == "histogram" else ("",)), line
-        labels = LABEL.findall(match[2] or "")
-        assert ",".join(f'{name}="{value}"' for name, value in labels) == (match[2] or "")
-        key = match[1] + ("{" + ",".join(f"{name}={value}" for name, value in labels) + "}" if labels else "")
-        assert key not in self.values, key
-        self.values[key] = float(match[3])
-
-    def check_histogram(self, name):
-        buckets = [(float(key.split("le=")[1][:-1].replace("+Inf", "inf")), value)
-                   for key, value in self.values.items() if key.startswith(name + "_bucket")]
-        assert buckets == sorted(buckets) and buckets[-1][0] == float("inf")
-        assert [value for _, value in buckets] == sorted(value for _, value in buckets)
-        assert buckets[-1][1] == self.values[name + "_count"]
-
-    def __getitem__(self, key):
-        return self.values.get(key, 0)
-
-    def sum(self, name):
-        return sum(value for key, value in self.values.items() if key.startswith(name + "{"))
-
-
 class Observed(Server):
     """A server with an admin listener."""
 
@@ -479,15 +428,10 @@ class Observed(Server):
         super().__init__(leat, root, "--admin", "127.0.0.1:0", *arguments, **options)
 
     def admin(self):
-        port = re.search(r"metrics at http://127.0.0.1:(\d+)/metrics", self.log())[1]
-        return Client(socket.create_connection(("127.0.0.1", int(port)), TIMEOUT))
+        return admin_of(self)
 
     def metrics(self):
-        with self.admin() as client:
-            response = client.get("/metrics")
-        assert response.status == 200
-        assert response["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-        return Metrics(response.body.decode())
+        return scrape(self)
 
 
 @pytest.fixture
@@ -648,13 +592,9 @@ def test_lost_lines_are_counted(leat, root, tmp_path):
 
 def test_the_manual_page_has_every_metric_in_the_same_words(observe, log):
     page = Path(__file__).resolve().parent.parent.parent / "man" / "leat-http.1"
-    text = " ".join(page.read_text().split())
     m = observe("--access-log", str(log)).metrics()
     assert len(m.help) > 30
-    missing = [name for name, words in m.help.items() if f".It Va {name} {words}" not in text]
-    assert missing == []
-    named = set(re.findall(r"\.It Va ((?:leat|process)_\w+)", text))
-    assert named == set(m.help)
+    assert manual_entries(page) == m.help
 
 
 def test_an_admin_address_that_is_taken_is_refused(leat, root, observe):

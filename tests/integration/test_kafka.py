@@ -4,13 +4,13 @@ import contextlib
 import hashlib
 import re
 import signal
-import socket
 import struct
 import time
 from pathlib import Path
 
 import pytest
 from kafka_server import Broker, consume, needs_kcat, produce, wait_until
+from kafka_wire import answer, batch_of, connect, fetch, request, send_batch
 from support import TIMEOUT, run
 
 def messages(count, size=40):
@@ -146,30 +146,6 @@ def test_members_share_the_partitions_and_take_over(start_broker):
 
 # ---- by hand ----
 
-def request(key, version, body=b"", correlation=7, client=b"test"):
-    head = struct.pack(">hhih", key, version, correlation, len(client)) + client
-    return struct.pack(">i", len(head + body)) + head + body
-
-
-def read_exactly(connection, size):
-    data = b""
-    while len(data) < size:
-        piece = connection.recv(size - len(data))
-        assert piece, "the connection ended"
-        data += piece
-    return data
-
-
-def answer(connection):
-    return read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
-
-
-def connect(broker):
-    connection = socket.create_connection(("127.0.0.1", broker.port), timeout=TIMEOUT)
-    connection.settimeout(TIMEOUT)
-    return connection
-
-
 def is_alive(broker):
     with connect(broker) as connection:
         connection.sendall(request(18, 0))
@@ -214,32 +190,6 @@ def test_pipelined_requests_are_answered_in_order(broker):
         assert struct.unpack(">i", answer(connection)[:4])[0] == 5
 
 
-def fetch(connection, session, epoch, partitions, wait_ms=0, forgotten=()):
-    """Fetch 7 of topic t: (error, session, {partition: (error, high watermark, bytes of records)})."""
-    body = struct.pack(">iiiibii", -1, wait_ms, 1, 1 << 20, 0, session, epoch)
-    body += struct.pack(">i", len(partitions) > 0)
-    if partitions:
-        body += b"\0\1t" + struct.pack(">i", len(partitions))
-        body += b"".join(struct.pack(">iqqi", number, offset, -1, 1 << 20) for number, offset in partitions)
-    body += struct.pack(">i", len(forgotten) > 0)
-    if forgotten:
-        body += b"\0\1t" + struct.pack(">i", len(forgotten)) + struct.pack(f">{len(forgotten)}i", *forgotten)
-    connection.sendall(request(1, 7, body))
-    data = answer(connection)
-    error, session, topics = struct.unpack(">hii", data[8:18])
-    found, at = {}, 18
-    for _ in range(topics):
-        at += 3
-        count = struct.unpack(">i", data[at:at + 4])[0]
-        at += 4
-        for _ in range(count):
-            number, failed, mark, _, _, aborted, size = struct.unpack(">ihqqqii", data[at:at + 38])
-            assert aborted in (0, -1)
-            found[number] = (failed, mark, max(size, 0))
-            at += 38 + max(size, 0)
-    return error, session, found
-
-
 @needs_kcat
 def test_fetch_sessions_tell_only_what_is_new(broker):
     produce(broker, "t", [b"one"], "-p", "0")
@@ -264,27 +214,8 @@ def test_a_damaged_batch_is_refused(broker):
     produce(broker, "t", [b"x"], "-p", "0")
     batch = bytearray(struct.pack(">qiib", 0, 50, -1, 2) + bytes(4) + bytes(41))
     with connect(broker) as connection:
-        body = struct.pack(">hhii", -1, 1, 1000, 1) + b"\0\1t" + struct.pack(">iii", 1, 0, len(batch)) + batch
-        connection.sendall(request(0, 7, body))
-        error = struct.unpack(">h", answer(connection)[4 + 4 + 3 + 4 + 4:][:2])[0]
-    assert error == 2
+        assert send_batch(connection, batch) == 2
     assert consume(broker, "t", "-p", "0") == [b"x"]
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
-    return crc ^ 0xFFFFFFFF
-
-
-def batch_of(producer):
-    """One record, as the first of an idempotent producer."""
-    record = bytes([14, 0, 0, 0, 1, 2]) + b"v\0"
-    rest = struct.pack(">hiqqqhii", 0, 0, 1000, 1000, producer, 0, 0, 1) + record
-    return struct.pack(">qiib", 0, 9 + len(rest), -1, 2) + struct.pack(">I", crc32c(rest)) + rest
 
 
 @needs_kcat
@@ -293,10 +224,7 @@ def test_all_producers_of_a_partition_are_described(broker):
     count = 1500
     with connect(broker) as connection:
         for producer in range(count):
-            batch = batch_of(producer)
-            body = struct.pack(">hhii", -1, -1, 1000, 1) + b"\0\1t" + struct.pack(">iii", 1, 0, len(batch)) + batch
-            connection.sendall(request(0, 7, body))
-            assert struct.unpack(">h", answer(connection)[19:21])[0] == 0
+            assert send_batch(connection, batch_of(producer)) == 0
         # Version 0, flexible: tags behind the header and each struct, counts are one more.
         connection.sendall(request(61, 0, b"\0" + b"\2\2t\2" + struct.pack(">i", 0) + b"\0\0"))
         data = answer(connection)

@@ -215,6 +215,8 @@ static void look_at(struct shard *shard, struct coordinator_group *cg)
 	const struct group *group = cg->group;
 	uint64_t next = group_next(group);
 
+	shard->generations += cg->generation != group->generation;
+	cg->generation = group->generation;
 	/* Nobody is in it, nothing is stored of it. */
 	if (group->state == GROUP_EMPTY && group->generation == 0 && group->pending_count == 0 &&
 	    cg->offsets.count == 0) {
@@ -285,6 +287,33 @@ struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
 	if (!coordinator_is_ready(coordinator) || number >= coordinator->shards_count)
 		return NULL;
 	return &coordinator->shards[number];
+}
+
+static void add_group(struct coordinator_stats *stats, const struct coordinator_group *cg)
+{
+	CHECK(cg->group->state < GROUP_DEAD);
+	stats->all++;
+	stats->groups[cg->group->state]++;
+	stats->members += (uint64_t)cg->group->members_count;
+	stats->offsets += (uint64_t)cg->offsets.count;
+}
+
+void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats *ret)
+{
+	struct coordinator_stats sum = {0};
+	struct shard *shard;
+
+	for (int32_t i = 0; (shard = coordinator_shard(coordinator, i)); i++) {
+		struct list *node;
+
+		pthread_mutex_lock(&shard->lock);
+		for (unsigned n = 0; n < SHARD_BUCKETS; n++)
+			list_for_each (node, &shard->groups[n])
+				add_group(&sum, container_of(node, struct coordinator_group, node));
+		sum.generations += shard->generations;
+		pthread_mutex_unlock(&shard->lock);
+	}
+	*ret = sum;
 }
 
 /* ---- what has its time ---- */
@@ -458,8 +487,12 @@ static int make_shards(struct coordinator *coordinator)
 		for (unsigned i = 0; i < SHARD_BUCKETS; i++)
 			for (struct list *node = shard->groups[i].next, *next;
 			     node != &shard->groups[i]; node = next) {
+				struct coordinator_group *cg =
+				    container_of(node, struct coordinator_group, node);
+
 				next = node->next;
-				look_at(shard, container_of(node, struct coordinator_group, node));
+				cg->generation = cg->group->generation;
+				look_at(shard, cg);
 			}
 		arm(shard);
 	}

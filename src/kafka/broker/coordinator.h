@@ -16,6 +16,7 @@
 #define KAFKA_BROKER_COORDINATOR_H
 
 #include "kafka/broker/core/batch_writer.h"
+#include "kafka/broker/core/group.h"
 #include "kafka/broker/core/group_offsets.h"
 #include "kafka/broker/kafka_call.h"
 
@@ -31,6 +32,7 @@ struct shard {
 	pthread_mutex_t lock;
 	struct list groups[SHARD_BUCKETS];
 	uint32_t groups_count;
+	uint64_t generations; /* that its groups have begun */
 	struct batch_writer writer;
 	uint64_t live_bytes, log_bytes; /* of the last rewriting; since then */
 
@@ -51,6 +53,7 @@ struct coordinator_group {
 	struct group *group;
 	struct group_offsets offsets;
 	struct wheel_timer timer;
+	int32_t generation;  /* as it was looked at last */
 	struct slice stored; /* while loading: the group's last value; ptr NULL: none */
 };
 
@@ -64,6 +67,13 @@ void coordinator_loop_closes(struct coordinator *coordinator, struct kafka_loop 
 /* Blocks: makes the topic. */
 enum kafka_error coordinator_make(struct coordinator *coordinator);
 bool coordinator_is_ready(const struct coordinator *coordinator);
+/* Any thread. Takes the shards' locks, one after the other. */
+struct coordinator_stats {
+	uint64_t all, groups[GROUP_DEAD]; /* by state */
+	uint64_t members, offsets;
+	uint64_t generations; /* that groups have begun since the start */
+};
+void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats *ret);
 /* Blocks. Offsets that have expired, logs that have grown. */
 void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms);
 

@@ -133,7 +133,11 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 				struct kafka_gap *gaps, unsigned gaps_size)
 {
 	struct kafka_loop *loop = call->home;
-	struct kafka_writer writer = {.gaps = gaps, .gaps_size = gaps_size};
+	struct kafka_writer writer = {
+	    .gaps = gaps,
+	    .gaps_size = gaps_size,
+	    .errors = count_errors(call),
+	};
 	bool in_place = !call->apart && gaps_size == 0;
 
 	if (in_place) {
@@ -270,5 +274,6 @@ void call_answered(struct kafka_call *call, enum handled handled)
 	}
 	CHECK(c->call == call);
 	c->call = NULL;
+	count_woken(call);
 	kafka_conn_answered(c, call, handled);
 }

@@ -64,10 +64,14 @@ struct kafka_call {
 	size_t chunks_bytes;
 	bool may_block;
 	bool blocks;      /* a helper has it */
+	bool waits;       /* for other clients */
 	bool apart;       /* answered from another thread: the loop's buffers are not for it */
 	uint32_t wait_ms; /* of CALL_WAITS: when `expired` is called; 0: never */
 	enum handled handled;
 	enum handled (*blocking)(struct kafka_call *call);
+
+	uint64_t since_ns; /* when it was taken up; 0: is not timed */
+	struct kafka_produced produced;
 
 	/* While it waits, on the loop; either may be NULL. */
 	void (*expired)(struct kafka_call *call);

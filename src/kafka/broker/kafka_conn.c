@@ -22,13 +22,14 @@ static enum turn gone(struct kafka_conn *c)
 {
 	/* Answers of this turn that are not sent: the next connection begins anew. */
 	c->loop->out_len = 0;
+	count_buffer_lost(c->loop);
 	conn_close(c->conn);
 	return TURN_GONE;
 }
 
 static enum turn not_kafka(struct kafka_conn *c, const char *what)
 {
-	kafka_count(&c->loop->counters.not_kafka, 1);
+	counter_add(&c->loop->counters.not_kafka, 1);
 	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
 		    "%s%s: connection closed", c->spoken ? "" : "not a Kafka client? ", what);
 	return gone(c);
@@ -116,6 +117,7 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 
 static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum handled handled)
 {
+	count_handled(call);
 	switch (handled) {
 	case CALL_ANSWERED:
 		return kafka_send_call(c, call) ? TURN_GOES_ON : gone(c);
@@ -124,10 +126,12 @@ static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum
 		return TURN_GOES_ON;
 	case CALL_WAITS:
 		c->call = call;
+		count_waits(call);
 		conn_deadline(c->conn, call->wait_ms);
 		return TURN_GOES_ON;
 	case CALL_BLOCKS:
 		if (call_to_helper(call) == 0) {
+			counter_add(&c->loop->counters.helped, 1);
 			c->call = call;
 			conn_deadline(c->conn, 0);
 			return TURN_GOES_ON;
@@ -159,7 +163,7 @@ static enum turn serve(struct kafka_conn *c, struct slice frame)
 	call = call_new(c->loop, c->conn, &header, frame);
 	if (!call)
 		return gone(c);
-	kafka_count(&c->loop->counters.requests, 1);
+	count_begin(call);
 	handled = handler(call);
 	if (handled == CALL_CLOSES) {
 		call_free(call);
@@ -206,6 +210,7 @@ static enum turn make_room(struct kafka_conn *c)
 	if ((size_t)frame <= c->kept_size)
 		return TURN_GOES_ON;
 	if (!reserve(c, (size_t)frame)) {
+		counter_add(&c->loop->counters.memory_waits, 1);
 		conn_deadline(c->conn, KAFKA_HUNGRY_MS);
 		return TURN_RESTS;
 	}
@@ -352,6 +357,7 @@ static int opened(struct conn *conn)
 	/* Answers leave whole: Nagle's algorithm would only hold them back. */
 	if (!c->unix_socket)
 		sys_setsockopt_int(conn_fd(conn), IPPROTO_TCP, TCP_NODELAY, 1);
+	counter_add(&c->loop->counters.opened, 1);
 	rest_deadline(c);
 	return 0;
 }
@@ -371,6 +377,14 @@ static void ready(struct conn *conn, unsigned events)
 		kafka_conn_turn(c);
 }
 
+/* As rest_deadline() sets them. */
+static enum kafka_deadline deadline_of(const struct kafka_conn *c)
+{
+	if (c->flight)
+		return KAFKA_DEADLINE_WRITE;
+	return c->kept ? KAFKA_DEADLINE_REQUEST : KAFKA_DEADLINE_IDLE;
+}
+
 static void expired(struct conn *conn)
 {
 	struct kafka_conn *c = conn_data(conn);
@@ -381,6 +395,7 @@ static void expired(struct conn *conn)
 	} else if (c->kept && !c->flight && wanted(c) > c->kept_size) {
 		kafka_conn_turn(c); /* is there memory now? */
 	} else {
+		counter_add(&c->loop->counters.expired[deadline_of(c)], 1);
 		conn_close(conn);
 	}
 }
@@ -403,6 +418,9 @@ static void closed(struct conn *conn)
 	struct kafka_conn *c = conn_data(conn);
 	struct kafka_call *call = c->call;
 
+	counter_add(&c->loop->counters.closed, 1);
+	if (call)
+		count_woken(call);
 	forget_kept(c);
 	if (c->flight && c->flight->loading) {
 		/* The helper's until it is done. */

@@ -209,7 +209,6 @@ static void take_ranges(struct kafka_call *call, struct fetch *fetch, const stru
 		if (part->slice.len == 0)
 			continue;
 		CHECK(gaps->records.ptr == (const char *)part);
-		kafka_count(&fetch->loop->counters.fetched_bytes, part->slice.len);
 		fetch->ranges[call->ranges_count++] =
 		    (struct call_range){.at = gaps->at, .slice = part->slice};
 		gaps++;

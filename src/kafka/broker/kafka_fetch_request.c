@@ -197,7 +197,7 @@ static enum kafka_error use_session(struct kafka_call *call,
 	return KAFKA_NONE;
 }
 
-enum kafka_error fetch_request(struct kafka_call *call, const struct kafka_fetch_request *request)
+static enum kafka_error take(struct kafka_call *call, const struct kafka_fetch_request *request)
 {
 	struct fetch_sessions *sessions = &call->home->sessions;
 	struct fetch_session *session = NULL;
@@ -219,4 +219,12 @@ enum kafka_error fetch_request(struct kafka_call *call, const struct kafka_fetch
 	else
 		take_all(call, request);
 	return KAFKA_NONE;
+}
+
+enum kafka_error fetch_request(struct kafka_call *call, const struct kafka_fetch_request *request)
+{
+	enum kafka_error error = take(call, request);
+
+	counter_set(&call->home->counters.sessions, call->home->sessions.count);
+	return error;
 }

@@ -42,19 +42,15 @@ static void tick(struct timer *timer)
 
 /* ---- life ---- */
 
-int kafka_loop_open(struct loop *reactor_loop, struct kafka_server *server, struct err *err)
+void kafka_loop_open(struct loop *reactor_loop, struct kafka_server *server)
 {
 	struct kafka_loop *loop = server->loops[loop_index(reactor_loop)];
-	int r = leat_engine_new(&loop->engine);
 
-	if (r < 0)
-		return err_set(err, r, "a thread can't start: %s", strerror(-r));
 	loop->loop = reactor_loop;
 	loop->tick.fired = tick;
 	loop->tick.arg = loop;
 	loop_timer_set(reactor_loop, &loop->tick, KAFKA_MAINTAIN_MS);
 	inbox_open(&loop->inbox, reactor_loop);
-	return 0;
 }
 
 void kafka_loop_close(struct loop *reactor_loop, struct kafka_server *server)
@@ -64,8 +60,6 @@ void kafka_loop_close(struct loop *reactor_loop, struct kafka_server *server)
 	loop_timer_cancel(reactor_loop, &loop->tick);
 	coordinator_loop_closes(server->coordinator, loop);
 	inbox_close(&loop->inbox);
-	leat_engine_free(loop->engine);
-	loop->engine = NULL;
 }
 
 struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count)
@@ -73,8 +67,13 @@ struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, u
 	int64_t sessions = config_value(server->config, KAFKA_CONFIG_FETCH_SESSIONS);
 	struct kafka_loop *loop = calloc(1, sizeof(*loop));
 
+	CHECK(kafka_apis_count <= KAFKA_COUNTED_APIS_MAX);
 	if (!loop)
 		return NULL;
+	if (leat_engine_new(&loop->engine) < 0) {
+		free(loop);
+		return NULL;
+	}
 	loop->server = server;
 	list_init(&loop->flushes_waiting);
 	fetch_sessions_init(&loop->sessions, (uint32_t)(sessions + count - 1) / count,
@@ -94,6 +93,7 @@ void kafka_loop_free(struct kafka_loop *loop)
 	/* Messages to calls whose connections are gone: they end now. */
 	inbox_deliver(&loop->inbox);
 	inbox_fini(&loop->inbox);
+	leat_engine_free(loop->engine);
 	fetch_sessions_fini(&loop->sessions);
 	spare_fini(&loop->calls);
 	spare_fini(&loop->fetches);

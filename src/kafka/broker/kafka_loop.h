@@ -1,28 +1,20 @@
 /*
  * What the Kafka connections of one loop share: the engine, buffers, the inbox, counters. Belongs
- * to the loop's thread but for the inbox and the counters. The server frees it after all loops have
- * ended, as others may still be sending to it.
+ * to the loop's thread but for the inbox, and for what others may read: counters and the engine's
+ * totals. The server frees it after all loops have ended, as others may still be sending to it.
  */
 #ifndef KAFKA_BROKER_KAFKA_LOOP_H
 #define KAFKA_BROKER_KAFKA_LOOP_H
-
-#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/spare.h"
 #include "kafka/broker/core/fetch_session.h"
 #include "kafka/broker/inbox.h"
+#include "kafka/broker/kafka_count.h"
 #include "kafka/broker/kafka_limits.h"
 #include "leat/leat.h"
 
 struct kafka_server;
-
-/* Written by the loop's thread, read by any. */
-struct kafka_counters {
-	_Atomic uint64_t requests;
-	_Atomic uint64_t not_kafka; /* connections closed for what they sent */
-	_Atomic uint64_t produced_bytes, fetched_bytes;
-};
 
 struct kafka_loop {
 	struct kafka_server *server;
@@ -33,6 +25,7 @@ struct kafka_loop {
 	struct spare calls, fetches, produces;
 	struct fetch_sessions sessions;
 	struct kafka_counters counters;
+	struct kafka_timing timing;
 	bool maintaining; /* a helper is at it */
 	struct job maintenance;
 	struct list flushes_waiting;
@@ -46,17 +39,10 @@ struct kafka_loop {
 };
 
 /* On the loop's thread, before its first connection; after its last. */
-int kafka_loop_open(struct loop *loop, struct kafka_server *server, struct err *err);
+void kafka_loop_open(struct loop *loop, struct kafka_server *server);
 void kafka_loop_close(struct loop *loop, struct kafka_server *server);
 /* Before the loops run, the index-th of `count`; NULL: no memory. */
 struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count);
 void kafka_loop_free(struct kafka_loop *loop);
-
-/* For counters with one writer: no locked instruction. */
-static inline void kafka_count(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
 
 #endif

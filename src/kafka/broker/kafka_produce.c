@@ -223,6 +223,17 @@ static bool check_batch(struct kafka_call *call, struct produce_part *part,
 	return check_times(part, topic, batch->base_timestamp, batch->max_timestamp, now_ms);
 }
 
+static void count_append(struct kafka_call *call, const struct record_batch *batch, bool duplicate)
+{
+	if (duplicate) {
+		call->produced.duplicates++;
+		return;
+	}
+	call->produced.batches++;
+	call->produced.bytes += batch->bytes.len;
+	call->produced.records += (uint64_t)batch->count;
+}
+
 static void append(struct kafka_call *call, struct produce_part *part, const struct topic *topic,
 		   struct slice records, int64_t now_ms)
 {
@@ -241,13 +252,13 @@ static void append(struct kafka_call *call, struct produce_part *part, const str
 				       now_ms, &appended);
 	if (part->error != KAFKA_NONE)
 		return;
+	count_append(call, &batch, appended.duplicate);
 	part->base_offset = appended.base_offset;
 	part->last_offset = appended.last_offset;
 	part->log_start = appended.log_start;
 	part->waits = appended.wait_durable;
 	if (appended.duplicate && part->log_append_time >= 0)
 		part->log_append_time = appended.timestamp;
-	kafka_count(&call->home->counters.produced_bytes, batch.bytes.len);
 	if (appended.flush_due)
 		flush_begin(call->home, part->partition);
 	if (!appended.wait_durable && !appended.duplicate)
@@ -406,8 +417,11 @@ enum handled handle_produce(struct kafka_call *call)
 	for (int32_t i = 0; i < request.topic_data.count; i++)
 		produce_topic(call, produce, &request.topic_data.at[i], request.acks, now_ms);
 	/* Nobody reads an answer: the end of the connection is how such a client learns of it. */
-	if (request.acks == 0)
+	if (request.acks == 0) {
+		for (unsigned i = 0; i < produce->parts_count; i++)
+			count_error(call, produce->parts[i].error);
 		return produce->failed ? CALL_ENDS : CALL_SILENT;
+	}
 	for (unsigned i = 0; i < produce->parts_count; i++)
 		waits |= produce->parts[i].waits;
 	return waits ? wait_durable(call) : produce_answer(call);

@@ -16,10 +16,21 @@ static int64_t next_id(struct kafka_server *server, bool may_block)
 		server->producer_ids_left = KAFKA_PRODUCER_IDS;
 	if (server->producer_ids_left > 0) {
 		server->producer_ids_left--;
+		server->producer_ids_given++;
 		id = server->next_producer_id++;
 	}
 	pthread_mutex_unlock(&server->producer_ids_lock);
 	return id;
+}
+
+uint64_t kafka_producer_ids_given(struct kafka_server *server)
+{
+	uint64_t given;
+
+	pthread_mutex_lock(&server->producer_ids_lock);
+	given = server->producer_ids_given;
+	pthread_mutex_unlock(&server->producer_ids_lock);
+	return given;
 }
 
 enum handled handle_init_producer_id(struct kafka_call *call)

@@ -71,10 +71,13 @@ static enum kafka_sent send_out(struct kafka_conn *c)
 		sent += (size_t)n;
 		use_turn(c, (uint64_t)n);
 	}
+	if (sent < len && (n != -EAGAIN || !set_aside(c, loop->out + sent, len - sent))) {
+		count_buffer_lost(loop);
+		return KAFKA_SENT_FAILED;
+	}
+	count_buffer_left(loop);
 	if (sent == len)
 		return KAFKA_SENT_ALL;
-	if (n != -EAGAIN || !set_aside(c, loop->out + sent, len - sent))
-		return KAFKA_SENT_FAILED;
 	return KAFKA_SENT_SOME;
 }
 
@@ -104,6 +107,7 @@ static int add_parts(struct kafka_call *call)
 						 release_range, range);
 		if (r < 0)
 			return r;
+		counter_add(&call->home->counters.fetched_bytes, range->slice.len);
 		at = range->at;
 		call->ranges++;
 		call->ranges_count--;
@@ -131,6 +135,7 @@ bool kafka_send_call(struct kafka_conn *c, struct kafka_call *call)
 		/* It lies where the next answer is written behind it. */
 		CHECK(!c->flight && call->bytes == c->loop->out + c->loop->out_len);
 		c->loop->out_len += call->len;
+		count_buffered(call);
 		call_free(call);
 		return true;
 	}
@@ -239,6 +244,7 @@ enum kafka_sent kafka_send(struct kafka_conn *c)
 		if (sent != KAFKA_SENT_ALL)
 			return sent;
 		c->flight = call->next;
+		count_sent(call);
 		call_free(call);
 	}
 	return KAFKA_SENT_ALL;

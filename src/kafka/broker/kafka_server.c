@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
-#include "kafka/broker/coordinator.h"
+#include "kafka/broker/kafka_account.h"
 #include "kafka/broker/kafka_conn.h"
 #include "kafka/broker/watch.h"
 #include "reactor/address.h"
@@ -194,21 +194,14 @@ void kafka_server_say_start(const struct kafka_server *server)
 
 void kafka_server_say_end(const struct kafka_server *server)
 {
-	uint64_t requests = 0, produced = 0, fetched = 0;
-	struct reactor_stats stats;
 	char in[SIZE_TEXT_MAX], out[SIZE_TEXT_MAX];
+	struct kafka_account sum;
 
-	for (unsigned i = 0; i < server->loops_count; i++) {
-		const struct kafka_counters *counters = &server->loops[i]->counters;
-
-		requests += counters->requests;
-		produced += counters->produced_bytes;
-		fetched += counters->fetched_bytes;
-	}
-	reactor_stats(server->reactor, &stats);
+	kafka_account_loops(server, &sum);
 	log_info("%llu requests on %llu connections; %s produced, %s fetched",
-		 (unsigned long long)requests, (unsigned long long)stats.accepted,
-		 size_format(produced, in), size_format(fetched, out));
+		 (unsigned long long)sum.requests, (unsigned long long)sum.counters.opened,
+		 size_format(sum.counters.produced.bytes, in),
+		 size_format(sum.counters.fetched_bytes, out));
 }
 
 int kafka_server_new(const struct kafka_options *options, struct kafka_server **ret,

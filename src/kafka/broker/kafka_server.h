@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "kafka/broker/config.h"
+#include "kafka/broker/kafka_count.h"
 #include "kafka/store/store.h"
 #include "reactor/reactor.h"
 
@@ -51,6 +52,10 @@ struct kafka_server {
 	pthread_mutex_t making; /* one makes __consumer_offsets, the others wait */
 	pthread_mutex_t producer_ids_lock;
 	int64_t next_producer_id, producer_ids_left;
+	uint64_t producer_ids_given; /* by producer_ids_lock, too */
+
+	bool observed; /* somebody reads how long requests take; set before the loops run */
+	uint64_t errors[KAFKA_COUNTED_APIS_MAX][KAFKA_ERROR_CODES]; /* by place in kafka_apis */
 };
 
 /* `options` and what it points to must stay. */
@@ -66,6 +71,9 @@ void kafka_server_abandon(struct kafka_server *server);
 
 void kafka_server_say_start(const struct kafka_server *server);
 void kafka_server_say_end(const struct kafka_server *server);
+
+/* Any thread. */
+uint64_t kafka_producer_ids_given(struct kafka_server *server);
 
 /* The broker's own: clients may not write to it. */
 bool kafka_topic_is_internal(struct slice name);

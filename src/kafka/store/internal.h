@@ -8,6 +8,7 @@
  *   partition->lock      everything of a partition; never held across a sync
  *   store->doomed.lock   what is to be unlinked
  *   store->files.lock    which files are open
+ *   store->flushes.lock  how long syncs took
  */
 #ifndef KAFKA_STORE_INTERNAL_H
 #define KAFKA_STORE_INTERNAL_H
@@ -115,6 +116,10 @@ struct store {
 		pthread_mutex_t lock;
 		struct list list;
 	} doomed;
+	struct {
+		pthread_mutex_t lock; /* held for nothing else */
+		struct histogram times;
+	} flushes;
 	int64_t next_producer_id;
 	int64_t checkpoints_due_ms, producers_due_ms;
 	_Atomic bool checkpoints_dirty;

@@ -155,6 +155,23 @@ static void conclude(struct partition *partition, struct round *round, int r)
 	partition_advance(partition);
 }
 
+static int carry_out_timed(const struct partition *partition, struct round *round)
+{
+	struct store *store = partition->topic->store;
+	uint64_t start = sys_now_ns();
+	int r = carry_out(partition, round);
+
+	pthread_mutex_lock(&store->flushes.lock);
+	histogram_add(&store->flushes.times, sys_now_ns() - start);
+	pthread_mutex_unlock(&store->flushes.lock);
+	return r;
+}
+
+static bool has_work(const struct round *round)
+{
+	return round->count > 0 || round->epochs || round->folder;
+}
+
 /* One round; partition->sync is held. */
 static int run(struct partition *partition)
 {
@@ -169,7 +186,8 @@ static int run(struct partition *partition)
 	pthread_mutex_unlock(&partition->lock);
 	if (r < 0)
 		return r;
-	r = carry_out(partition, &round);
+	if (has_work(&round))
+		r = carry_out_timed(partition, &round);
 	pthread_mutex_lock(&partition->lock);
 	conclude(partition, &round, r);
 	pthread_mutex_unlock(&partition->lock);

@@ -191,6 +191,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	pthread_mutex_init(&store->change, NULL);
 	pthread_rwlock_init(&store->lock, NULL);
 	pthread_mutex_init(&store->doomed.lock, NULL);
+	pthread_mutex_init(&store->flushes.lock, NULL);
 	list_init(&store->doomed.list);
 	log_files_init(&store->files, -1,
 		       options->segments_open ? options->segments_open : SEGMENTS_OPEN_DEFAULT);
@@ -217,6 +218,7 @@ static void store_free(struct store *store)
 		sys_close(store->lock_fd);
 	if (store->fd >= 0)
 		sys_close(store->fd);
+	pthread_mutex_destroy(&store->flushes.lock);
 	pthread_mutex_destroy(&store->doomed.lock);
 	pthread_rwlock_destroy(&store->lock);
 	pthread_mutex_destroy(&store->change);
@@ -308,6 +310,13 @@ void store_stats(struct store *store, struct store_stats *ret)
 	pthread_mutex_lock(&store->files.lock);
 	ret->segments_open = store->files.open;
 	pthread_mutex_unlock(&store->files.lock);
+}
+
+void store_flush_times(struct store *store, struct histogram *sum)
+{
+	pthread_mutex_lock(&store->flushes.lock);
+	histogram_merge(sum, &store->flushes.times);
+	pthread_mutex_unlock(&store->flushes.lock);
 }
 
 void store_maintain(struct store *store, int64_t now_ms)

@@ -25,6 +25,7 @@
 #define KAFKA_STORE_STORE_H
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/slice.h"
 #include "kafka/store/partition.h"
 #include "kafka/store/topic_config.h"
@@ -81,6 +82,8 @@ int32_t store_node_id(const struct store *store);
 const char *store_dir(const struct store *store);
 const struct topic_config *store_defaults(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
+/* Adds how long the syncs of partitions took, nanoseconds, to a histogram of the caller's. */
+void store_flush_times(struct store *store, struct histogram *sum);
 
 /* Blocks. Everything that has its time: retention, rolling by age, flush.ms, deleting what was
  * renamed, forgetting producers, writing checkpoints. Call it about once a second, from one thread
