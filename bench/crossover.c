@@ -80,7 +80,8 @@ static void respond(struct leat_chain *chain, enum way way, int file, uint64_t o
 	if (way == MEMORY)
 		leat_chain_add_memory(chain, body + offset, length, NULL, NULL);
 	else
-		chain_add_known_file(chain, file, offset, length, NULL, NULL);
+		/* There is one file: any number tells it from the others. */
+		chain_add_known_file(chain, file, 1, offset, length, NULL, NULL);
 	while ((step = leat_chain_step(chain, 0)) != LEAT_DONE) {
 		struct pollfd wait = {.fd = chain->sink.fd, .events = POLLOUT};
 
