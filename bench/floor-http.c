@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,9 +23,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "floor.h"
 #include "support.h"
 
-#define FD_MAX         20000
 #define HEAD_MAX       4096
 #define PIPELINE_MAX   64
 #define SENDFILE_PIECE (1u << 20)
@@ -45,7 +44,7 @@ static struct {
 	/* MODE_PIPELINE: all requests of a connection are the same, so the length of the first is
 	 * that of each; the bytes of one that hasn't arrived whole. */
 	size_t request, remainder;
-} conns[FD_MAX];
+} conns[FLOOR_FD_MAX];
 
 static char inbox[65536];
 
@@ -133,41 +132,6 @@ static void serve(int fd)
 	}
 }
 
-static void accept_all(int epoll, int listener)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
-	int fd;
-
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		if (fd >= FD_MAX)
-			die_text("too many connections");
-		set_nodelay(fd);
-		event.data.fd = fd;
-		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-			die("epoll_ctl");
-	}
-}
-
-noreturn static void loop(int listener)
-{
-	struct epoll_event events[256];
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	int count;
-
-	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0)
-		die("epoll");
-	for (;;) {
-		count = epoll_wait(epoll, events, 256, -1);
-		for (int i = 0; i < count; i++) {
-			if (events[i].data.fd == listener)
-				accept_all(epoll, listener);
-			else
-				serve(events[i].data.fd);
-		}
-	}
-}
-
 static size_t read_head(const char *path, char *head)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -234,19 +198,13 @@ static enum mode parse_mode(const char *name)
 
 int main(int argc, char **argv)
 {
-	uint16_t port;
-	int listener;
-
 	if (argc < 4 || argc > 5) {
 		fprintf(stderr, "usage: %s send|sendfile|pipeline PORT FILE [HEAD]\n", argv[0]);
 		return 2;
 	}
 	response.mode = parse_mode(argv[1]);
-	port = (uint16_t)parse_number(argv[2], 0, UINT16_MAX);
 	prepare(argv[3], argc == 5 ? argv[4] : NULL);
-	signal(SIGPIPE, SIG_IGN); /* sendfile has no MSG_NOSIGNAL */
 	limit_descriptors_to_max();
-	listener = listen_loopback(&port);
-	set_nonblocking(listener, true);
-	loop(listener);
+	floor_run((uint16_t)parse_number(argv[2], 0, UINT16_MAX),
+		  EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, serve);
 }
