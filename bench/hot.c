@@ -1,12 +1,14 @@
 /*
- * How long a server lets its clients wait: GETs of one small file at a steady rate, spread over N
- * keep-alive connections, and the time each answer took.
+ * How long a server lets its clients wait: one small request (question.h) again and again, spread
+ * over N keep-alive connections, and the time each answer took.
  *
- *     hot PORT PATH CONNECTIONS RATE MILLISECONDS
+ *     hot PORT QUESTION CONNECTIONS RATE MILLISECONDS
  *
- * Prints {"requests":..., "p50_us":..., "p99_us":..., "p999_us":..., "max_us":...}.
+ * Prints {"requests":..., "wall_ns":..., "p50_us":..., "p99_us":..., "p999_us":..., "max_us":...}.
  *
- * The rate does not yield to a slow server: a request whose moment comes while every connection
+ * RATE is requests a second, or 0: then each connection asks as soon as it has its answer.
+ *
+ * A rate does not yield to a slow server: a request whose moment comes while every connection
  * waits for an answer is late from that moment on, not from when it could be sent (a load generator
  * that waits with its server hides just the stalls that are looked for). Late because this program
  * itself got no CPU is not counted. It asks for a real-time priority, so that other load beside it
@@ -15,13 +17,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "question.h"
 #include "support.h"
 
 #define CONNECTIONS_MAX 1024
@@ -38,11 +40,11 @@ struct conn {
 static struct {
 	struct conn *conns;
 	size_t count;
-	char request[4096];
-	size_t request_bytes, answer_bytes; /* every answer is as long as the first */
+	struct question question;
+	size_t answer_bytes; /* every answer is as long as the first */
 
-	uint64_t start, interval;   /* ns */
-	uint64_t due, sent, wanted; /* requests */
+	uint64_t start, interval, end; /* ns; without a rate no interval, but an end */
+	uint64_t due, sent, wanted;    /* requests; without a rate as many as there is room for */
 	uint64_t *latencies;
 	uint64_t answers;
 } hot;
@@ -56,12 +58,17 @@ static uint64_t due_at(uint64_t number)
 
 static void ask(struct conn *conn, uint64_t since)
 {
-	if (send(conn->fd, hot.request, hot.request_bytes, MSG_NOSIGNAL) !=
-	    (ssize_t)hot.request_bytes)
+	if (send(conn->fd, hot.question.bytes, hot.question.len, MSG_NOSIGNAL) !=
+	    (ssize_t)hot.question.len)
 		die("send");
 	conn->since = since;
 	conn->left = hot.answer_bytes;
 	hot.sent++;
+}
+
+static bool is_over(void)
+{
+	return hot.sent == hot.wanted || wall_ns() >= hot.end;
 }
 
 static struct conn *idle_conn(void)
@@ -90,7 +97,12 @@ static void take_answer(struct conn *conn)
 		return;
 	hot.latencies[hot.answers++] = wall_ns() - conn->since;
 	conn->since = 0;
-	if (hot.sent < hot.due) /* one waited for a connection */
+	if (hot.question.is_good &&
+	    ((size_t)n != hot.answer_bytes || !hot.question.is_good(inbox, (size_t)n)))
+		die_text("an answer is an error, or came in pieces");
+	if (hot.interval == 0 && !is_over())
+		ask(conn, wall_ns());
+	else if (hot.sent < hot.due) /* one waited for a connection */
 		ask(conn, due_at(hot.sent));
 }
 
@@ -109,48 +121,52 @@ static uint64_t send_due(void)
 	return hot.due < hot.wanted ? due_at(hot.due) - now : 1000000000;
 }
 
+static void take_answers(int epoll, uint64_t wait)
+{
+	struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
+	struct epoll_event events[64];
+	int count = epoll_pwait2(epoll, events, 64, &timeout, NULL);
+
+	if (wall_ns() > hot.end + 30000000000u)
+		die_text("an answer did not come within 30 s");
+	for (int i = 0; i < count; i++)
+		take_answer(events[i].data.ptr);
+}
+
 static void run(int epoll)
 {
-	struct epoll_event events[64];
-
-	hot.start = wall_ns();
-	while (hot.answers < hot.wanted) {
-		uint64_t wait = send_due();
-		struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
-		int count = epoll_pwait2(epoll, events, 64, &timeout, NULL);
-
-		if (hot.due == hot.wanted && wall_ns() > due_at(hot.wanted) + 30000000000u)
-			die_text("an answer did not come within 30 s");
-		for (int i = 0; i < count; i++)
-			take_answer(events[i].data.ptr);
+	if (hot.interval) {
+		while (hot.answers < hot.wanted)
+			take_answers(epoll, send_due());
+		return;
 	}
+	for (size_t i = 0; i < hot.count; i++)
+		ask(&hot.conns[i], wall_ns());
+	while (hot.answers < hot.sent || !is_over())
+		take_answers(epoll, 1000000000);
 }
 
 /* The first request of a connection, not counted: the length of an answer, and a warm server. */
 static size_t first_answer(int fd)
 {
-	const char *end, *length;
 	size_t bytes;
 	ssize_t n;
 
-	if (send(fd, hot.request, hot.request_bytes, MSG_NOSIGNAL) != (ssize_t)hot.request_bytes)
-		die("send");
-	n = recv(fd, inbox, sizeof(inbox) - 1, 0);
+	if (send(fd, hot.question.bytes, hot.question.len, MSG_NOSIGNAL) !=
+	    (ssize_t)hot.question.len)
+		die_text("the question could not be sent");
+	n = recv(fd, inbox, sizeof(inbox), 0);
 	if (n <= 0)
 		die_text("no answer");
-	inbox[n] = '\0';
-	end = strstr(inbox, "\r\n\r\n");
-	length = strcasestr(inbox, "\r\ncontent-length:");
-	if (strncmp(inbox, "HTTP/1.1 200 ", 13) != 0 || !end || !length)
-		die_text("not a 200 with a Content-Length");
-	bytes =
-	    (size_t)(end + 4 - inbox) + strtoull(length + strlen("\r\ncontent-length:"), NULL, 10);
+	bytes = hot.question.answer_size(inbox, (size_t)n);
+	if (bytes == 0)
+		die_text("not a good answer");
 	if (bytes > sizeof(inbox))
-		die_text("the file is not small");
+		die_text("the answer is not small");
 	for (size_t got = (size_t)n; got < bytes; got += (size_t)n) {
 		n = recv(fd, inbox, bytes - got, 0);
 		if (n <= 0)
-			die_text("the body was cut short");
+			die_text("the answer was cut short");
 	}
 	return bytes;
 }
@@ -185,41 +201,45 @@ static double percentile_us(unsigned thousandths)
 	return (double)hot.latencies[(hot.answers - 1) * thousandths / 1000] / 1e3;
 }
 
+static void prepare(uint64_t rate, uint64_t milliseconds)
+{
+	hot.interval = rate ? 1000000000 / rate : 0;
+	hot.wanted = (rate ? rate : RATE_MAX) * milliseconds / 1000;
+	hot.latencies = calloc(hot.wanted + 1, sizeof(*hot.latencies));
+	if (!hot.latencies || hot.wanted < hot.count)
+		die_text("fewer requests than connections");
+}
+
 int main(int argc, char **argv)
 {
 	const struct sched_param priority = {.sched_priority = 1};
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	uint64_t rate, milliseconds;
+	uint64_t milliseconds;
 	uint16_t port;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: %s PORT PATH CONNECTIONS RATE MILLISECONDS\n", argv[0]);
+		fprintf(stderr, "usage: %s PORT " QUESTION_USAGE " CONNECTIONS RATE MILLISECONDS\n",
+			argv[0]);
 		return 2;
 	}
 	if (epoll < 0)
 		die("epoll_create1");
 	port = (uint16_t)parse_number(argv[1], 1, UINT16_MAX);
+	question_parse(argv[2], &hot.question);
 	hot.count = parse_number(argv[3], 1, CONNECTIONS_MAX);
-	rate = parse_number(argv[4], 1, RATE_MAX);
 	milliseconds = parse_number(argv[5], 1, SECONDS_MAX * 1000);
-	hot.request_bytes = (size_t)snprintf(hot.request, sizeof(hot.request),
-					     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", argv[2]);
-	if (hot.request_bytes >= sizeof(hot.request))
-		die_text("the path is too long");
-	hot.interval = 1000000000 / rate;
-	hot.wanted = rate * milliseconds / 1000;
-	hot.latencies = calloc(hot.wanted + 1, sizeof(*hot.latencies));
-	if (!hot.latencies || hot.wanted == 0)
-		die_text("no requests");
+	prepare(parse_number(argv[4], 0, RATE_MAX), milliseconds);
 	pin_to(CPU_LOAD);
 	(void)sched_setscheduler(0, SCHED_FIFO, &priority);
 	(void)prctl(PR_SET_TIMERSLACK, 1);
 	connect_all(epoll, port);
+	hot.start = wall_ns();
+	hot.end = hot.start + milliseconds * 1000000;
 	run(epoll);
+	printf("{\"requests\": %llu, \"wall_ns\": %llu, ", (unsigned long long)hot.answers,
+	       (unsigned long long)(wall_ns() - hot.start));
 	qsort(hot.latencies, hot.answers, sizeof(*hot.latencies), compare);
-	printf("{\"requests\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
-	       "\"max_us\": %.1f}\n",
-	       (unsigned long long)hot.answers, percentile_us(500), percentile_us(990),
-	       percentile_us(999), percentile_us(1000));
+	printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f}\n",
+	       percentile_us(500), percentile_us(990), percentile_us(999), percentile_us(1000));
 	return 0;
 }

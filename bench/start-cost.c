@@ -1,12 +1,12 @@
 /*
  * How long a server takes from fork to its first answer, and what memory it then holds.
  *
- *     start-cost PORT PATH PROGRAM [ARGUMENT...]
+ *     start-cost PORT QUESTION PROGRAM [ARGUMENT...]
  *
- * Starts the program, connects again and again until somebody accepts, sends one GET, waits for the
- * first byte of the answer; then adds up the memory of the program and its children, ends it by
- * SIGTERM and waits for it. Prints {"start_ns":..., "rss_kib":..., "anon_kib":..., "stop_ns":...,
- * "status":...}.
+ * Starts the program, connects again and again until somebody accepts, asks one question
+ * (question.h), waits for the first bytes of the answer; then adds up the memory of the program and
+ * its children, ends it by SIGTERM and waits for it. Prints {"start_ns":..., "rss_kib":...,
+ * "anon_kib":..., "stop_ns":..., "status":...}.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,17 +14,17 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "question.h"
 #include "support.h"
 
 extern char **environ;
 
-#define START_LIMIT_NS (10ull * 1000000000u)
-#define STOP_LIMIT_NS  (10ull * 1000000000u)
+#define START_LIMIT_NS (60ull * 1000000000u)
+#define STOP_LIMIT_NS  (60ull * 1000000000u)
 #define RETRY_US       50
 
 struct memory {
@@ -78,16 +78,16 @@ static int connect_when_ready(pid_t child, uint16_t port, uint64_t since_ns)
 	}
 }
 
-static void ask(pid_t child, int fd, const char *path)
+static void ask(pid_t child, int fd, const struct question *question)
 {
-	char text[4096];
-	int n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
+	char start[QUESTION_START];
+	ssize_t n;
 
-	if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
-		give_up(child, "the request could not be sent");
-	n = (int)recv(fd, text, sizeof(text), 0);
-	if (n < 13 || strncmp(text, "HTTP/1.1 200 ", 13) != 0)
-		give_up(child, "the answer is not a 200");
+	if (send(fd, question->bytes, question->len, MSG_NOSIGNAL) != (ssize_t)question->len)
+		give_up(child, "the question could not be sent");
+	n = recv(fd, start, sizeof(start), 0);
+	if (n <= 0 || question->answer_size(start, (size_t)n) == 0)
+		give_up(child, "not a good answer");
 }
 
 static void add_status(pid_t pid, struct memory *memory)
@@ -144,18 +144,21 @@ static int stop(pid_t child)
 int main(int argc, char **argv)
 {
 	struct memory memory = {0};
+	struct question question;
 	uint64_t begin, started, stopping;
 	pid_t child;
 	int fd, status;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: %s PORT PATH PROGRAM [ARGUMENT...]\n", argv[0]);
+		fprintf(stderr, "usage: %s PORT " QUESTION_USAGE " PROGRAM [ARGUMENT...]\n",
+			argv[0]);
 		return 2;
 	}
+	question_parse(argv[2], &question);
 	begin = wall_ns();
 	child = start(argv + 3);
 	fd = connect_when_ready(child, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), begin);
-	ask(child, fd, argv[2]);
+	ask(child, fd, &question);
 	started = wall_ns() - begin;
 	add_tree(child, &memory);
 	close(fd);
