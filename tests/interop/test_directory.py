@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import apache
+import apache_kafka
 import pytest
 from test_dump_log import BUILD, build
 
@@ -14,22 +15,7 @@ kafka = pytest.importorskip("kafka", reason="python3-kafka is not installed")
 
 TOPIC = "orders"
 COUNT = 3000  # records, over two partitions
-PROPERTIES = """
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{control}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={folder}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-log.segment.bytes=200000
-group.initial.rebalance.delay.ms=0
-"""
+SETTINGS = {"offsets_topic_num_partitions": 3, "log_segment_bytes": 200000, "group_initial_rebalance_delay_ms": 0}
 
 
 def free_port():
@@ -66,10 +52,10 @@ class Directory:
         self.data = folder / "data"
         self.properties = folder / "server.properties"
         self.port = free_port()
-        self.properties.write_text(PROPERTIES.format(port=self.port, control=free_port(), folder=self.data))
+        apache_kafka.write_properties(self.properties, self.port, free_port(), self.data, **SETTINGS)
 
     def apache(self):
-        return process(["java", "-Xmx512m", "-cp", apache.jars(), "kafka.Kafka", self.properties])
+        return process(apache_kafka.broker_command(self.properties, options=["-Xmx512m"]))
 
     def leat(self):
         return process([BUILD / "leat", "kafka", self.data, "--listen", f"127.0.0.1:{self.port}"])
@@ -111,7 +97,7 @@ def test_kafka_then_leat_then_kafka(tmp_path):
     apache.jars()
     build("leat")
     directory = Directory(tmp_path)
-    apache.run("kafka.tools.StorageTool", "format", "-t", "eQCdAexjTYWqIINzNzvaZA", "-c", directory.properties)
+    subprocess.run(apache_kafka.format_command(directory.properties), timeout=120, check=True, capture_output=True)
     with directory.apache():
         admin = client(kafka.KafkaAdminClient, directory.port)
         admin.create_topics([kafka.admin.NewTopic(TOPIC, 2, 1)])
