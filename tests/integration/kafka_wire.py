@@ -5,6 +5,12 @@ import struct
 
 from support import TIMEOUT
 
+_CRC = []
+for _byte in range(256):
+    for _ in range(8):
+        _byte = _byte >> 1 ^ 0x82F63B78 * (_byte & 1)
+    _CRC.append(_byte)
+
 
 def request(key, version, body=b"", correlation=7, client=b"test"):
     head = struct.pack(">hhih", key, version, correlation, len(client)) + client
@@ -67,9 +73,7 @@ def send_batch(connection, batch, partition=0, acks=-1):
 def crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 

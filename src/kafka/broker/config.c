@@ -12,6 +12,11 @@ const struct kafka_config_info kafka_configs[KAFKA_CONFIG_COUNT] = {
     KAFKA_CONFIGS(KAFKA_CONFIG_INFO)};
 #undef KAFKA_CONFIG_INFO
 
+#define KAFKA_CONFIG_WORDS_ROW(id, words) [KAFKA_CONFIG_##id] = words,
+static const char *const config_words[KAFKA_CONFIG_COUNT] = {
+    KAFKA_CONFIG_WORDS(KAFKA_CONFIG_WORDS_ROW)};
+#undef KAFKA_CONFIG_WORDS_ROW
+
 /* Names that Kafka has and leat does nothing with; a '*' at the end stands for anything. */
 static const struct other {
 	const char *name;
@@ -120,10 +125,13 @@ static int parse_number(struct slice text, int64_t *ret)
 	return errno || *end ? -EINVAL : 0;
 }
 
-static int parse_value(const struct kafka_config_info *info, struct slice text, int64_t *ret)
+static int parse_value(enum kafka_config_id id, struct slice text, int64_t *ret)
 {
+	const struct kafka_config_info *info = &kafka_configs[id];
 	int64_t value;
 
+	if (info->kind == TOPIC_CONFIG_CHOICE)
+		return config_word_parse(config_words[id], text, ret);
 	if (info->kind == TOPIC_CONFIG_BOOLEAN) {
 		if (!slice_eq_nocase(text, SLICE_LITERAL("true")) &&
 		    !slice_eq_nocase(text, SLICE_LITERAL("false")))
@@ -142,7 +150,9 @@ static int parse_value(const struct kafka_config_info *info, struct slice text, 
 void kafka_config_format(const struct kafka_config *config, enum kafka_config_id id,
 			 struct buf *buf)
 {
-	if (kafka_configs[id].kind == TOPIC_CONFIG_BOOLEAN)
+	if (kafka_configs[id].kind == TOPIC_CONFIG_CHOICE)
+		buf_add_slice(buf, config_word(config_words[id], config->values[id]));
+	else if (kafka_configs[id].kind == TOPIC_CONFIG_BOOLEAN)
 		buf_add_text(buf, config->values[id] ? "true" : "false");
 	else
 		buf_printf(buf, "%lld", (long long)config->values[id]);
@@ -163,7 +173,7 @@ static int set_number(struct kafka_config *config, size_t id, struct slice value
 		      struct err *err)
 {
 	const struct kafka_config_info *info = &kafka_configs[id];
-	int r = parse_value(info, value, &config->values[id]);
+	int r = parse_value((enum kafka_config_id)id, value, &config->values[id]);
 
 	if (r == 0)
 		config->set |= UINT64_C(1) << id;
@@ -174,6 +184,9 @@ static int set_number(struct kafka_config *config, size_t id, struct slice value
 		return err_set(err, -EINVAL, "%s: %s is from %lld to %lld, not %.*s", where,
 			       info->name, (long long)info->min, (long long)info->max,
 			       (int)value.len, value.ptr);
+	else if (info->kind == TOPIC_CONFIG_CHOICE)
+		return err_set(err, -EINVAL, "%s: %s is one of %s, not '%.*s'", where, info->name,
+			       config_words[id], (int)value.len, value.ptr);
 	else
 		return err_set(err, -EINVAL, "%s: %s is %s, not '%.*s'", where, info->name,
 			       info->kind == TOPIC_CONFIG_BOOLEAN ? "true or false" : "a number",

@@ -35,6 +35,9 @@
 	  "The most members of a group.")                                                          \
 	X(GROUP_SESSION_MIN, "group.min.session.timeout.ms", TOPIC_CONFIG_INT, 6000, 1, INT32_MAX, \
 	  "The shortest session timeout of a group's members.")                                    \
+	X(VALIDATION, "leat.produce.validation", TOPIC_CONFIG_CHOICE, 0, 0, 2,                     \
+	  "Compressed batches: strict checks each record, relaxed where the header can't answer, " \
+	  "header never.")                                                                         \
 	X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", TOPIC_CONFIG_INT, 1000, 0,  \
 	  1000000, "Fetch sessions that are kept at once.")                                        \
 	X(NODE_ID, "node.id", TOPIC_CONFIG_INT, 1, 0, INT32_MAX, "This broker's number.")          \
@@ -67,6 +70,9 @@ struct kafka_config_info {
 	int64_t preset, min, max;
 	const char *text;
 };
+
+/* Of a CHOICE, in the order of its numbers. */
+#define KAFKA_CONFIG_WORDS(X) X(VALIDATION, "strict,relaxed,header")
 
 extern const struct kafka_config_info kafka_configs[KAFKA_CONFIG_COUNT];
 

@@ -229,13 +229,19 @@ static void helper_done(struct job *job)
 	struct kafka_call *call = container_of(job, struct kafka_call, job);
 
 	call->blocks = false;
+	if (call->resume) {
+		call->apart = call->may_block = false;
+		call_renew_work(call);
+		call->handled = call->resume(call);
+		count_handled(call); /* its connection may be gone */
+	}
 	call_answered(call, call->handled);
 }
 
 /* The request's bytes go when the connection's turn is over. */
-static bool keep_body(struct kafka_call *call)
+bool call_keep_body(struct kafka_call *call)
 {
-	if (call->blocking || call->body_copy)
+	if (call->body_copy)
 		return true;
 	call->body_copy = malloc(call->body.len + 1);
 	if (!call->body_copy)
@@ -254,13 +260,14 @@ static bool keep_body(struct kafka_call *call)
 
 int call_to_helper(struct kafka_call *call)
 {
-	if (!keep_body(call))
+	if (!call->blocking && !call_keep_body(call))
 		return -ENOMEM;
 	call->may_block = true;
 	call->blocks = call->apart = true;
 	call->job.run = run_on_helper;
 	call->job.done = helper_done;
-	return helpers_submit(call->home->loop, &call->job);
+	return call->is_long ? helpers_submit_bulk(call->home->loop, &call->job)
+			     : helpers_submit(call->home->loop, &call->job);
 }
 
 void call_answered(struct kafka_call *call, enum handled handled)

@@ -4,12 +4,14 @@
  *     call_new() -> handler --ANSWERED--------------------------------> sent -> call_free()
  *                     |  |                                               ^
  *                     |  +-BLOCKS--> a helper runs it again, allowed to -+
- *                     |              wait for the disk                   |
+ *                     |              wait for the disk, or `blocking`,   |
+ *                     |              and the loop then `resume`          |
  *                     +----WAITS---> until call_answered() --------------+
  *
  * A handler first runs on its connection's loop. What would block makes it say BLOCKS, and a helper
  * runs `blocking` (or the handler from its beginning) with may_block set: so up to that point it has
- * changed nothing. What waits for an event (a fetch for data, a join for others) keeps what it needs
+ * changed nothing. What the loop has to do after the helper is `resume`: it is called whether the
+ * connection is still there or not. What waits for an event (a fetch for data, a join for others) keeps what it needs
  * and says WAITS; the request's bytes are gone then.
  *
  * A connection has at most one call that blocks or waits, and reads no further requests meanwhile:
@@ -68,7 +70,9 @@ struct kafka_call {
 	bool apart;       /* answered from another thread: the loop's buffers are not for it */
 	uint32_t wait_ms; /* of CALL_WAITS: when `expired` is called; 0: never */
 	enum handled handled;
-	enum handled (*blocking)(struct kafka_call *call);
+	bool is_long; /* for a helper: one of those that leave others free */
+	enum handled (*blocking)(struct kafka_call *call); /* NULL: the handler */
+	enum handled (*resume)(struct kafka_call *call);   /* NULL: the helper's word stands */
 
 	uint64_t since_ns; /* when it was taken up; 0: is not timed */
 	struct kafka_produced produced;
@@ -110,6 +114,9 @@ void *call_take(struct kafka_call *call, size_t count, size_t size);
 struct slice call_keep(struct kafka_call *call, struct slice s);
 /* The answer is made later, or on another thread: nothing taken so far is valid any more. */
 void call_renew_work(struct kafka_call *call);
+/* The request gets memory that lasts as long as the call, and call->body moves there. What `blocking`
+ * is set for must see to that itself. */
+bool call_keep_body(struct kafka_call *call);
 /* Reads the request; false when it is malformed: CALL_CLOSES. */
 bool call_decode(struct kafka_call *call, void *ret);
 /* Encodes the answer: CALL_ANSWERED, or CALL_ENDS without memory. */

@@ -41,5 +41,18 @@
 #define KAFKA_PRODUCER_IDS 1000
 /* Partitions of one topic that a client may ask for: each is a folder with open files. */
 #define KAFKA_PARTITIONS_MAX 10000
+/* What the records of one batch may come to when they are expanded: a request of Kafka's default
+ * limit (100 MiB) could not carry more if they were not compressed, and consumers by librdkafka give
+ * up at 100 MB. A batch that comes to more is too large (MESSAGE_TOO_LARGE); Java's producers divide
+ * it then. */
+#define KAFKA_EXPANDED_BATCH_MAX (128u * 1024u * 1024u)
+/* And those of all batches of a request: a helper has a second or two to do for it. */
+#define KAFKA_EXPANDED_REQUEST_MAX (1024u * 1024u * 1024u)
+/* A loop expands so many bytes of a request itself, or as many as they come to, and leaves more to a
+ * helper. */
+#define KAFKA_EXPAND_ON_LOOP   (16u * 1024u)
+#define KAFKA_EXPANDED_ON_LOOP (128u * 1024u)
+/* Expanders that are kept: a few for loops, the rest for helpers, of which there are 8. */
+#define KAFKA_EXPANDERS_IDLE 16u
 
 #endif

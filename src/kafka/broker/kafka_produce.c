@@ -1,6 +1,13 @@
 /*
  * Produce: each batch is checked and appended as it was received. Who asked for acknowledgements of
  * a log that is synced with each append (flush.messages is 1) waits for the disk.
+ *
+ *     collect -> validate all -----------------------> append all -> answer, or wait for the disk
+ *                      |                                   ^
+ *                      +--much to expand--> a helper does -+
+ *
+ * Up to the append nothing is changed. It is done on the loop, and also when the connection has
+ * ended meanwhile: who wants no acknowledgement may leave at once.
  */
 #include "kafka/broker/kafka_produce.h"
 
@@ -8,8 +15,8 @@
 
 #include "kafka/broker/flush.h"
 #include "kafka/broker/kafka_call.h"
+#include "kafka/broker/kafka_validate.h"
 #include "kafka/broker/watch.h"
-#include "kafka/wire/record_batch.h"
 
 #define HEAD_BYTES 512 /* of answers for a few partitions */
 
@@ -26,6 +33,9 @@ struct produce_part {
 	enum kafka_error error;
 	const char *text; /* of the error; NULL: the code says it all */
 	int64_t base_offset, log_append_time, log_start, last_offset;
+	struct slice records; /* the request's */
+	struct validated checked;
+	uint32_t objected_at, objected; /* of produce.objected */
 	bool waits;
 	struct watcher watcher;
 };
@@ -34,10 +44,15 @@ struct produce {
 	struct waiter waiter;
 	struct kafka_call *call; /* NULL: only the message is still to come */
 	struct kafka_loop *loop;
-	bool large, watching, failed;
+	bool large, watching, failed, no_memory;
+	int16_t acks;
+	int64_t now_ms;
+	size_t to_expand; /* bytes */
 	unsigned topics_count, parts_count, waiting;
 	struct produce_topic *topics;
 	struct produce_part *parts;
+	struct record_objected *objected; /* of all parts */
+	uint32_t objected_count;
 	char head[HEAD_BYTES];
 };
 
@@ -96,6 +111,7 @@ static void produce_release(struct kafka_call *call)
 			topic_unref(produce->topics[i].topic);
 		free(produce->topics[i].own_name);
 	}
+	free(produce->objected);
 	produce->call = NULL;
 	if (waiter_is_idle(&produce->waiter))
 		give_back(produce);
@@ -103,7 +119,27 @@ static void produce_release(struct kafka_call *call)
 
 /* ---- the answer ---- */
 
-static void put_part(const struct produce_part *part,
+/* false: no memory. */
+static bool put_objected(struct kafka_call *call, const struct produce *produce,
+			 const struct produce_part *part,
+			 struct kafka_produce_response_partition_response *to)
+{
+	if (part->objected == 0)
+		return true;
+	if (!call_array(call, &to->record_errors, part->objected))
+		return false;
+	for (uint32_t i = 0; i < part->objected; i++) {
+		const struct record_objected *from = &produce->objected[part->objected_at + i];
+
+		to->record_errors.at[i].batch_index = from->index;
+		to->record_errors.at[i].batch_index_error_message =
+		    slice_of(record_objection_text(from->why));
+	}
+	return true;
+}
+
+static bool put_part(struct kafka_call *call, const struct produce *produce,
+		     const struct produce_part *part,
 		     struct kafka_produce_response_partition_response *to)
 {
 	to->index = part->number;
@@ -114,6 +150,7 @@ static void put_part(const struct produce_part *part,
 	to->current_leader.leader_id = -1;
 	to->current_leader.leader_epoch = -1;
 	to->error_message = part->text ? slice_of(part->text) : slice_make(NULL, 0);
+	return put_objected(call, produce, part, to);
 }
 
 static enum handled produce_answer(struct kafka_call *call)
@@ -134,7 +171,8 @@ static enum handled produce_answer(struct kafka_call *call)
 		topics[i].partition_responses.at = &parts[part];
 		topics[i].partition_responses.count = (int32_t)produce->topics[i].count;
 		for (unsigned n = 0; n < produce->topics[i].count; n++, part++)
-			put_part(&produce->parts[part], &parts[part]);
+			if (!put_part(call, produce, &produce->parts[part], &parts[part]))
+				return CALL_ENDS;
 	}
 	response.responses.at = topics;
 	response.responses.count = (int32_t)produce->topics_count;
@@ -143,7 +181,7 @@ static enum handled produce_answer(struct kafka_call *call)
 	return call_answer(call, &response);
 }
 
-/* ---- checks and the append ---- */
+/* ---- checks ---- */
 
 static void refuse(struct produce_part *part, enum kafka_error error, const char *text)
 {
@@ -151,108 +189,106 @@ static void refuse(struct produce_part *part, enum kafka_error error, const char
 	part->text = text;
 }
 
-static bool check_times(struct produce_part *part, const struct topic *topic, int64_t first,
-			int64_t last, int64_t now_ms)
+/* Without memory for them the producer is told of the batch only. */
+static void keep_objected(struct produce *produce, struct produce_part *part,
+			  const struct records_summary *summary)
 {
-	int64_t before = topic_config_value(topic, TOPIC_CONFIG_TIMESTAMP_BEFORE_MAX_MS);
-	int64_t after = topic_config_value(topic, TOPIC_CONFIG_TIMESTAMP_AFTER_MAX_MS);
+	uint32_t count = (uint32_t)min_u64(summary->objected, RECORDS_OBJECTED_MAX);
+	struct record_objected *more =
+	    realloc(produce->objected, (produce->objected_count + count) * sizeof(*more));
 
-	if (first >= 0 && now_ms > first && now_ms - first > before) {
-		refuse(part, KAFKA_INVALID_TIMESTAMP, "a timestamp is too far in the past");
-		return false;
-	}
-	if (last > now_ms && last - now_ms > after) {
-		refuse(part, KAFKA_INVALID_TIMESTAMP, "a timestamp is too far in the future");
-		return false;
+	if (!more)
+		return;
+	memcpy(more + produce->objected_count, summary->first, count * sizeof(*more));
+	produce->objected = more;
+	part->objected_at = produce->objected_count;
+	part->objected = count;
+	produce->objected_count += count;
+}
+
+/* false: there is more to expand than expand_left. */
+static bool validate_topic(struct produce *produce, struct validator *validator,
+			   const struct produce_topic *topic, struct produce_part *parts)
+{
+	for (unsigned i = 0; i < topic->count; i++) {
+		struct produce_part *part = &parts[i];
+
+		if (part->error != KAFKA_NONE)
+			continue;
+		validate_batch(validator, topic->topic, part->records, &part->checked);
+		if (part->checked.left_off && !produce->call->may_block)
+			return false;
+		if (part->checked.objected > 0)
+			keep_objected(produce, part, &validator->summary);
 	}
 	return true;
 }
 
-/* The records of a batch that is not compressed. */
-static bool check_records(struct produce_part *part, const struct topic *topic,
-			  struct record_batch *batch)
+/* Of no effect until the append, and can be done again. */
+static bool validate(struct produce *produce, size_t expand_max)
 {
-	bool compact =
-	    topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY) & TOPIC_CLEANUP_COMPACT;
-	struct records_summary summary;
-	enum record_batch_fault fault = records_check(batch, batch->records, &summary);
+	const struct kafka_server *server = produce->loop->server;
+	struct validator validator = {
+	    .level = (enum kafka_validation)config_value(server->config, KAFKA_CONFIG_VALIDATION),
+	    .version = produce->call->header.version,
+	    .now_ms = produce->now_ms,
+	    .expand_left = expand_max,
+	};
+	struct expanders *expanders = &produce->loop->server->expanders;
+	struct produce_part *parts = produce->parts;
+	bool done = true;
 
-	if (fault != RECORD_BATCH_OK) {
-		refuse(part, record_batch_error(fault), record_batch_text(fault));
-		return false;
+	if (produce->to_expand > 0) {
+		validator.expander = expanders_take(expanders);
+		produce->no_memory = !validator.expander;
 	}
-	if (compact && summary.without_key > 0) {
-		refuse(part, KAFKA_INVALID_RECORD,
-		       "a compacted topic takes no records without a key");
-		return false;
-	}
-	if (summary.max_timestamp != batch->max_timestamp) {
-		record_batch_set_max_timestamp((char *)batch->bytes.ptr, batch->bytes.len,
-					       summary.max_timestamp);
-		batch->max_timestamp = summary.max_timestamp;
-	}
-	return true;
-}
-
-static bool check_batch(struct kafka_call *call, struct produce_part *part,
-			const struct topic *topic, struct record_batch *batch, int64_t now_ms)
-{
-	enum record_codec codec = record_batch_codec(batch);
-
-	if (codec == RECORD_CODEC_ZSTD && call->header.version < 7) {
-		refuse(part, KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "zstd needs version 7 of Produce");
-		return false;
-	}
-	if (batch->attributes & RECORD_ATTRIBUTE_TRANSACTIONAL) {
-		refuse(part, KAFKA_INVALID_TXN_STATE, "transactions are not supported");
-		return false;
-	}
-	if (codec == RECORD_CODEC_NONE && !check_records(part, topic, batch))
-		return false;
-	if (topic_config_value(topic, TOPIC_CONFIG_TIMESTAMP_TYPE) == 1) {
-		record_batch_set_log_append_time((char *)batch->bytes.ptr, batch->bytes.len,
-						 now_ms);
-		part->log_append_time = now_ms;
+	if (produce->no_memory)
 		return true;
+	produce->objected_count = 0;
+	for (unsigned i = 0; i < produce->topics_count && done; i++) {
+		done = validate_topic(produce, &validator, &produce->topics[i], parts);
+		parts += produce->topics[i].count;
 	}
-	if (batch->attributes & RECORD_ATTRIBUTE_LOG_APPEND_TIME) {
-		refuse(part, KAFKA_INVALID_TIMESTAMP,
-		       "producers may not say that the broker set the time");
-		return false;
-	}
-	return check_times(part, topic, batch->base_timestamp, batch->max_timestamp, now_ms);
+	if (validator.expander)
+		expanders_give(expanders, validator.expander);
+	return done;
 }
 
-static void count_append(struct kafka_call *call, const struct record_batch *batch, bool duplicate)
+static enum handled validate_on_helper(struct kafka_call *call)
+{
+	(void)validate(call->state, KAFKA_EXPANDED_REQUEST_MAX);
+	return CALL_ANSWERED;
+}
+
+/* ---- the append ---- */
+
+static void count_append(struct kafka_call *call, const struct validated *checked, bool duplicate)
 {
 	if (duplicate) {
 		call->produced.duplicates++;
 		return;
 	}
 	call->produced.batches++;
-	call->produced.bytes += batch->bytes.len;
-	call->produced.records += (uint64_t)batch->count;
+	call->produced.bytes += checked->len;
+	call->produced.records += (uint64_t)checked->count;
 }
 
-static void append(struct kafka_call *call, struct produce_part *part, const struct topic *topic,
-		   struct slice records, int64_t now_ms)
+static void append(struct kafka_call *call, struct produce_part *part, int64_t now_ms)
 {
-	struct record_batch batch;
 	struct partition_appended appended = {0};
-	enum record_batch_fault fault = record_batch_check_produced(records, &batch);
 
-	if (fault != RECORD_BATCH_OK) {
-		refuse(part, record_batch_error(fault), record_batch_text(fault));
+	if (part->checked.error != KAFKA_NONE) {
+		refuse(part, part->checked.error, part->checked.text);
 		return;
 	}
-	if (!check_batch(call, part, topic, &batch, now_ms))
-		return;
-	/* The request's memory is ours, and the store sets the offset in place. */
-	part->error = partition_append(part->partition, (char *)batch.bytes.ptr, batch.bytes.len,
+	validated_settle(&part->checked, now_ms);
+	if (part->checked.set_append_time)
+		part->log_append_time = now_ms;
+	part->error = partition_append(part->partition, part->checked.batch, part->checked.len,
 				       now_ms, &appended);
 	if (part->error != KAFKA_NONE)
 		return;
-	count_append(call, &batch, appended.duplicate);
+	count_append(call, &part->checked, appended.duplicate);
 	part->base_offset = appended.base_offset;
 	part->last_offset = appended.last_offset;
 	part->log_start = appended.log_start;
@@ -263,32 +299,6 @@ static void append(struct kafka_call *call, struct produce_part *part, const str
 		flush_begin(call->home, part->partition);
 	if (!appended.wait_durable && !appended.duplicate)
 		partition_wake(part->partition);
-}
-
-static void produce_part(struct kafka_call *call, const struct produce_topic *topic,
-			 struct produce_part *part,
-			 const struct kafka_produce_request_partition_data *from, int16_t acks,
-			 int64_t now_ms)
-{
-	*part = (struct produce_part){.number = from->index,
-				      .base_offset = -1,
-				      .log_append_time = -1,
-				      .log_start = -1};
-	list_init(&part->watcher.node);
-	if (acks < -1 || acks > 1) {
-		refuse(part, KAFKA_INVALID_REQUIRED_ACKS, NULL);
-		return;
-	}
-	if (topic->topic && kafka_topic_is_internal(topic->name)) {
-		refuse(part, KAFKA_INVALID_TOPIC_EXCEPTION, "the topic is the broker's own");
-		return;
-	}
-	part->partition = topic->topic ? topic_partition(topic->topic, from->index) : NULL;
-	if (!part->partition) {
-		refuse(part, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, NULL);
-		return;
-	}
-	append(call, part, topic->topic, from->records, now_ms);
 }
 
 /* ---- waiting for the disk ---- */
@@ -379,14 +389,34 @@ static size_t count_parts(const struct kafka_produce_request *request)
 	return parts > count ? parts : count;
 }
 
-static void produce_topic(struct kafka_call *call, struct produce *produce,
-			  const struct kafka_produce_request_topic_data *from, int16_t acks,
-			  int64_t now_ms)
+static void collect_part(const struct produce *produce, const struct produce_topic *topic,
+			 struct produce_part *part,
+			 const struct kafka_produce_request_partition_data *from)
 {
+	*part = (struct produce_part){.number = from->index,
+				      .base_offset = -1,
+				      .log_append_time = -1,
+				      .log_start = -1,
+				      .records = from->records};
+	list_init(&part->watcher.node);
+	part->partition = topic->topic ? topic_partition(topic->topic, from->index) : NULL;
+	if (produce->acks < -1 || produce->acks > 1)
+		refuse(part, KAFKA_INVALID_REQUIRED_ACKS, NULL);
+	else if (topic->topic && kafka_topic_is_internal(topic->name))
+		refuse(part, KAFKA_INVALID_TOPIC_EXCEPTION, "the topic is the broker's own");
+	else if (!part->partition)
+		refuse(part, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+}
+
+static void collect_topic(struct produce *produce,
+			  const struct kafka_produce_request_topic_data *from)
+{
+	const struct kafka_server *server = produce->loop->server;
 	struct produce_topic *topic = &produce->topics[produce->topics_count++];
+	int64_t level = config_value(server->config, KAFKA_CONFIG_VALIDATION);
 
 	*topic = (struct produce_topic){
-	    .topic = store_topic(call->server->store, from->name),
+	    .topic = store_topic(server->store, from->name),
 	    .name = from->name,
 	    .count = (unsigned)from->partition_data.count,
 	};
@@ -395,17 +425,62 @@ static void produce_topic(struct kafka_call *call, struct produce *produce,
 	for (int32_t i = 0; i < from->partition_data.count; i++) {
 		struct produce_part *part = &produce->parts[produce->parts_count++];
 
-		produce_part(call, topic, part, &from->partition_data.at[i], acks, now_ms);
-		produce->failed |= part->error != KAFKA_NONE;
+		collect_part(produce, topic, part, &from->partition_data.at[i]);
+		if (part->error == KAFKA_NONE)
+			produce->to_expand +=
+			    validate_bytes(part->records, (enum kafka_validation)level);
 	}
+}
+
+/* The request has been validated. */
+static enum handled produce_append(struct kafka_call *call)
+{
+	struct produce *produce = call->state;
+	bool waits = false;
+
+	if (produce->no_memory)
+		return CALL_ENDS;
+	for (unsigned i = 0; i < produce->parts_count; i++) {
+		struct produce_part *part = &produce->parts[i];
+
+		if (part->error == KAFKA_NONE)
+			append(call, part, produce->now_ms);
+		produce->failed |= part->error != KAFKA_NONE;
+		waits |= part->waits;
+	}
+	/* Nobody reads an answer: the end of the connection is how such a client learns of it. */
+	if (produce->acks == 0) {
+		for (unsigned i = 0; i < produce->parts_count; i++)
+			count_error(call, produce->parts[i].error);
+		return produce->failed ? CALL_ENDS : CALL_SILENT;
+	}
+	return waits ? wait_durable(call) : produce_answer(call);
+}
+
+/* What lies in the request moves with it. */
+static enum handled leave_to_helper(struct kafka_call *call)
+{
+	struct produce *produce = call->state;
+	const char *before = call->body.ptr;
+
+	if (!call_keep_body(call))
+		return CALL_ENDS;
+	for (unsigned i = 0; i < produce->topics_count; i++)
+		if (!produce->topics[i].topic)
+			produce->topics[i].name.ptr += call->body.ptr - before;
+	for (unsigned i = 0; i < produce->parts_count; i++)
+		if (produce->parts[i].records.ptr)
+			produce->parts[i].records.ptr += call->body.ptr - before;
+	call->blocking = validate_on_helper;
+	call->resume = produce_append;
+	call->is_long = true;
+	return CALL_BLOCKS;
 }
 
 enum handled handle_produce(struct kafka_call *call)
 {
 	struct kafka_produce_request request;
-	int64_t now_ms = call_wall_ms();
 	struct produce *produce;
-	bool waits = false;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
@@ -414,15 +489,11 @@ enum handled handle_produce(struct kafka_call *call)
 		return CALL_ENDS;
 	call->state = produce;
 	call->release_state = produce_release;
+	produce->acks = request.acks;
+	produce->now_ms = call_wall_ms();
 	for (int32_t i = 0; i < request.topic_data.count; i++)
-		produce_topic(call, produce, &request.topic_data.at[i], request.acks, now_ms);
-	/* Nobody reads an answer: the end of the connection is how such a client learns of it. */
-	if (request.acks == 0) {
-		for (unsigned i = 0; i < produce->parts_count; i++)
-			count_error(call, produce->parts[i].error);
-		return produce->failed ? CALL_ENDS : CALL_SILENT;
-	}
-	for (unsigned i = 0; i < produce->parts_count; i++)
-		waits |= produce->parts[i].waits;
-	return waits ? wait_durable(call) : produce_answer(call);
+		collect_topic(produce, &request.topic_data.at[i]);
+	if (produce->to_expand > KAFKA_EXPAND_ON_LOOP || !validate(produce, KAFKA_EXPANDED_ON_LOOP))
+		return leave_to_helper(call);
+	return produce_append(call);
 }

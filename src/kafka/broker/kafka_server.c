@@ -213,6 +213,7 @@ int kafka_server_new(const struct kafka_options *options, struct kafka_server **
 		return err_set(err, -ENOMEM, "out of memory");
 	server->options = options;
 	server->config = options->config;
+	expanders_init(&server->expanders);
 	pthread_mutex_init(&server->making, NULL);
 	pthread_mutex_init(&server->producer_ids_lock, NULL);
 	*ret = server;
@@ -257,6 +258,7 @@ void kafka_server_free(struct kafka_server *server)
 	free(server->loops);
 	if (server->store && store_close(server->store) < 0)
 		log_warning("the store was not closed properly: the next start will check it");
+	expanders_fini(&server->expanders);
 	pthread_mutex_destroy(&server->making);
 	pthread_mutex_destroy(&server->producer_ids_lock);
 	free(server);

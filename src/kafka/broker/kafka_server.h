@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "kafka/broker/config.h"
+#include "kafka/broker/expanders.h"
 #include "kafka/broker/kafka_count.h"
 #include "kafka/store/store.h"
 #include "reactor/reactor.h"
@@ -48,6 +49,7 @@ struct kafka_server {
 	unsigned loops_count;
 	_Atomic uint64_t requests_bytes; /* of KAFKA_REQUESTS_BYTES */
 
+	struct expanders expanders;
 	struct coordinator *coordinator;
 	pthread_mutex_t making; /* one makes __consumer_offsets, the others wait */
 	pthread_mutex_t producer_ids_lock;

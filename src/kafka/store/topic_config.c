@@ -41,7 +41,7 @@ static bool take_word(struct slice *list, struct slice *ret)
 	return true;
 }
 
-static int parse_word(const char *words, struct slice text, int64_t *ret)
+int config_word_parse(const char *words, struct slice text, int64_t *ret)
 {
 	struct slice rest = slice_of(words), word;
 
@@ -53,13 +53,23 @@ static int parse_word(const char *words, struct slice text, int64_t *ret)
 	return -EINVAL;
 }
 
+struct slice config_word(const char *words, int64_t number)
+{
+	struct slice rest = slice_of(words), word;
+
+	for (int64_t i = 0; take_word(&rest, &word); i++)
+		if (i == number)
+			return word;
+	return slice_make(NULL, 0);
+}
+
 static int parse_list(const char *words, struct slice text, int64_t *ret)
 {
 	struct slice word;
 	int64_t bits = 0, bit;
 
 	while (take_word(&text, &word)) {
-		if (parse_word(words, slice_trim(word), &bit) < 0)
+		if (config_word_parse(words, slice_trim(word), &bit) < 0)
 			return -EINVAL;
 		bits |= INT64_C(1) << bit;
 	}
@@ -99,7 +109,7 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 	if (info->kind == TOPIC_CONFIG_LIST)
 		r = parse_list(info->words, text, &value);
 	else if (info->words)
-		r = parse_word(info->words, text, &value);
+		r = config_word_parse(info->words, text, &value);
 	else
 		r = parse_number(text, &value);
 	if (r < 0)

@@ -82,6 +82,10 @@ struct topic_config_info {
 
 extern const struct topic_config_info topic_configs[TOPIC_CONFIG_COUNT];
 
+/* The number of one of the words (-EINVAL), and the word of a number (ptr NULL: it has none). */
+int config_word_parse(const char *words, struct slice text, int64_t *ret);
+struct slice config_word(const char *words, int64_t number);
+
 /* By the topic's name for it, or the server's; -ENOENT. */
 int topic_config_find(struct slice name);
 int topic_config_find_server(struct slice name);

@@ -117,38 +117,35 @@ enum record_batch_fault record_batch_check(const struct record_batch *batch)
 	return record_batch_check_header(batch);
 }
 
-static enum record_batch_fault check_producer(const struct record_batch *batch)
-{
-	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
-		return RECORD_BATCH_CONTROL;
-	if (batch->base_offset != 0)
-		return RECORD_BATCH_BASE_OFFSET;
-	if (batch->count <= 0 || batch->count - 1 != batch->last_offset_delta)
-		return RECORD_BATCH_COUNT;
-	if (batch->producer_id >= 0 && (batch->producer_epoch < 0 || batch->base_sequence < 0))
-		return RECORD_BATCH_SEQUENCE;
-	return RECORD_BATCH_OK;
-}
-
-enum record_batch_fault record_batch_check_produced(struct slice records, struct record_batch *ret)
+enum record_batch_fault record_batch_only(struct slice records, struct record_batch *ret)
 {
 	enum record_batch_fault fault = record_batch_next(&records, ret);
 
-	if (fault == RECORD_BATCH_END)
+	if (fault == RECORD_BATCH_END || (fault == RECORD_BATCH_OK && records.len > 0))
 		return RECORD_BATCH_SEVERAL;
-	if (fault == RECORD_BATCH_OK && records.len > 0)
-		return RECORD_BATCH_SEVERAL;
-	if (fault == RECORD_BATCH_OK)
-		fault = record_batch_check(ret);
-	return fault == RECORD_BATCH_OK ? check_producer(ret) : fault;
+	return fault;
 }
 
-bool record_batch_wants_expanding(const struct record_batch *batch, enum record_validation level)
+/* In Kafka's order. */
+enum record_batch_fault record_batch_check_produced(const struct record_batch *batch,
+						    size_t max_bytes)
 {
-	if (record_batch_codec(batch) == RECORD_CODEC_NONE)
-		return false;
-	return level == RECORD_VALIDATION_STRICT ||
-	       (level == RECORD_VALIDATION_RELAXED && batch->max_timestamp < 0);
+	enum record_batch_fault fault;
+
+	if (batch->base_offset != 0)
+		return RECORD_BATCH_BASE_OFFSET;
+	if (batch->bytes.len > max_bytes)
+		return RECORD_BATCH_TOO_LARGE;
+	fault = record_batch_check(batch);
+	if (fault != RECORD_BATCH_OK)
+		return fault;
+	if (batch->count <= 0 || batch->count - 1 != batch->last_offset_delta)
+		return RECORD_BATCH_COUNT;
+	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
+		return RECORD_BATCH_CONTROL;
+	if (batch->producer_id >= 0 && (batch->producer_epoch < 0 || batch->base_sequence < 0))
+		return RECORD_BATCH_SEQUENCE;
+	return RECORD_BATCH_OK;
 }
 
 void record_batch_place(char *batch, int64_t base_offset, int32_t leader_epoch)
@@ -157,22 +154,22 @@ void record_batch_place(char *batch, int64_t base_offset, int32_t leader_epoch)
 	be_store32(batch + AT_LEADER_EPOCH, (uint32_t)leader_epoch);
 }
 
-static void seal(char *batch, size_t len)
+static void set_times(char *batch, size_t len, uint16_t append_time, int64_t timestamp_ms)
 {
+	uint16_t attributes = be_load16(batch + AT_ATTRIBUTES);
+
+	attributes &= (uint16_t)~RECORD_ATTRIBUTE_LOG_APPEND_TIME;
+	be_store16(batch + AT_ATTRIBUTES, attributes | append_time);
+	be_store64(batch + AT_MAX_TIMESTAMP, (uint64_t)timestamp_ms);
 	be_store32(batch + AT_CRC, checksum(slice_make(batch, len)));
 }
 
 void record_batch_set_log_append_time(char *batch, size_t len, int64_t timestamp_ms)
 {
-	uint16_t attributes = be_load16(batch + AT_ATTRIBUTES);
-
-	be_store16(batch + AT_ATTRIBUTES, attributes | RECORD_ATTRIBUTE_LOG_APPEND_TIME);
-	be_store64(batch + AT_MAX_TIMESTAMP, (uint64_t)timestamp_ms);
-	seal(batch, len);
+	set_times(batch, len, RECORD_ATTRIBUTE_LOG_APPEND_TIME, timestamp_ms);
 }
 
 void record_batch_set_max_timestamp(char *batch, size_t len, int64_t timestamp_ms)
 {
-	be_store64(batch + AT_MAX_TIMESTAMP, (uint64_t)timestamp_ms);
-	seal(batch, len);
+	set_times(batch, len, 0, timestamp_ms);
 }

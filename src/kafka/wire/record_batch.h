@@ -11,8 +11,8 @@
  *
  * The checks come in steps, each relying on those before: record_batch_next() frames,
  * record_batch_check() looks at the header and the checksum, record_batch_check_produced() at what
- * a producer may send, records_check() at the records themselves, which must not be compressed (the
- * caller expands them if record_batch_wants_expanding() says so).
+ * a producer may send, records_check() (record_walk.h) at the records themselves, which kafka/codec
+ * expands where they are compressed.
  *
  * Pure; any thread.
  */
@@ -25,7 +25,8 @@
 #define RECORD_BATCH_HEADER 61
 #define RECORD_BATCH_PREFIX 12 /* what its length does not count */
 
-/* X(NAME, the error a producer gets, text) */
+/* X(NAME, the error a producer gets, text). The errors are those of Kafka, whose answer to what it
+ * can't expand is UNKNOWN_SERVER_ERROR. */
 #define RECORD_BATCH_FAULTS(X)                                                                   \
 	X(OK, NONE, "nothing is wrong")                                                          \
 	X(END, NONE, "no batch follows")                                                         \
@@ -34,7 +35,8 @@
 	X(OLD_MAGIC, INVALID_RECORD, "messages in format 0 or 1 are not taken: use format 2")    \
 	X(MAGIC, INVALID_RECORD, "unknown format of record batches")                             \
 	X(CHECKSUM, CORRUPT_MESSAGE, "the checksum is wrong")                                    \
-	X(CODEC, UNSUPPORTED_COMPRESSION_TYPE, "unknown compression codec")                      \
+	X(TOO_LARGE, MESSAGE_TOO_LARGE, "the batch is larger than max.message.bytes")            \
+	X(CODEC, UNKNOWN_SERVER_ERROR, "unknown compression codec")                              \
 	X(COUNT, INVALID_RECORD, "count of records and last offset delta contradict each other") \
 	X(SEQUENCE, INVALID_RECORD, "a producer id needs an epoch and a sequence")               \
 	X(BASE_OFFSET, INVALID_RECORD, "the base offset of a produced batch must be 0")          \
@@ -42,7 +44,10 @@
 	X(SEVERAL, INVALID_RECORD, "a produce request has exactly one batch for a partition")    \
 	X(RECORD, INVALID_RECORD, "a record is malformed")                                       \
 	X(RECORD_COUNT, INVALID_RECORD, "there are more or fewer records than were counted")     \
-	X(RECORD_OFFSET, INVALID_RECORD, "the offsets of records do not count up from 0")
+	X(RECORD_OFFSET, INVALID_RECORD, "the offsets of records do not count up from 0")        \
+	X(COMPRESSED, UNKNOWN_SERVER_ERROR, "the compressed records can't be expanded")          \
+	X(EXPANDED, MESSAGE_TOO_LARGE, "the records are too large when they are expanded")       \
+	X(NO_MEMORY, UNKNOWN_SERVER_ERROR, "no memory to expand the records")
 
 #define RECORD_BATCH_FAULT_ENUM(name, error, text) RECORD_BATCH_##name,
 enum record_batch_fault { RECORD_BATCH_FAULTS(RECORD_BATCH_FAULT_ENUM) };
@@ -107,28 +112,11 @@ enum record_batch_fault record_batch_next(struct slice *stream, struct record_ba
 enum record_batch_fault record_batch_check_header(const struct record_batch *batch);
 enum record_batch_fault record_batch_check(const struct record_batch *batch);
 
-/* The one batch that a produce request has for a partition: framed, checked, and nothing in it that
- * only a broker may write. */
-enum record_batch_fault record_batch_check_produced(struct slice records, struct record_batch *ret);
-
-/* How far compressed batches are trusted (leat.produce.validation). */
-enum record_validation {
-	RECORD_VALIDATION_HEADER,  /* their header is believed */
-	RECORD_VALIDATION_RELAXED, /* expanded only if the header lacks the max timestamp */
-	RECORD_VALIDATION_STRICT,  /* always expanded */
-};
-
-bool record_batch_wants_expanding(const struct record_batch *batch, enum record_validation level);
-
-/* What the records say that the header may not. */
-struct records_summary {
-	int64_t max_timestamp; /* -1: none has one */
-	int32_t without_key;
-};
-
-/* Every record of a produced batch: `records` are the batch's, expanded. */
-enum record_batch_fault records_check(const struct record_batch *batch, struct slice records,
-				      struct records_summary *ret);
+/* The one batch that a produce request has for a partition: framed only. */
+enum record_batch_fault record_batch_only(struct slice records, struct record_batch *ret);
+/* Its header and checksum: nothing that only a broker may write, and at most `max_bytes`. */
+enum record_batch_fault record_batch_check_produced(const struct record_batch *batch,
+						    size_t max_bytes);
 
 struct record {
 	int64_t timestamp; /* absolute */
@@ -148,8 +136,8 @@ bool record_header_next(struct record *record, struct slice *ret_key, struct sli
 /* The two fields a broker sets, both outside of the checksum. `batch` is RECORD_BATCH_HEADER bytes.
  */
 void record_batch_place(char *batch, int64_t base_offset, int32_t leader_epoch);
-/* The time of the append in place of the producer's, or the right maximum; the checksum with it.
- * `batch` is a whole one of `len` bytes. */
+/* The time of the append in place of the producer's, or the producer's with the right maximum; the
+ * checksum with it. `batch` is a whole one of `len` bytes. */
 void record_batch_set_log_append_time(char *batch, size_t len, int64_t timestamp_ms);
 void record_batch_set_max_timestamp(char *batch, size_t len, int64_t timestamp_ms);
 

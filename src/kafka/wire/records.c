@@ -117,26 +117,3 @@ bool record_header_next(struct record *record, struct slice *ret_key, struct sli
 	record->headers_count--;
 	return true;
 }
-
-enum record_batch_fault records_check(const struct record_batch *batch, struct slice records,
-				      struct records_summary *ret)
-{
-	struct records_summary summary = {.max_timestamp = -1};
-	struct record record;
-
-	for (int32_t i = 0; i < batch->count; i++) {
-		enum record_batch_fault fault = record_next(batch, &records, &record);
-
-		if (fault != RECORD_BATCH_OK)
-			return fault == RECORD_BATCH_END ? RECORD_BATCH_RECORD_COUNT : fault;
-		if ((uint64_t)record.offset - (uint64_t)batch->base_offset != (uint64_t)i)
-			return RECORD_BATCH_RECORD_OFFSET;
-		if (record.timestamp > summary.max_timestamp)
-			summary.max_timestamp = record.timestamp;
-		summary.without_key += !record.key.ptr;
-	}
-	if (records.len > 0)
-		return RECORD_BATCH_RECORD_COUNT;
-	*ret = summary;
-	return RECORD_BATCH_OK;
-}

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "kafka/broker/core/batch_writer.h"
-#include "kafka/wire/record_batch.h"
+#include "unit/kafka/produced.h"
 
 static void batches_pass_the_checks_and_give_back_their_records(void **state)
 {
@@ -25,8 +25,9 @@ static void batches_pass_the_checks_and_give_back_their_records(void **state)
 			batch_add(&writer, slice_make(large, (size_t)i),
 				  i % 3 ? slice_make(large, (size_t)i * 300) : slice_make(NULL, 0));
 		bytes = batch_end(&writer);
-		assert_int_equal(record_batch_check_produced(bytes, &batch), RECORD_BATCH_OK);
-		assert_int_equal(records_check(&batch, batch.records, &summary), RECORD_BATCH_OK);
+		assert_int_equal(check_produced(bytes, &batch), RECORD_BATCH_OK);
+		assert_int_equal(records_check(&batch, batch.records, &RECORDS_ANY, &summary),
+				 RECORD_BATCH_OK);
 		assert_int_equal(batch.count, count);
 		assert_int_equal(batch.max_timestamp, 1234567890123);
 		records = batch.records;

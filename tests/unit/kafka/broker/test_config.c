@@ -49,6 +49,20 @@ static void a_file_is_read(void **state)
 	assert_true(config.set >> KAFKA_CONFIG_PARTITIONS & 1);
 }
 
+static void a_choice_is_one_of_its_words(void **state)
+{
+	char text[32];
+	struct buf buf = buf_over(text, sizeof(text));
+
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_VALIDATION), 0);
+	assert_int_equal(parse("leat.produce.validation=relaxed\n"), 0);
+	assert_int_equal(config_value(&config, KAFKA_CONFIG_VALIDATION), 1);
+	kafka_config_format(&config, KAFKA_CONFIG_VALIDATION, &buf);
+	assert_true(slice_eq(buf_slice(&buf), slice_of("relaxed")));
+	assert_int_equal(parse("leat.produce.validation=lax\n"), -EINVAL);
+	assert_non_null(strstr(err.text, "one of strict,relaxed,header"));
+}
+
 static void the_smaller_unit_wins(void **state)
 {
 	assert_int_equal(parse("log.retention.hours=2\n"), 0);
@@ -102,11 +116,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(names_have_kafkas_defaults),
-	    TEST(a_file_is_read),
-	    TEST(the_smaller_unit_wins),
-	    TEST(what_makes_no_sense_names_its_line),
-	    TEST(what_only_tunes_kafka_is_ignored),
+	    TEST(names_have_kafkas_defaults),         TEST(a_file_is_read),
+	    TEST(a_choice_is_one_of_its_words),       TEST(the_smaller_unit_wins),
+	    TEST(what_makes_no_sense_names_its_line), TEST(what_only_tunes_kafka_is_ignored),
 	};
 
 	return cmocka_run_group_tests_name("kafka/broker/config", tests, NULL, NULL);
