@@ -150,6 +150,10 @@ struct partition_found {
 /* Blocks. The first record with this timestamp or a later one. */
 enum kafka_error partition_find_time(struct partition *partition, int64_t timestamp,
 				     struct partition_found *ret);
+/* The same among those with an offset of `from` or higher: for a caller that has found none in a
+ * compressed batch. */
+enum kafka_error partition_find_time_from(struct partition *partition, int64_t timestamp,
+					  int64_t from, struct partition_found *ret);
 /* Blocks. The record with the greatest timestamp of all. */
 enum kafka_error partition_find_latest(struct partition *partition, struct partition_found *ret);
 

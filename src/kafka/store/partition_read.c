@@ -223,8 +223,9 @@ static int read_batch(struct log_segment *segment, const struct log_place *place
 	return r;
 }
 
-/* The first record of the batch with a time of `timestamp` or later. */
-static int find_record(struct log_segment *segment, const struct log_place *place,
+/* The first record of the batch with a time of `timestamp` or later, and an offset of `from` or
+ * higher. */
+static int find_record(struct log_segment *segment, const struct log_place *place, int64_t from,
 		       int64_t timestamp, struct partition_found *ret)
 {
 	struct record_batch batch;
@@ -239,7 +240,7 @@ static int find_record(struct log_segment *segment, const struct log_place *plac
 	r = record_batch_next(&stream, &batch) == RECORD_BATCH_OK ? -ENODATA : -EBADMSG;
 	stream = batch.records;
 	while (r == -ENODATA && record_next(&batch, &stream, &record) == RECORD_BATCH_OK)
-		if (record.timestamp >= timestamp) {
+		if (record.timestamp >= timestamp && record.offset >= from) {
 			ret->offset = record.offset;
 			ret->timestamp = record.timestamp;
 			r = 0;
@@ -266,18 +267,19 @@ static int hand_out_batch(struct log_segment *segment, const struct log_place *p
 	return 0;
 }
 
-static int found_batch(struct log_segment *segment, const struct log_place *place,
+/* -ENODATA: no record of it is meant. */
+static int found_batch(struct log_segment *segment, const struct log_place *place, int64_t from,
 		       int64_t timestamp, struct partition_found *ret)
 {
 	ret->leader_epoch = place->leader_epoch;
-	ret->offset = place->base_offset;
+	ret->offset = place->base_offset > from ? place->base_offset : from;
 	ret->timestamp = place->max_timestamp;
 	/* All records have the time of the append. */
 	if (place->attributes & RECORD_ATTRIBUTE_LOG_APPEND_TIME)
 		return 0;
 	if (place->attributes & RECORD_ATTRIBUTE_CODEC)
 		return hand_out_batch(segment, place, ret);
-	return find_record(segment, place, timestamp, ret);
+	return find_record(segment, place, from, timestamp, ret);
 }
 
 /* In one segment: -ENODATA if it has none. */
@@ -299,9 +301,13 @@ static int find_time_in(struct log_segment *segment, uint32_t size, int64_t end,
 		r = log_segment_find_time(segment, from, size, timestamp, &place);
 		if (r < 0)
 			break;
-		if (place.last_offset >= log_start)
-			return found_batch(segment, &place, timestamp, ret);
 		from = place.position + place.length;
+		if (place.last_offset < log_start)
+			continue;
+		r = found_batch(segment, &place, log_start, timestamp, ret);
+		if (r != -ENODATA)
+			return r;
+		r = 0;
 	}
 	return r;
 }
@@ -343,8 +349,8 @@ static enum kafka_error check_found(struct partition *partition, int r, struct p
 	return error;
 }
 
-enum kafka_error partition_find_time(struct partition *partition, int64_t timestamp,
-				     struct partition_found *ret)
+enum kafka_error partition_find_time_from(struct partition *partition, int64_t timestamp,
+					  int64_t from, struct partition_found *ret)
 {
 	int64_t log_start;
 	struct sight sight;
@@ -353,9 +359,11 @@ enum kafka_error partition_find_time(struct partition *partition, int64_t timest
 	*ret = (struct partition_found){.batch.fd = -1};
 	for (uint32_t nth = 0; r == -ENODATA && nth_segment(partition, nth, &sight, &log_start);
 	     nth++) {
+		if (log_start < from)
+			log_start = from;
 		r = log_segment_learn_times(sight.segment);
 		if (r == 0)
-			r = sight.segment->max_timestamp < timestamp
+			r = sight.segment->max_timestamp < timestamp || sight.end <= log_start
 				? -ENODATA
 				: find_time_in(sight.segment, sight.size, sight.end, log_start,
 					       timestamp, ret);
@@ -365,6 +373,12 @@ enum kafka_error partition_find_time(struct partition *partition, int64_t timest
 		log_segment_unref(sight.segment);
 	}
 	return check_found(partition, r, ret);
+}
+
+enum kafka_error partition_find_time(struct partition *partition, int64_t timestamp,
+				     struct partition_found *ret)
+{
+	return partition_find_time_from(partition, timestamp, 0, ret);
 }
 
 enum kafka_error partition_find_latest(struct partition *partition, struct partition_found *ret)
