@@ -148,3 +148,24 @@ def send(address, batches, timeout=60):
 
 def send_one(address, topic, data, partition=0):
     return send(address, [(topic, partition, data)])[0]
+
+
+# ---- ListOffsets ----
+
+GREATEST = -3
+
+
+def list_offset(address, topic, timestamp, partition=0):
+    """ListOffsets 7: (error, offset, timestamp)."""
+    def compact(data):
+        return bytes([len(data) + 1]) + data
+
+    body = b"\0" + struct.pack(">ib", -1, 0) + b"\2" + compact(topic.encode())
+    body += b"\2" + struct.pack(">iiq", partition, -1, timestamp) + b"\0\0\0"
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(request(2, 7, body))
+        found = answer(connection)
+    # Correlation, tags, throttling, a topic's name, a partition's number.
+    error, timestamp, offset = struct.unpack_from(">hqq", found, 4 + 1 + 4 + 1 + 1 + len(topic) + 1 + 4)
+    return error, offset, timestamp

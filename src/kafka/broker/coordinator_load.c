@@ -7,8 +7,8 @@
 #include "base/be.h"
 #include "base/log.h"
 #include "kafka/broker/coordinator.h"
-#include "kafka/wire/record_batch.h"
-#include "sys/sys.h"
+#include "kafka/broker/read_slice.h"
+#include "kafka/codec/expanded_records.h"
 
 #define READ_BYTES (1024u * 1024u)
 
@@ -16,7 +16,8 @@ struct loading {
 	struct shard *shard;
 	struct group_time time;
 	struct arena arena;
-	unsigned strange; /* records that were not understood */
+	struct expander *expander; /* NULL: nothing was compressed so far */
+	unsigned strange;          /* records that were not understood */
 };
 
 /* The machine gets the last of them when all is read. */
@@ -89,18 +90,12 @@ static int take_record(struct loading *loading, const struct record *record)
 	return take_group(loading, group.group, record->value);
 }
 
-static int take_batch(struct loading *loading, const struct record_batch *batch)
+static int take_records(struct loading *loading, const struct record_batch *batch,
+			struct slice records)
 {
-	struct slice records = batch->records;
 	struct record record;
 	int r;
 
-	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
-		return 0;
-	if (record_batch_codec(batch) != RECORD_CODEC_NONE) {
-		loading->strange += (unsigned)batch->count;
-		return 0;
-	}
 	while (record_next(batch, &records, &record) == RECORD_BATCH_OK) {
 		r = take_record(loading, &record);
 		if (r == -ENOMEM)
@@ -108,6 +103,40 @@ static int take_batch(struct loading *loading, const struct record_batch *batch)
 		loading->strange += r < 0;
 	}
 	return 0;
+}
+
+/* Kafka compresses them if offsets.topic.compression.codec says so. */
+static int take_compressed(struct loading *loading, const struct record_batch *batch)
+{
+	enum record_batch_fault fault;
+	char *records;
+	size_t len;
+	int r;
+
+	if (!loading->expander)
+		loading->expander = expander_new();
+	if (!loading->expander)
+		return -ENOMEM;
+	fault = expanded_records_load(loading->expander, batch, KAFKA_EXPANDED_BATCH_MAX, &records,
+				      &len);
+	if (fault == RECORD_BATCH_NO_MEMORY)
+		return -ENOMEM;
+	if (fault != RECORD_BATCH_OK) {
+		loading->strange += (unsigned)batch->count;
+		return 0;
+	}
+	r = take_records(loading, batch, slice_make(records, len));
+	free(records);
+	return r;
+}
+
+static int take_batch(struct loading *loading, const struct record_batch *batch)
+{
+	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
+		return 0;
+	if (record_batch_codec(batch) != RECORD_CODEC_NONE)
+		return take_compressed(loading, batch);
+	return take_records(loading, batch, batch->records);
 }
 
 /* The whole batches of a slice; *ret_next: behind the last. */
@@ -121,29 +150,6 @@ static int take_slice(struct loading *loading, struct slice bytes, int64_t *ret_
 		*ret_next = record_batch_last_offset(&batch) + 1;
 	}
 	return r;
-}
-
-static int read_slice(const struct partition_slice *slice, char **buffer, size_t *size)
-{
-	size_t done = 0;
-
-	if (slice->len > *size) {
-		char *more = realloc(*buffer, slice->len);
-
-		if (!more)
-			return -ENOMEM;
-		*buffer = more;
-		*size = slice->len;
-	}
-	while (done < slice->len) {
-		ssize_t n =
-		    sys_pread(slice->fd, *buffer + done, slice->len - done, slice->position + done);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
 }
 
 static int read_all(struct loading *loading)
@@ -275,6 +281,7 @@ int shard_load(struct shard *shard, struct group_time time)
 	r = read_all(&loading);
 	restored = restore_all(&loading);
 	free(memory);
+	expander_free(loading.expander);
 	if (loading.strange)
 		log_warning("%s-%d: %u records are not understood and were left out", OFFSETS_TOPIC,
 			    partition_number(shard->partition), loading.strange);

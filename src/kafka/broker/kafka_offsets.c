@@ -1,7 +1,11 @@
 /*
  * ListOffsets: where partitions begin and end, and where a time is.
  */
+#include <stdlib.h>
+
 #include "kafka/broker/kafka_call.h"
+#include "kafka/broker/read_slice.h"
+#include "kafka/codec/expanded_records.h"
 
 #define OFFSETS_LATEST   (-1)
 #define OFFSETS_EARLIEST (-2)
@@ -22,19 +26,62 @@ static void put(struct kafka_list_offsets_response_partition *to, int64_t offset
 	to->leader_epoch = epoch;
 }
 
-/* The batch is all that is known of a compressed one. */
-static void put_found(struct kafka_list_offsets_response_partition *to,
-		      struct partition_found *found)
+/* What was found is in a compressed batch: which of its records? END: none of them. */
+static enum record_batch_fault look_inside(const struct kafka_call *call, int64_t from,
+					   int64_t timestamp, struct partition_found *found,
+					   int64_t *ret_next)
 {
-	put(to, found->offset, found->timestamp, found->offset < 0 ? -1 : found->leader_epoch);
-	partition_slice_release(&found->batch);
+	struct expanders *expanders = &call->server->expanders;
+	struct expander *expander = expanders_take(expanders);
+	enum record_batch_fault fault = RECORD_BATCH_NO_MEMORY;
+	struct record_batch batch;
+	struct record_head head;
+	struct slice bytes;
+	char *buffer = NULL;
+	size_t size = 0;
+
+	if (expander && read_slice(&found->batch, &buffer, &size) == 0) {
+		bytes = slice_make(buffer, found->batch.len);
+		fault = record_batch_next(&bytes, &batch);
+	}
+	if (fault == RECORD_BATCH_OK) {
+		fault = expanded_records_find(expander, &batch, KAFKA_EXPANDED_REQUEST_MAX, from,
+					      timestamp, &head);
+		*ret_next = record_batch_last_offset(&batch) + 1;
+	}
+	if (fault == RECORD_BATCH_OK) {
+		found->offset = batch.base_offset + head.delta;
+		found->timestamp = head.timestamp;
+	}
+	free(buffer);
+	if (expander)
+		expanders_give(expanders, expander);
+	return fault;
 }
 
-static enum kafka_error find(const struct asked *asked, struct partition_found *ret)
+/* The first record that is meant, of those from the log's start on. A batch whose header has a later
+ * time than its records (it was believed) has none: then the next one is looked at, as by Kafka. */
+static enum kafka_error find(const struct kafka_call *call, const struct asked *asked, int64_t from,
+			     struct partition_found *found)
 {
-	if (asked->timestamp == OFFSETS_GREATEST)
-		return partition_find_latest(asked->partition, ret);
-	return partition_find_time(asked->partition, asked->timestamp, ret);
+	int64_t timestamp = asked->timestamp;
+	enum kafka_error error = timestamp == OFFSETS_GREATEST
+				     ? partition_find_latest(asked->partition, found)
+				     : partition_find_time(asked->partition, timestamp, found);
+
+	if (timestamp == OFFSETS_GREATEST)
+		timestamp = found->timestamp;
+	while (error == KAFKA_NONE && found->compressed) {
+		enum record_batch_fault fault = look_inside(call, from, timestamp, found, &from);
+
+		partition_slice_release(&found->batch);
+		if (fault == RECORD_BATCH_OK)
+			return KAFKA_NONE;
+		if (fault != RECORD_BATCH_END)
+			return KAFKA_UNKNOWN_SERVER_ERROR;
+		error = partition_find_time_from(asked->partition, timestamp, from, found);
+	}
+	return error;
 }
 
 /* false: it would wait for the disk. */
@@ -65,10 +112,10 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 	}
 	if (!call->may_block)
 		return false;
-	error = find(asked, &found);
+	error = find(call, asked, ends.log_start, &found);
 	to->error_code = (int16_t)error;
 	if (error == KAFKA_NONE)
-		put_found(to, &found);
+		put(to, found.offset, found.timestamp, found.offset < 0 ? -1 : found.leader_epoch);
 	return true;
 }
 
