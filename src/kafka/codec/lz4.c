@@ -65,10 +65,12 @@ static void lz4_free(struct expander *expander)
 	expander->lz4_block = 0;
 }
 
-/* The library has room for two blocks. */
+/* The library has room for two blocks. And where a frame has not come to its end, resetting is not
+ * enough: how much of it there should be is taken for that of the next one, if that doesn't say (seen
+ * with 1.9.4). */
 static void lz4_end(struct expander *expander)
 {
-	if (2 * expander->lz4_block > EXPANDER_KEEP)
+	if (!expander->finished || 2 * expander->lz4_block > EXPANDER_KEEP)
 		lz4_free(expander);
 }
 

@@ -141,6 +141,31 @@ static void cut_anywhere_it_ends(void **state)
 	assert_true(counts.cut > 10000 && counts.complete < counts.cut / 50);
 }
 
+/* One line, cut in its middle, and then each line: each must be as if nothing had been before it. */
+static void after_a_cut_line(char *words[], void *arg)
+{
+	const struct wanted *before = arg;
+	struct wanted wanted = wanted_of(words);
+
+	if (takes_much(words[1]))
+		return;
+	(void)kit_expand(expander, before->codec, before->bytes, before->size / 2, ENOUGH);
+	is_as_wanted(&wanted, words[1]);
+}
+
+static void cut_and_then_all_line(char *words[], void *arg)
+{
+	struct wanted wanted = wanted_of(words);
+
+	if (!takes_much(words[1]))
+		kit_lines(golden, 5, after_a_cut_line, &wanted);
+}
+
+static void what_was_cut_leaves_nothing_behind(void **state)
+{
+	kit_lines(golden, 5, cut_and_then_all_line, NULL);
+}
+
 static void flip_line(char *words[], void *arg)
 {
 	struct wanted wanted = wanted_of(words);
@@ -283,6 +308,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(what_libraries_made_comes_back),
 	    cmocka_unit_test(the_limit_is_kept_to_the_byte),
 	    cmocka_unit_test(cut_anywhere_it_ends),
+	    cmocka_unit_test(what_was_cut_leaves_nothing_behind),
 	    cmocka_unit_test(any_bit_may_be_wrong),
 	    cmocka_unit_test(what_another_codec_made_is_no_harm),
 	    cmocka_unit_test(what_is_not_compressed_goes_through),
