@@ -48,6 +48,7 @@ void call_free(struct kafka_call *call)
 		free(call->bytes);
 	free(call->body_copy);
 	free(call->client_copy);
+	atomic_fetch_sub(&call->server->requests_bytes, call->reserved);
 	free_chunks(call);
 	spare_give(&call->home->calls, call);
 }
@@ -238,9 +239,16 @@ static void helper_done(struct job *job)
 	call_answered(call, call->handled);
 }
 
-/* The request's bytes go when the connection's turn is over. */
+/* The request's bytes go when the connection's turn is over; unless they have a buffer of their own
+ * there, with nothing behind them. */
 bool call_keep_body(struct kafka_call *call)
 {
+	struct conn *conn = conn_deref(call->conn);
+
+	if (call->body_copy)
+		return true;
+	if (conn)
+		call->body_copy = kafka_conn_give(conn_data(conn), call->body, &call->reserved);
 	if (call->body_copy)
 		return true;
 	call->body_copy = malloc(call->body.len + 1);

@@ -57,7 +57,8 @@ struct kafka_call {
 	struct conn_ref conn;
 	struct kafka_request_header header;
 	struct slice body;
-	char *body_copy; /* NULL: it lies in the connection's input */
+	char *body_copy;   /* NULL: it lies in the connection's input */
+	uint64_t reserved; /* for it, of the server's memory for large requests */
 	char *client_copy;
 
 	struct arena *work; /* of structs for the request and its answer */

@@ -46,6 +46,19 @@ static void forget_kept(struct kafka_conn *c)
 	c->reserved = 0;
 }
 
+char *kafka_conn_give(struct kafka_conn *c, struct slice part, uint64_t *ret_reserved)
+{
+	char *kept = c->kept;
+
+	if (!kept || part.ptr < kept || part.ptr + part.len != kept + c->kept_len)
+		return NULL;
+	*ret_reserved = c->reserved;
+	c->kept = NULL;
+	c->kept_len = c->kept_size = 0;
+	c->reserved = 0;
+	return kept;
+}
+
 /* Memory for a request that is larger than what connections keep as a matter of course. */
 static bool reserve(struct kafka_conn *c, size_t size)
 {
