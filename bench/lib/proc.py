@@ -44,16 +44,10 @@ def tree(pid):
 
 
 def cpu_ns(pid):
-    """CPU time of all threads of the tree: sum_exec_runtime of each, user and system, in ns.
-
-    For a running thread it is as of the last tick (4 ms at most); servers are asked when idle.
-    """
-    total = 0
-    for process in tree(pid):
-        for task in os.listdir(f"/proc/{process}/task"):
-            with open(f"/proc/{process}/task/{task}/schedstat") as file:
-                total += int(file.read().split()[0])
-    return total
+    """CPU time of all threads of the tree: sum_exec_runtime of each, user and system, in ns; with the
+    threads that have ended, which /proc/PID/task has no more."""
+    # What clock_getcpuclockid(3) gives for a process: CPUCLOCK_SCHED is 2.
+    return sum(time.clock_gettime_ns(~process << 3 | 2) for process in tree(pid))
 
 
 def memory_kib(pid):
@@ -71,6 +65,12 @@ def memory_kib(pid):
 def pinned(cpu):
     """For preexec_fn: the child runs on that CPU only."""
     return lambda: os.sched_setaffinity(0, {cpu})
+
+
+def on_disk(folder):
+    """Not in memory alone, where nothing is ever cold and a sync costs nothing."""
+    done = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True)
+    return done.stdout.strip() not in ("tmpfs", "ramfs", "rootfs")
 
 
 def run_load(command, timeout):
@@ -91,7 +91,10 @@ def run_load(command, timeout):
 class Running:
     """A server process from start() until stop(); the pid is ours, so nobody else is ever ended."""
 
-    def __init__(self, name, command, port, log_path):
+    start_limit_s, stop_limit_s = 15, 5
+
+    def __init__(self, name, command, port, log_path, cpu=CPU_MEASURED):
+        """`cpu` None: wherever it likes."""
         self.name = name
         self.port = port
         self.log_path = log_path
@@ -101,12 +104,12 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=pinned(CPU_MEASURED),
+                preexec_fn=None if cpu is None else pinned(cpu),
             )
 
     def __enter__(self):
         try:
-            self._wait_until_listening()
+            self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
@@ -135,16 +138,26 @@ class Running:
         with open(self.log_path, errors="replace") as log:
             return log.read()[-600:].strip()
 
-    def _wait_until_listening(self, limit_s=15):
-        deadline = time.monotonic() + limit_s
+    def is_ready(self):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        return False
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + self.start_limit_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise BenchError(f"{self.name} ended at start: {self._log_tail()}")
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            if self.is_ready():
                 return
             time.sleep(0.01)
         raise BenchError(f"{self.name} does not listen: {self._log_tail()}")
+
+    def kill(self):
+        """As a crash does."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
         if self.process.poll() is not None:
@@ -152,7 +165,7 @@ class Running:
         members = tree(self.pid)
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(self.stop_limit_s)
         except subprocess.TimeoutExpired:
             for member in members:
                 with contextlib.suppress(ProcessLookupError):
