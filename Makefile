@@ -8,7 +8,7 @@ PORT   ?= 8080
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test interop bench install format lint fuzz-long lab-vm clean
+.PHONY: all help run test interop bench bench-kafka install format lint fuzz-long lab-vm clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,11 @@ bench: ## compare with the floors and with other servers; takes minutes
 	tools/setup bench
 	$(MAKE) all
 	bench/run
+
+bench-kafka: ## leat kafka beside floors and, where Java and Maven are there, Apache Kafka; takes twenty minutes
+	tools/setup bench
+	$(MAKE) all
+	bench/run kafka
 
 install: all ## install below PREFIX (/usr/local), staged in DESTDIR if given
 	meson configure --prefix=$(PREFIX) $(BUILD)

@@ -40,14 +40,13 @@ static struct {
 } broker;
 
 static struct {
-	char *request;
+	char *request;    /* stays for the next connection with the same number */
 	size_t size, got; /* size: 0 before the first request */
 } conns[FLOOR_FD_MAX];
 
 static void hang_up(int fd)
 {
-	free(conns[fd].request);
-	memset(&conns[fd], 0, sizeof(conns[fd]));
+	conns[fd].size = conns[fd].got = 0;
 	close(fd);
 }
 
@@ -82,7 +81,8 @@ static bool look(int fd)
 	conns[fd].size = be_load32(size) + KAFKA_SIZE_BYTES;
 	if (conns[fd].size < broker.batch || conns[fd].size > broker.batch + KAFKA_HEAD_MAX)
 		die_text("a request of an unexpected size");
-	conns[fd].request = malloc(conns[fd].size);
+	if (!conns[fd].request)
+		conns[fd].request = malloc(broker.batch + KAFKA_HEAD_MAX);
 	if (!conns[fd].request)
 		die("malloc");
 	return true;

@@ -82,6 +82,15 @@ static struct conn *idle_conn(void)
 	return NULL;
 }
 
+static void look_at_answer(size_t len)
+{
+	const char *fault =
+	    len == hot.answer_bytes ? hot.question.fault(inbox, len) : "it came in pieces";
+
+	if (fault)
+		die_answer(fault);
+}
+
 static void take_answer(struct conn *conn)
 {
 	ssize_t n = recv(conn->fd, inbox, sizeof(inbox), 0);
@@ -97,9 +106,8 @@ static void take_answer(struct conn *conn)
 		return;
 	hot.latencies[hot.answers++] = wall_ns() - conn->since;
 	conn->since = 0;
-	if (hot.question.is_good &&
-	    ((size_t)n != hot.answer_bytes || !hot.question.is_good(inbox, (size_t)n)))
-		die_text("an answer is an error, or came in pieces");
+	if (hot.question.fault)
+		look_at_answer((size_t)n);
 	if (hot.interval == 0 && !is_over())
 		ask(conn, wall_ns());
 	else if (hot.sent < hot.due) /* one waited for a connection */

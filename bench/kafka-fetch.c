@@ -7,9 +7,10 @@
  *
  * Prints {"bytes":..., "answers":..., "wall_ns":...}: bytes of records that arrived while the clock
  * ran (parts of answers count), answers that arrived whole. Connection i reads partition i modulo
- * PARTITIONS from its beginning to its end, and again; `once`: not again, and the end may come
- * before the clock's. The log has to be of batches that kafka-produce has made with the same
- * arguments. Each answer's first batch is looked at: whether it is the one that was asked for.
+ * PARTITIONS from its beginning to its end, and again, MAX_BYTES rounded down to whole batches at a
+ * time; `once`: not again, and the end may come before the clock's. The log has to be of batches that
+ * kafka-produce has made with the same arguments: each answer's first batch is looked at, whether it
+ * is the one that was asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static void take_start(struct conn *conn)
 {
 	size_t whole = consumer.head + BATCH_START;
 	struct fetched fetched;
+	const char *fault;
 	ssize_t n = recv(conn->fd, conn->start + conn->got, whole - conn->got, 0);
 
 	if (n == 0)
@@ -96,10 +98,11 @@ static void take_start(struct conn *conn)
 	conn->got += (size_t)n;
 	if (conn->got < consumer.head)
 		return;
-	if (!fetch_answer_parse(conn->start, consumer.head, conn->id, &fetched))
-		die_text("an answer is an error, or none to the request");
-	if (fetched.records_len == 0)
-		die_text("an answer has no records");
+	fault = fetch_answer_parse(conn->start, consumer.head, conn->id, &fetched);
+	if (!fault && fetched.records_len == 0)
+		fault = "it has no records";
+	if (fault)
+		die_answer(fault);
 	if (conn->got < whole)
 		return;
 	conn->left = (uint64_t)fetched.records_len - BATCH_START;
@@ -166,10 +169,14 @@ static struct conn *connect_all(int epoll, uint16_t port, size_t count)
 }
 
 static void ask_all(struct conn *conns, size_t count, const char *topic, int32_t partitions,
-		    int32_t max_bytes)
+		    size_t max_bytes)
 {
+	/* What is cut off would have to come again. */
+	if (max_bytes > consumer.batch.bytes.len)
+		max_bytes -= max_bytes % consumer.batch.bytes.len;
 	for (size_t i = 0; i < count; i++) {
-		fetch_request(&conns[i].request, topic, (int32_t)i % partitions, max_bytes);
+		fetch_request(&conns[i].request, topic, (int32_t)i % partitions,
+			      (int32_t)max_bytes);
 		ask(&conns[i]);
 	}
 }
@@ -197,7 +204,7 @@ int main(int argc, char **argv)
 	consumer.once = argc == 10;
 	conns = connect_all(epoll, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), count);
 	ask_all(conns, count, argv[2], (int32_t)parse_number(argv[3], 1, INT32_MAX),
-		(int32_t)parse_number(argv[5], 1, INT32_MAX));
+		parse_number(argv[5], 1, INT32_MAX));
 	run(epoll, parse_number(argv[8], 1, 3600000) * 1000000u, count);
 	for (size_t i = 0; i < count; i++)
 		close(conns[i].fd);

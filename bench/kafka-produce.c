@@ -1,12 +1,12 @@
 /*
- * A producer that costs as little as one can: N connections, each with up to DEPTH requests under
- * way, all with the same batch, made once.
+ * A producer that costs as little as one can: N connections, each sends REQUESTS requests with up to
+ * DEPTH of them under way, all with the same batch, made once.
  *
  *     kafka-produce PORT TOPIC PARTITIONS CONNECTIONS DEPTH BATCH_BYTES RECORD_BYTES REQUESTS
  *
  * Prints {"requests":..., "bytes":..., "batch_bytes":..., "wall_ns":...}: bytes of batches, all of
- * them acknowledged (acks=all). Connection i writes to partition i modulo PARTITIONS. An answer that
- * is not a good one ends it with a message.
+ * them acknowledged (acks=all). Connection i sends its request n to partition i + n * CONNECTIONS,
+ * modulo PARTITIONS. An answer that is not a good one ends it with a message.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +23,7 @@
 
 struct conn {
 	int fd;
+	uint64_t number;
 	struct head head; /* of its requests */
 	bool sending;
 	size_t sent;         /* of the request that is being sent */
@@ -34,19 +35,17 @@ struct conn {
 static struct {
 	struct batch batch;
 	size_t answer_bytes;
-	uint64_t depth, wanted, asked, answered;
+	uint64_t depth, wanted; /* of a connection */
+	uint64_t connections, partitions;
+	uint64_t answered; /* of all */
 } producer;
-
-static bool is_good(const struct conn *conn)
-{
-	return produce_answer_is_good(conn->answer, producer.answer_bytes, (int32_t)conn->got);
-}
 
 /* False: nothing more is there. */
 static bool take_answer(struct conn *conn)
 {
 	ssize_t n = recv(conn->fd, conn->answer + conn->answer_got,
 			 producer.answer_bytes - conn->answer_got, 0);
+	const char *fault;
 
 	if (n < 0 && errno == EAGAIN)
 		return false;
@@ -55,8 +54,9 @@ static bool take_answer(struct conn *conn)
 	conn->answer_got += (size_t)n;
 	if (conn->answer_got < producer.answer_bytes)
 		return true;
-	if (!is_good(conn))
-		die_text("an answer is an error, or none to the request");
+	fault = produce_answer_fault(conn->answer, producer.answer_bytes, (int32_t)conn->got);
+	if (fault)
+		die_answer(fault);
 	conn->answer_got = 0;
 	conn->got++;
 	producer.answered++;
@@ -66,10 +66,13 @@ static bool take_answer(struct conn *conn)
 /* False: enough is under way. */
 static bool begin(struct conn *conn)
 {
-	if (producer.asked == producer.wanted || conn->asked - conn->got == producer.depth)
+	if (conn->asked == producer.wanted || conn->asked - conn->got == producer.depth)
 		return false;
-	be_store32(conn->head.bytes + KAFKA_REQUEST_CORRELATION, (uint32_t)conn->asked++);
-	producer.asked++;
+	be_store32(conn->head.bytes + KAFKA_REQUEST_CORRELATION, (uint32_t)conn->asked);
+	produce_request_set_partition(&conn->head, (int32_t)((conn->number +
+							      conn->asked * producer.connections) %
+							     producer.partitions));
+	conn->asked++;
 	conn->sending = true;
 	conn->sent = 0;
 	return true;
@@ -105,12 +108,12 @@ static void turn(struct conn *conn)
 			break;
 }
 
-static void run(int epoll)
+static void run(int epoll, uint64_t wanted)
 {
 	struct epoll_event events[64];
 	int count;
 
-	while (producer.answered < producer.wanted) {
+	while (producer.answered < wanted) {
 		count = epoll_wait(epoll, events, 64, 60000);
 		if (count == 0)
 			die_text("nothing happened for a minute");
@@ -119,20 +122,19 @@ static void run(int epoll)
 	}
 }
 
-static struct conn *connect_all(int epoll, uint16_t port, const char *topic, size_t count,
-				int32_t partitions)
+static struct conn *connect_all(int epoll, uint16_t port, const char *topic)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
-	struct conn *conns = calloc(count, sizeof(*conns));
+	struct conn *conns = calloc(producer.connections, sizeof(*conns));
 
 	if (!conns)
 		die("calloc");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < producer.connections; i++) {
+		conns[i].number = i;
 		conns[i].fd = connect_loopback(port);
 		set_nodelay(conns[i].fd);
 		set_nonblocking(conns[i].fd, true);
-		produce_request(&conns[i].head, topic, (int32_t)i % partitions,
-				producer.batch.bytes.len);
+		produce_request(&conns[i].head, topic, 0, producer.batch.bytes.len);
 		event.data.ptr = &conns[i];
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, conns[i].fd, &event) < 0)
 			die("epoll_ctl");
@@ -146,7 +148,6 @@ int main(int argc, char **argv)
 	struct head answer;
 	struct conn *conns;
 	uint64_t begin_ns;
-	size_t count;
 
 	if (argc != 9) {
 		fprintf(stderr,
@@ -157,18 +158,19 @@ int main(int argc, char **argv)
 	}
 	if (epoll < 0)
 		die("epoll_create1");
+	limit_descriptors_to_max();
 	pin_to(CPU_LOAD);
-	count = parse_number(argv[4], 1, CONNECTIONS_MAX);
+	producer.partitions = parse_number(argv[3], 1, INT32_MAX);
+	producer.connections = parse_number(argv[4], 1, CONNECTIONS_MAX);
 	producer.depth = parse_number(argv[5], 1, 1000);
 	producer.batch = batch_make(parse_number(argv[6], 0, BATCH_BYTES_MAX),
 				    parse_number(argv[7], 0, BATCH_BYTES_MAX));
 	producer.wanted = parse_number(argv[8], 1, INT32_MAX);
 	produce_answer(&answer, argv[2]);
 	producer.answer_bytes = answer.len;
-	conns = connect_all(epoll, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), argv[2], count,
-			    (int32_t)parse_number(argv[3], 1, INT32_MAX));
+	conns = connect_all(epoll, (uint16_t)parse_number(argv[1], 1, UINT16_MAX), argv[2]);
 	begin_ns = wall_ns();
-	run(epoll);
+	run(epoll, producer.wanted * producer.connections);
 	printf("{\"requests\": %llu, \"bytes\": %llu, \"batch_bytes\": %zu, \"wall_ns\": %llu}\n",
 	       (unsigned long long)producer.answered,
 	       (unsigned long long)(producer.answered * producer.batch.bytes.len),

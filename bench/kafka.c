@@ -108,6 +108,12 @@ void produce_request(struct head *ret, const char *topic, int32_t partition, siz
 	end(ret, &writer);
 }
 
+void produce_request_set_partition(struct head *request, int32_t partition)
+{
+	/* Behind it stands the size of the records. */
+	be_store32(request->bytes + request->len - 8, (uint32_t)partition);
+}
+
 void produce_answer(struct head *ret, const char *topic)
 {
 	struct kafka_produce_response_partition_response data = {.log_append_time_ms = -1};
@@ -125,22 +131,29 @@ void produce_answer(struct head *ret, const char *topic)
 	end(ret, &writer);
 }
 
-bool produce_answer_is_good(const char *answer, size_t len, int32_t correlation_id)
+static const char *error_name(int16_t code)
+{
+	return code ? kafka_error_info(code)->name : NULL;
+}
+
+const char *produce_answer_fault(const char *answer, size_t len, int32_t correlation_id)
 {
 	struct slice rest = slice_make(answer + KAFKA_SIZE_BYTES, len - KAFKA_SIZE_BYTES);
 	_Alignas(8) char memory[1024];
 	struct arena arena = arena_over(memory, sizeof(memory));
 	struct kafka_produce_response response;
+	const struct kafka_produce_response_response *to;
 	int32_t id;
 
 	if (kafka_response_header_decode(&rest, kafka_api_find(KAFKA_API_PRODUCE), PRODUCE_VERSION,
 					 &id) < 0 ||
 	    id != correlation_id ||
 	    kafka_produce_response_decode(&rest, PRODUCE_VERSION, &arena, &response) < 0)
-		return false;
-	return response.responses.count == 1 &&
-	       response.responses.at[0].partition_responses.count == 1 &&
-	       response.responses.at[0].partition_responses.at[0].error_code == 0;
+		return "it is not the answer to the request";
+	to = response.responses.at;
+	if (response.responses.count != 1 || to->partition_responses.count != 1)
+		return "it does not tell of the partition";
+	return error_name(to->partition_responses.at->error_code);
 }
 
 /* ---- fetch ---- */
@@ -218,16 +231,24 @@ size_t fetch_answer_head(const char *topic)
 	return strlen(topic) + 70;
 }
 
-bool fetch_answer_parse(const char *head, size_t len, int32_t correlation_id, struct fetched *ret)
+const char *fetch_answer_parse(const char *head, size_t len, int32_t correlation_id,
+			       struct fetched *ret)
 {
 	const char *behind = head + len - 70; /* of the topic's name */
 
 	ret->high_watermark = (int64_t)be_load64(behind + 34);
 	ret->records_len = (int32_t)be_load32(behind + 66);
-	return be_load32(head + KAFKA_ANSWER_CORRELATION) == (uint32_t)correlation_id &&
-	       be_load16(head + 12) == 0 && be_load32(head + 18) == 1 &&
-	       be_load16(head + 22) == len - 70 && be_load32(behind + 24) == 1 &&
-	       be_load16(behind + 32) == 0 && (int32_t)be_load32(behind + 58) <= 0 &&
-	       ret->records_len >= 0 &&
-	       be_load32(head) + KAFKA_SIZE_BYTES == len + (uint32_t)ret->records_len;
+	if (be_load32(head + KAFKA_ANSWER_CORRELATION) != (uint32_t)correlation_id)
+		return "it is not the answer to the request";
+	if (be_load16(head + 12) != 0)
+		return error_name((int16_t)be_load16(head + 12));
+	if (be_load32(head + 18) != 1 || be_load16(head + 22) != len - 70 ||
+	    be_load32(behind + 24) != 1)
+		return "it does not tell of the partition";
+	if (be_load16(behind + 32) != 0)
+		return error_name((int16_t)be_load16(behind + 32));
+	if ((int32_t)be_load32(behind + 58) > 0 || ret->records_len < 0 ||
+	    be_load32(head) + KAFKA_SIZE_BYTES != len + (uint32_t)ret->records_len)
+		return "it is not as long as it says";
+	return NULL;
 }

@@ -39,10 +39,11 @@ struct head {
 
 /* `partition` of `topic` gets `records_len` bytes, which follow. */
 void produce_request(struct head *ret, const char *topic, int32_t partition, size_t records_len);
+void produce_request_set_partition(struct head *request, int32_t partition);
 /* What a broker says to it. Its size does not depend on the outcome. */
 void produce_answer(struct head *ret, const char *topic);
-/* Is that the answer, and a good one? */
-bool produce_answer_is_good(const char *answer, size_t len, int32_t correlation_id);
+/* NULL: that is the answer, and a good one. Else what is wrong with it. */
+const char *produce_answer_fault(const char *answer, size_t len, int32_t correlation_id);
 
 /* At most `max_bytes`, at least one; not within a fetch session. */
 void fetch_request(struct head *ret, const char *topic, int32_t partition, int32_t max_bytes);
@@ -61,7 +62,8 @@ struct fetched {
 
 /* How long an answer is without its records. */
 size_t fetch_answer_head(const char *topic);
-/* False: not a good answer. `head` has fetch_answer_head() bytes. */
-bool fetch_answer_parse(const char *head, size_t len, int32_t correlation_id, struct fetched *ret);
+/* `head` has fetch_answer_head() bytes. NULL, or what is wrong with it. */
+const char *fetch_answer_parse(const char *head, size_t len, int32_t correlation_id,
+			       struct fetched *ret);
 
 #endif

@@ -61,16 +61,16 @@ static void api_versions(struct question *question)
 	question->answer_size = api_versions_answer_size;
 }
 
-static bool produced(const char *answer, size_t len)
+static const char *produce_fault(const char *answer, size_t len)
 {
-	return produce_answer_is_good(answer, len, 0);
+	return produce_answer_fault(answer, len, 0);
 }
 
 static void produce(struct question *question, const char *what)
 {
 	const char *bytes = strchr(what, ':');
+	static struct batch batch;
 	char topic[KAFKA_TOPIC_MAX];
-	struct batch batch;
 	struct head head;
 
 	if (!bytes || bytes - what >= KAFKA_TOPIC_MAX)
@@ -84,7 +84,7 @@ static void produce(struct question *question, const char *what)
 	memcpy(question->bytes, head.bytes, head.len);
 	memcpy(question->bytes + head.len, batch.bytes.ptr, batch.bytes.len);
 	question->answer_size = kafka_answer_size;
-	question->is_good = produced;
+	question->fault = produce_fault;
 }
 
 void question_parse(const char *what, struct question *ret)

@@ -5,7 +5,6 @@
 #ifndef BENCH_QUESTION_H
 #define BENCH_QUESTION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define QUESTION_MAX 4096
@@ -19,8 +18,8 @@ struct question {
 	size_t len;
 	/* How long the answer is in all that begins so; 0: it is not a good one. */
 	size_t (*answer_size)(const char *start, size_t len);
-	/* Looks at a whole answer; NULL: the first one stands for all. */
-	bool (*is_good)(const char *answer, size_t len);
+	/* What is wrong with a whole answer, or NULL. No function: the first one stands for all. */
+	const char *(*fault)(const char *answer, size_t len);
 };
 
 /*

@@ -30,6 +30,12 @@ noreturn void die_text(const char *text)
 	exit(1);
 }
 
+noreturn void die_answer(const char *fault)
+{
+	fprintf(stderr, "an answer is not good: %s\n", fault);
+	exit(1);
+}
+
 void pin_to(int cpu)
 {
 	cpu_set_t set;

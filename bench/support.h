@@ -24,6 +24,8 @@
 noreturn void die(const char *what);
 /* The same without errno. */
 noreturn void die_text(const char *text);
+/* Something is wrong with an answer. */
+noreturn void die_answer(const char *fault);
 
 /* "[1, 2, 3]" to stdout. */
 void print_array(const uint64_t *values, size_t count);

@@ -6,7 +6,7 @@ import socket
 import statistics
 import time
 
-from lib import http, servers
+from lib import http, rounds, servers
 from lib.proc import BenchError
 from lib.tables import Table, median_of, paired_ratios, ratio_of
 
@@ -94,7 +94,7 @@ def run(options, scratch):
                 samples[contender.name].append(_once(options, contender, site))
             except (BenchError, OSError) as error:
                 samples.pop(contender.name)
-                http.leave_out(options, notes, contender.name, error)
+                rounds.leave_out(options, notes, contender.name, error)
     table = Table(f"Directories: {FEW} files and {count:,} ({TARGET})",
                   ["server", "us to a file of few", "of many", "times",
                    "us to the listing's first byte, few", "many", "times", "ms to its end"])

@@ -9,6 +9,7 @@ import statistics
 
 from lib import drivers, servers
 from lib.proc import BenchError, Running, free_port, run_load
+from lib.rounds import leave_out
 from lib.tables import Table, best_ratio_of, median_of, paired_ratios, ratio_of, spread_of
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -140,13 +141,6 @@ def _site(options, scratch, size):
         with open(site.head, "wb") as file:
             file.write(head)
     return site
-
-
-def leave_out(options, notes, name, error):
-    """A peer that fails here is a note under the table; leat failing is a failure of the run."""
-    notes.append(f"{name}: left out, {error}")
-    if not options.is_peer(name):
-        options.failures.append(notes[-1])
 
 
 def _rounds(options, topic, site, contenders, notes):

@@ -7,7 +7,7 @@ import time
 
 from lib.proc import BenchError
 
-API_METADATA, API_CREATE_TOPICS, API_DELETE_TOPICS = 3, 19, 20
+API_LIST_OFFSETS, API_METADATA, API_CREATE_TOPICS, API_DELETE_TOPICS = 2, 3, 19, 20
 
 
 def _string(text):
@@ -73,12 +73,37 @@ def _leaders(port, topic):
     return error, answer.array(partition)
 
 
-def wait_for_topic(port, topic, partitions, limit_s=60):
-    """Until this broker leads all partitions."""
+def _ends(port, topic, partitions):
+    """(error, end offset) of each, by ListOffsets 1."""
+    asked = b"".join(struct.pack(">iq", partition, -1) for partition in range(partitions))
+    body = struct.pack(">ii", -1, 1) + _string(topic) + struct.pack(">i", partitions) + asked
+    answer = _ask(port, API_LIST_OFFSETS, 1, body)
+    answer.take("i")  # one topic
+    answer.string()
+    ends = dict.fromkeys(range(partitions))
+
+    def partition():
+        number, error, _, offset = answer.take("ihqq")
+        ends[number] = (error, offset)
+
+    answer.array(partition)
+    return list(ends.values())
+
+
+def end_offsets(port, topic, partitions=1):
+    ends = _ends(port, topic, partitions)
+    if any(error for error, _ in ends):
+        raise BenchError(f"the ends of {topic} can't be had: {ends[:5]}")
+    return [offset for _, offset in ends]
+
+
+def wait_for_topic(port, topic, partitions, limit_s=120):
+    """Until this broker says that it leads all partitions, and knows it: Kafka may say so a little before."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         error, leaders = _leaders(port, topic)
-        if error == 0 and leaders == [(0, port)] * partitions:
+        if (error == 0 and leaders == [(0, port)] * partitions and
+                not any(error for error, _ in _ends(port, topic, partitions))):
             return
         time.sleep(0.02)
     raise BenchError(f"{topic} has no leader after {limit_s} s")

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from lib import cold, http, servers
+from lib import cold, http, rounds, servers
 from lib.proc import BenchError, CPU_LOAD, descriptor_limit, free_port, memory_kib, pinned
 from lib.tables import Table, median_of, spread_of
 
@@ -38,7 +38,7 @@ def run(options, scratch):
                 samples[contender.name].append(_start_once(options, contender, site))
             except BenchError as error:
                 samples.pop(contender.name)
-                http.leave_out(options, notes, contender.name, error)
+                rounds.leave_out(options, notes, contender.name, error)
     table = Table("Start: from fork to the first answer, and memory then "
                   "(target: leat under 20 ms, under 8 MiB resident)",
                   ["server", "ms to first answer", "middle half", "resident MiB",
@@ -95,7 +95,7 @@ def run_idle(options, scratch):
                 server.hurry()
                 found = _idle_cost(options, server, site.name, count)
         except BenchError as error:
-            http.leave_out(options, notes, contender.name, error)
+            rounds.leave_out(options, notes, contender.name, error)
             continue
         table.add(contender.name, f"{found['rss_kib'] / count:.2f}",
                   f"{found['anon_kib'] / count:.2f}",
