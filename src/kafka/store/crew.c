@@ -32,7 +32,7 @@ static void *run(void *arg)
 		if (r < 0)
 			atomic_compare_exchange_strong(&crew->result, &none, r);
 	}
-	free(load.buffer);
+	free(load.buffer.memory);
 	return NULL;
 }
 

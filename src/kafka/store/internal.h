@@ -18,6 +18,7 @@
 
 #include "kafka/store/epochs.h"
 #include "kafka/store/identity.h"
+#include "kafka/store/log_reader.h"
 #include "kafka/store/log_segment.h"
 #include "kafka/store/producers.h"
 #include "kafka/store/store.h"
@@ -177,8 +178,7 @@ int partition_close(struct partition *partition, struct load *unused);
 struct load {
 	bool clean;
 	int64_t now_ms;
-	char *buffer; /* of the thread, for scanning */
-	size_t buffer_size;
+	struct log_buffer buffer; /* of the thread, for scanning */
 };
 
 /* Reads the folder; log_start and recovery_point are what the checkpoints say. A failure leaves it
