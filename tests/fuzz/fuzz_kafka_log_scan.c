@@ -8,6 +8,7 @@
 #include "fuzz/kafka_batches.h"
 #include "kafka/store/log_index.h"
 #include "kafka/store/log_scan.h"
+#include "kafka/wire/old_message.h"
 
 static enum log_scan_step scan(struct log_scan *scan, const char *bytes, size_t window_max)
 {
@@ -28,7 +29,10 @@ static enum log_scan_step scan(struct log_scan *scan, const char *bytes, size_t 
 		if (step == LOG_SCAN_BATCH) {
 			HOLDS(batch.base_offset >= next && scan->position > before);
 			HOLDS(scan->next_offset > batch.base_offset);
-			HOLDS(scan->headers_only || record_batch_check(&batch) == RECORD_BATCH_OK);
+			HOLDS(scan->headers_only ||
+			      (record_batch_is_old(&batch)
+				   ? old_message_check(batch.bytes)
+				   : record_batch_check(&batch) == RECORD_BATCH_OK));
 			log_indexer_note(&indexer, 100,
 					 (struct log_index_entry){0, (uint32_t)before},
 					 batch.bytes.len, batch.max_timestamp, &index, &time);

@@ -1,6 +1,7 @@
 #include "kafka/store/log_scan.h"
 
 #include "base/be.h"
+#include "kafka/wire/old_message.h"
 
 static enum log_scan_step cut(struct log_scan *scan, const char *why)
 {
@@ -27,13 +28,9 @@ static const char *misplaced(const struct log_scan *scan, const struct record_ba
 	return NULL;
 }
 
-/* The batch is framed; is it good? */
-static enum log_scan_step judge(struct log_scan *scan, const struct record_batch *batch)
+static enum log_scan_step take(struct log_scan *scan, const struct record_batch *batch)
 {
-	enum record_batch_fault fault =
-	    scan->headers_only ? record_batch_check_header(batch) : record_batch_check(batch);
-	const char *why =
-	    fault == RECORD_BATCH_OK ? misplaced(scan, batch) : record_batch_text(fault);
+	const char *why = misplaced(scan, batch);
 
 	if (why)
 		return cut(scan, why);
@@ -44,53 +41,41 @@ static enum log_scan_step judge(struct log_scan *scan, const struct record_batch
 	return LOG_SCAN_BATCH;
 }
 
-/*
- * A message of format 0 or 1, whole: its lengths add up. A torn batch whose magic is a zero that
- * was never written looks like one at first.
- *
- *     0 offset 8, size 4, crc 4, magic 1, attributes 1, (format 1: timestamp 8,) key 4 + n, value 4 + n
- */
-static bool is_old_message(struct slice message)
+/* The batch is framed; is it good? */
+static enum log_scan_step judge(struct log_scan *scan, const struct record_batch *batch)
 {
-	size_t at = message.ptr[16] == 0 ? 18 : 26;
+	enum record_batch_fault fault =
+	    scan->headers_only ? record_batch_check_header(batch) : record_batch_check(batch);
 
-	for (unsigned i = 0; i < 2; i++) {
-		int32_t len;
-
-		if (message.len - at < 4)
-			return false;
-		len = (int32_t)be_load32(message.ptr + at);
-		at += 4;
-		if (len < -1 || (len > 0 && (size_t)len > message.len - at))
-			return false;
-		at += len > 0 ? (size_t)len : 0;
-	}
-	return at == message.len;
+	return fault == RECORD_BATCH_OK ? take(scan, batch) : cut(scan, record_batch_text(fault));
 }
 
-/* Less than a header is left: a torn one, or a short message of an old format. */
+/* `length` bytes of it are in the file. A torn batch whose magic is a zero that was never written
+ * looks like an old message at first. */
+static enum log_scan_step judge_old(struct log_scan *scan, struct slice window, size_t length,
+				    struct record_batch *ret, size_t *ret_want)
+{
+	size_t want = scan->headers_only ? OLD_MESSAGE_HEADER : length;
+
+	if (window.len < want)
+		return more(window, want, ret_want);
+	if (!scan->headers_only && !old_message_check(slice_make(window.ptr, length)))
+		return cut(scan, "a message of format 0 or 1 is damaged, or a batch's header torn");
+	old_message_load(window.ptr, (int64_t)length, ret);
+	return take(scan, ret);
+}
+
+/* Less than a batch's header is left: a torn one, or a short message of an old format. */
 static enum log_scan_step judge_short(struct log_scan *scan, struct slice window, size_t left,
-				      size_t *ret_want)
+				      struct record_batch *ret, size_t *ret_want)
 {
 	int64_t length = record_batch_length(window);
 
 	if (window.len < left)
 		return more(window, left, ret_want);
-	if (length > 0 && (size_t)length <= left && (uint8_t)window.ptr[16] < 2 &&
-	    is_old_message(slice_make(window.ptr, (size_t)length)))
-		return LOG_SCAN_FOREIGN;
+	if (length > 0 && (size_t)length <= left && (uint8_t)window.ptr[16] < 2)
+		return judge_old(scan, window, (size_t)length, ret, ret_want);
 	return cut(scan, "only part of a batch's header is there");
-}
-
-/* `length` bytes of it are in the file. */
-static enum log_scan_step judge_old(struct log_scan *scan, struct slice window, size_t length,
-				    size_t *ret_want)
-{
-	if (window.len < length)
-		return more(window, length, ret_want);
-	if (is_old_message(slice_make(window.ptr, length)))
-		return LOG_SCAN_FOREIGN;
-	return cut(scan, "the batch's header was not written whole");
 }
 
 enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
@@ -105,7 +90,7 @@ enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
 	if (left == 0)
 		return LOG_SCAN_END;
 	if (left < RECORD_BATCH_HEADER)
-		return judge_short(scan, window, (size_t)left, ret_want);
+		return judge_short(scan, window, (size_t)left, ret, ret_want);
 	if (window.len < RECORD_BATCH_HEADER)
 		return more(window, RECORD_BATCH_HEADER, ret_want);
 	/* A length that lies must not make the caller read all of a large file. */
@@ -115,7 +100,7 @@ enum log_scan_step log_scan_next(struct log_scan *scan, struct slice window,
 	stream = slice_make(window.ptr, length > 0 ? (size_t)length : window.len);
 	fault = record_batch_next(&stream, ret);
 	if (fault == RECORD_BATCH_OLD_MAGIC)
-		return judge_old(scan, window, (size_t)length, ret_want);
+		return judge_old(scan, window, (size_t)length, ret, ret_want);
 	if (fault != RECORD_BATCH_OK)
 		return cut(scan, record_batch_text(fault));
 	if (window.len < (size_t)length &&

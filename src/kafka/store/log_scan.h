@@ -10,11 +10,10 @@
 #include "kafka/wire/record_batch.h"
 
 enum log_scan_step {
-	LOG_SCAN_BATCH,   /* a good batch; scan->position is behind it */
-	LOG_SCAN_MORE,    /* the window must be longer */
-	LOG_SCAN_END,     /* nothing is left */
-	LOG_SCAN_CUT,     /* what is left is not good: scan->why */
-	LOG_SCAN_FOREIGN, /* what is left is in a format that we don't read, and must not cut */
+	LOG_SCAN_BATCH, /* a good batch, or message of an old format; scan->position is behind it */
+	LOG_SCAN_MORE,  /* the window must be longer */
+	LOG_SCAN_END,   /* nothing is left */
+	LOG_SCAN_CUT,   /* what is left is not good: scan->why */
 };
 
 struct log_scan {

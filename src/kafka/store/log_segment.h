@@ -148,6 +148,7 @@ struct log_place {
 	int64_t base_offset, last_offset, max_timestamp;
 	int32_t leader_epoch;
 	int16_t attributes;
+	bool old; /* a message of format 0 or 1; a compressed one begins at base_offset or later */
 };
 
 /* The batch at a position. -ENODATA: the end; -EBADMSG: that is no batch. */

@@ -8,6 +8,7 @@
 
 #include "kafka/store/log_scan.h"
 #include "kafka/store/log_segment.h"
+#include "kafka/wire/old_message.h"
 #include "sys/sys.h"
 
 #define BLOCK_ENTRIES 512u /* a page of .index */
@@ -160,8 +161,9 @@ struct window {
 	uint32_t position;
 };
 
+/* At least `want` bytes of it. */
 static int fill(struct log_segment *segment, struct window *window, uint32_t position,
-		uint32_t size, bool nowait)
+		uint32_t size, uint32_t want, bool nowait)
 {
 	int fd = log_segment_use(segment, LOG_FILE_LOG, nowait);
 	ssize_t n;
@@ -176,7 +178,7 @@ static int fill(struct log_segment *segment, struct window *window, uint32_t pos
 	window->position = position;
 	window->len = (size_t)n;
 	/* A page that is in memory may be followed by one that is not. */
-	if (n < RECORD_BATCH_HEADER)
+	if ((size_t)n < want)
 		return nowait ? -EAGAIN : -EBADMSG;
 	return 0;
 }
@@ -185,15 +187,20 @@ static int parse_header(const struct log_segment *segment, struct slice header, 
 			uint32_t size, struct log_place *ret)
 {
 	int64_t length = record_batch_length(header);
+	struct slice start = header;
+	enum record_batch_fault fault;
 	struct record_batch batch;
 
-	if (length < RECORD_BATCH_HEADER || (uint64_t)length > size - position)
+	if (length <= 0 || (uint64_t)length > size - position)
 		return -EBADMSG;
 	/* Only the header is there, and only that is looked at. */
-	header.len = (size_t)length;
-	if (record_batch_next(&header, &batch) != RECORD_BATCH_OK ||
-	    record_batch_check_header(&batch) != RECORD_BATCH_OK ||
-	    batch.base_offset < segment->base_offset)
+	start.len = (size_t)length;
+	fault = record_batch_next(&start, &batch);
+	if (fault == RECORD_BATCH_OLD_MAGIC)
+		old_message_load(header.ptr, length, &batch);
+	else if (fault != RECORD_BATCH_OK || record_batch_check_header(&batch) != RECORD_BATCH_OK)
+		return -EBADMSG;
+	if (batch.base_offset < segment->base_offset)
 		return -EBADMSG;
 	*ret = (struct log_place){.position = position,
 				  .length = (uint32_t)length,
@@ -201,28 +208,30 @@ static int parse_header(const struct log_segment *segment, struct slice header, 
 				  .last_offset = record_batch_last_offset(&batch),
 				  .max_timestamp = batch.max_timestamp,
 				  .leader_epoch = batch.leader_epoch,
-				  .attributes = batch.attributes};
+				  .attributes = batch.attributes,
+				  .old = record_batch_is_old(&batch)};
 	return 0;
 }
 
 static int read_header(struct log_segment *segment, struct window *window, uint32_t position,
 		       uint32_t size, bool nowait, struct log_place *ret)
 {
+	uint32_t want;
 	int r;
 
 	if (position >= size)
 		return -ENODATA;
-	if (size - position < RECORD_BATCH_HEADER)
+	/* A message of an old format may be shorter than the header of a batch. */
+	want = (uint32_t)min_u64(size - position, RECORD_BATCH_HEADER);
+	if (want < OLD_MESSAGE_HEADER)
 		return -EBADMSG;
-	if (position < window->position ||
-	    position - window->position + RECORD_BATCH_HEADER > window->len) {
-		r = fill(segment, window, position, size, nowait);
+	if (position < window->position || position - window->position + want > window->len) {
+		r = fill(segment, window, position, size, want, nowait);
 		if (r < 0)
 			return r;
 	}
 	return parse_header(segment,
-			    slice_make(window->bytes + (position - window->position),
-				       RECORD_BATCH_HEADER),
+			    slice_make(window->bytes + (position - window->position), want),
 			    position, size, ret);
 }
 
@@ -245,6 +254,7 @@ struct aim {
 static int walk(struct log_segment *segment, uint32_t from, uint32_t size, struct aim aim,
 		bool nowait, struct log_place *ret)
 {
+	int64_t before = segment->base_offset - 1; /* at most the last offset before */
 	struct window window;
 	struct log_place place;
 	uint32_t position = from;
@@ -261,6 +271,10 @@ static int walk(struct log_segment *segment, uint32_t from, uint32_t size, struc
 		}
 		if (r < 0)
 			return r;
+		/* A compressed message of an old format has the offset of its last one. */
+		if (place.old && (place.attributes & RECORD_ATTRIBUTE_CODEC))
+			place.base_offset = before + 1;
+		before = place.last_offset;
 		if (place.last_offset >= aim.offset && place.max_timestamp >= aim.timestamp)
 			break;
 		position += place.length;

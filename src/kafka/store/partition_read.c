@@ -274,8 +274,9 @@ static int found_batch(struct log_segment *segment, const struct log_place *plac
 	ret->leader_epoch = place->leader_epoch;
 	ret->offset = place->base_offset > from ? place->base_offset : from;
 	ret->timestamp = place->max_timestamp;
-	/* All records have the time of the append. */
-	if (place->attributes & RECORD_ATTRIBUTE_LOG_APPEND_TIME)
+	/* All records have the time of the append; or it is a message, and that is the record, or
+	 * has it inside. */
+	if ((place->attributes & RECORD_ATTRIBUTE_LOG_APPEND_TIME) || place->old)
 		return 0;
 	if (place->attributes & RECORD_ATTRIBUTE_CODEC)
 		return hand_out_batch(segment, place, ret);

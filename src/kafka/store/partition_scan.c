@@ -2,8 +2,6 @@
  * Going through a segment's batches while loading: checking them, making the indexes, learning what
  * producers and epochs were. What is good log_scan.c decides; here files are read and cut.
  */
-#include <errno.h>
-
 #include "base/log.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
@@ -54,8 +52,6 @@ static int go_through(struct pass *pass)
 		if (r < 0)
 			return r;
 	}
-	if (r == 0 && step == LOG_SCAN_FOREIGN)
-		r = -EPROTONOSUPPORT;
 	return r < 0 ? r : step == LOG_SCAN_CUT;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/be.h"
+#include "base/crc32.h"
 #include "base/crc32c.h"
 #include "base/varint.h"
 
@@ -102,6 +103,26 @@ enum kafka_error kit_append(struct partition *partition, const struct kit_batch 
 
 	free(batch);
 	return error;
+}
+
+size_t kit_old_message(char *out, int magic, int64_t offset, int64_t timestamp, const char *value)
+{
+	size_t len = 18;
+
+	be_store64(out, (uint64_t)offset);
+	out[16] = (char)magic;
+	out[17] = 0; /* attributes */
+	if (magic == 1) {
+		be_store64(out + len, (uint64_t)timestamp);
+		len += 8;
+	}
+	be_store32(out + len, UINT32_MAX);
+	be_store32(out + len + 4, (uint32_t)strlen(value));
+	memcpy(out + len + 8, value, strlen(value));
+	len += 8 + strlen(value);
+	be_store32(out + 8, (uint32_t)len - 12);
+	be_store32(out + 12, crc32_ieee(0, out + 16, len - 16));
+	return len;
 }
 
 struct store *kit_open(const char *folder, const struct topic_config *defaults)

@@ -38,6 +38,9 @@ char *kit_batch(const struct kit_batch *what, size_t *ret_len);
 enum kafka_error kit_append(struct partition *partition, const struct kit_batch *what,
 			    struct partition_appended *ret);
 
+/* A message of format 0 or 1 without a key; its length. */
+size_t kit_old_message(char *out, int magic, int64_t offset, int64_t timestamp, const char *value);
+
 /* Fails the test when it does not open. */
 struct store *kit_open(const char *folder, const struct topic_config *defaults);
 /* The partition of a topic that is there; the topic's reference is given back at once. */

@@ -277,22 +277,32 @@ static void every_flipped_byte_ends_the_log_before_its_batch(void **state)
 	free(stream);
 }
 
-static void old_messages_are_not_cut(void **state)
+static void old_messages_are_gone_through_like_batches(void **state)
 {
-	/* Format 0: no key, the value "abcd". */
-	char message[30] = {0};
+	char messages[100];
 	enum log_scan_step step;
+	struct log_scan scan;
+	size_t len = 0, one;
 
-	be_store64(message, 1000);
-	be_store32(message + 8, sizeof(message) - 12);
-	be_store32(message + 18, UINT32_MAX);
-	be_store32(message + 22, 4);
-	scan_all(message, sizeof(message), &step);
-	assert_int_equal(step, LOG_SCAN_FOREIGN);
-	/* What a torn write leaves of a batch of ours is not one. */
-	be_store32(message + 18, 0);
-	be_store32(message + 22, 0);
-	scan_all(message, sizeof(message), &step);
+	for (int64_t i = 0; i < 3; i++)
+		len += kit_old_message(messages + len, i == 1, 1000 + i, KIT_NOW, "ab");
+	one = len / 3;
+	scan = scan_all(messages, len, &step);
+	assert_int_equal(step, LOG_SCAN_END);
+	assert_true(scan.next_offset == 1003 && !scan.sparse);
+	/* What is torn or damaged is cut. */
+	for (size_t cut = 1; cut < len; cut++) {
+		scan = scan_all(messages, cut, &step);
+		assert_true(step == LOG_SCAN_END ? scan.position == cut : scan.position < cut);
+	}
+	messages[len - 1] ^= 1;
+	scan = scan_all(messages, len, &step);
+	assert_true(step == LOG_SCAN_CUT && scan.next_offset == 1002 && scan.position > one);
+	/* As is what a torn write leaves of a batch of ours, whose magic is a zero. */
+	memset(messages, 0, sizeof(messages));
+	be_store64(messages, 1000);
+	be_store32(messages + 8, sizeof(messages) - 12);
+	scan_all(messages, sizeof(messages), &step);
 	assert_int_equal(step, LOG_SCAN_CUT);
 }
 
@@ -424,7 +434,7 @@ int main(void)
 	    cmocka_unit_test(an_open_transaction_holds_the_last_stable_offset),
 	    cmocka_unit_test(every_cut_is_found_where_it_is),
 	    cmocka_unit_test(every_flipped_byte_ends_the_log_before_its_batch),
-	    cmocka_unit_test(old_messages_are_not_cut),
+	    cmocka_unit_test(old_messages_are_gone_through_like_batches),
 	    cmocka_unit_test(offsets_that_go_back_end_the_log),
 	    cmocka_unit_test(index_entries_are_made_as_kafka_makes_them),
 	    cmocka_unit_test(epochs_answer_where_they_end),

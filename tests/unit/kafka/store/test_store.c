@@ -459,6 +459,90 @@ static void producer_ids_are_given_once(void **state)
 	store_close(store);
 }
 
+/* What the slices from an offset on have, as bytes. */
+static size_t read_raw(struct partition *partition, int64_t offset, char *out, size_t size)
+{
+	struct partition_read read = {.offset = offset, .max_bytes = size, .whole_first = true};
+	struct partition_slice slice;
+	enum kafka_error error;
+	ssize_t n;
+
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_NONE);
+	assert_true(slice.len <= size);
+	n = pread(slice.fd, out, slice.len, (off_t)slice.position);
+	partition_slice_release(&slice);
+	return (size_t)n;
+}
+
+/* A message by its number, of either format, with times that grow; its length. */
+static size_t old_message(char *out, int64_t nth)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "old message %d", (int)nth);
+	return kit_old_message(out, nth >= 100, nth, KIT_NOW + nth, text);
+}
+
+static void write_file(const char *in, const char *name, const char *bytes, size_t len)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", in, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	assert_true(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	close(fd);
+}
+
+static void remove_file(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	(void)unlink(path);
+}
+
+static void messages_of_old_formats_are_kept_and_served_as_they_are(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	struct partition_found found;
+	struct partition *partition;
+	static char log[20000], out[20000];
+	size_t len = 0, begins[200];
+
+	create(store, "old", 1);
+	assert_int_equal(store_close(store), 0);
+	for (int64_t i = 0; i < 200; i++) {
+		begins[i] = len;
+		len += old_message(log + len, i);
+	}
+	/* The end is torn, as a crash leaves it. */
+	write_file(folder, "old-0/00000000000000000000.log", log, len + 30);
+	remove_file(".kafka_cleanshutdown");
+	for (int round = 0; round < 3; round++) {
+		store = kit_open(folder, NULL);
+		partition = kit_partition(store, "old", 0);
+		assert_int_equal(ends_of(partition).log_end, 200 + round);
+		for (int64_t i = 0; i < 200; i++) {
+			size_t n = read_raw(partition, i, out, sizeof(out));
+
+			assert_true(n >= len - begins[i]);
+			assert_memory_equal(out, log + begins[i], len - begins[i]);
+		}
+		assert_int_equal(partition_find_time(partition, KIT_NOW + 150, &found), KAFKA_NONE);
+		assert_int_equal(found.offset, 150);
+		assert_int_equal(found.timestamp, KIT_NOW + 150);
+		assert_false(found.compressed);
+		/* What comes now is of today's format. */
+		assert_int_equal(kit_append(partition, &KIT_PLAIN(1, 10, KIT_NOW + 1000), NULL),
+				 KAFKA_NONE);
+		assert_int_equal(store_close(store), 0);
+		if (round == 0)
+			remove_file("old-0/00000000000000000000.index");
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -476,6 +560,7 @@ int main(void)
 	    TEST(records_are_found_by_time),
 	    TEST(refusals),
 	    TEST(producer_ids_are_given_once),
+	    TEST(messages_of_old_formats_are_kept_and_served_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
