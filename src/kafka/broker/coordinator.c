@@ -9,21 +9,6 @@
 #include "kafka/broker/watch.h"
 #include "sys/sys.h"
 
-struct coordinator {
-	struct kafka_server *server;
-	struct group_limits limits;
-	struct topic *topic;
-	struct shard *shards;
-	int32_t shards_count;
-	_Atomic bool ready;
-	uint64_t secret; /* of the hash: strangers choose the names */
-	int64_t next_check_ms;
-};
-
-/* A rewriting is for logs of this size at least, and when this many times of it are out of date. */
-#define REWRITE_BYTES (16ull * 1024 * 1024)
-#define REWRITE_TIMES 4
-
 /* ---- groups of a shard ---- */
 
 static enum kafka_error store_group(struct group *group);
@@ -85,6 +70,16 @@ void shard_drop(struct shard *shard, struct coordinator_group *cg)
 	group_offsets_fini(&cg->offsets);
 	group_free(cg->group);
 	free(cg);
+}
+
+void shard_each_group(struct shard *shard, shard_visitor visit, void *arg)
+{
+	for (unsigned i = 0; i < SHARD_BUCKETS; i++)
+		for (struct list *node = shard->groups[i].next, *next; node != &shard->groups[i];
+		     node = next) {
+			next = node->next;
+			visit(shard, container_of(node, struct coordinator_group, node), arg);
+		}
 }
 
 /* ---- storing ---- */
@@ -210,7 +205,7 @@ static void rearm(struct message *message)
 	pthread_mutex_unlock(&shard->lock);
 }
 
-static void look_at(struct shard *shard, struct coordinator_group *cg)
+static void look_at(struct shard *shard, struct coordinator_group *cg, void *nothing)
 {
 	const struct group *group = cg->group;
 	uint64_t next = group_next(group);
@@ -239,7 +234,7 @@ static void timer_fired(struct timer *timer)
 		struct coordinator_group *cg = container_of(due, struct coordinator_group, timer);
 
 		group_tick(cg->group, time);
-		look_at(shard, cg);
+		look_at(shard, cg, NULL);
 	}
 	set_timer(shard, time.now_ms);
 	pthread_mutex_unlock(&shard->lock);
@@ -277,7 +272,7 @@ bool visit_make(struct visit *visit, struct slice group_id)
 void visit_end(struct visit *visit)
 {
 	if (visit->found)
-		look_at(visit->shard, visit->found);
+		look_at(visit->shard, visit->found, NULL);
 	arm(visit->shard);
 	pthread_mutex_unlock(&visit->shard->lock);
 }
@@ -289,8 +284,10 @@ struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
 	return &coordinator->shards[number];
 }
 
-static void add_group(struct coordinator_stats *stats, const struct coordinator_group *cg)
+static void add_group(struct shard *shard, struct coordinator_group *cg, void *arg)
 {
+	struct coordinator_stats *stats = arg;
+
 	CHECK(cg->group->state < GROUP_DEAD);
 	stats->all++;
 	stats->groups[cg->group->state]++;
@@ -304,151 +301,12 @@ void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats
 	struct shard *shard;
 
 	for (int32_t i = 0; (shard = coordinator_shard(coordinator, i)); i++) {
-		struct list *node;
-
 		pthread_mutex_lock(&shard->lock);
-		for (unsigned n = 0; n < SHARD_BUCKETS; n++)
-			list_for_each (node, &shard->groups[n])
-				add_group(&sum, container_of(node, struct coordinator_group, node));
+		shard_each_group(shard, add_group, &sum);
 		sum.generations += shard->generations;
 		pthread_mutex_unlock(&shard->lock);
 	}
 	*ret = sum;
-}
-
-/* ---- what has its time ---- */
-
-static void expire_group(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
-			 int64_t retention_ms)
-{
-	struct partition_appended appended = {0};
-	int32_t expired = 0;
-	struct list *node;
-
-	batch_begin(&shard->writer, wall_ms);
-	list_for_each (node, &cg->offsets.topics) {
-		struct committed_topic *topic = container_of(node, struct committed_topic, node);
-
-		for (int32_t i = 0; i < topic->count; i++) {
-			if (!group_offset_is_expired(cg->group, &topic->entries[i], wall_ms,
-						     retention_ms))
-				continue;
-			record_offset_gone(&shard->writer, cg->group->id, topic->name,
-					   topic->entries[i].partition);
-			/* Marked, and removed once that is stored. */
-			topic->entries[i].expire_ms = wall_ms;
-			expired++;
-		}
-	}
-	if (cg->group->state == GROUP_EMPTY && cg->group->pending_count == 0 &&
-	    expired == cg->offsets.count) {
-		shard_delete_group(shard, cg, wall_ms);
-		return;
-	}
-	if (expired == 0 || shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
-		return;
-	for (struct list *next = cg->offsets.topics.next; next != &cg->offsets.topics;) {
-		struct committed_topic *topic = container_of(next, struct committed_topic, node);
-
-		next = next->next;
-		for (int32_t i = topic->count - 1; i >= 0; i--)
-			if (topic->entries[i].expire_ms == wall_ms)
-				group_offsets_remove(&cg->offsets, topic->name,
-						     topic->entries[i].partition);
-	}
-}
-
-static void for_each_group(struct shard *shard,
-			   void (*fn)(struct shard *, struct coordinator_group *, int64_t, int64_t),
-			   int64_t wall_ms, int64_t retention_ms)
-{
-	for (unsigned i = 0; i < SHARD_BUCKETS; i++)
-		for (struct list *node = shard->groups[i].next, *next; node != &shard->groups[i];
-		     node = next) {
-			next = node->next;
-			fn(shard, container_of(node, struct coordinator_group, node), wall_ms,
-			   retention_ms);
-		}
-}
-
-static void record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
-		       int64_t retention_ms)
-{
-	struct partition_appended appended = {0};
-	struct list *node;
-
-	batch_begin(&shard->writer, wall_ms);
-	if (cg->group->generation > 0 || cg->group->protocol_type.len > 0)
-		record_group(&shard->writer, cg->group);
-	list_for_each (node, &cg->offsets.topics) {
-		const struct committed_topic *topic =
-		    container_of(node, struct committed_topic, node);
-
-		for (int32_t i = 0; i < topic->count; i++)
-			record_offset(&shard->writer, cg->group->id, topic->name,
-				      &topic->entries[i]);
-	}
-	/* The one that fails leaves the log as it was: nothing is deleted then. */
-	if (shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
-		shard->writer.failed = true;
-	else
-		shard->live_bytes += shard->writer.len;
-}
-
-/* Everything once more, and away with what was before. */
-static void rewrite(struct shard *shard, int64_t wall_ms)
-{
-	struct partition_ends ends;
-	int64_t start;
-	bool failed = false;
-
-	pthread_mutex_lock(&shard->lock);
-	if (shard->log_bytes < REWRITE_BYTES ||
-	    shard->log_bytes < shard->live_bytes * REWRITE_TIMES ||
-	    partition_ends(shard->partition, &ends) != KAFKA_NONE) {
-		pthread_mutex_unlock(&shard->lock);
-		return;
-	}
-	shard->live_bytes = 0;
-	for (unsigned i = 0; i < SHARD_BUCKETS && !failed; i++) {
-		struct list *node;
-
-		list_for_each (node, &shard->groups[i]) {
-			record_all(shard, container_of(node, struct coordinator_group, node),
-				   wall_ms, 0);
-			failed |= shard->writer.failed;
-		}
-	}
-	shard->log_bytes = shard->live_bytes;
-	pthread_mutex_unlock(&shard->lock);
-	if (failed)
-		log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
-			    partition_number(shard->partition));
-	else
-		partition_delete_records(shard->partition, ends.log_end, &start);
-}
-
-void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
-{
-	const struct kafka_config *config = coordinator->server->config;
-	int64_t retention_ms = config_value(config, KAFKA_CONFIG_OFFSETS_RETENTION) * 60000;
-	bool check = wall_ms >= coordinator->next_check_ms;
-
-	if (!coordinator_is_ready(coordinator))
-		return;
-	for (int32_t i = 0; i < coordinator->shards_count; i++) {
-		struct shard *shard = &coordinator->shards[i];
-
-		if (check) {
-			pthread_mutex_lock(&shard->lock);
-			for_each_group(shard, expire_group, wall_ms, retention_ms);
-			pthread_mutex_unlock(&shard->lock);
-		}
-		rewrite(shard, wall_ms);
-	}
-	if (check)
-		coordinator->next_check_ms =
-		    wall_ms + config_value(config, KAFKA_CONFIG_OFFSETS_CHECK_MS);
 }
 
 /* ---- life ---- */
@@ -471,6 +329,12 @@ static void shard_init(struct coordinator *coordinator, int32_t number)
 	shard->rearm.fn = rearm;
 }
 
+static void loaded(struct shard *shard, struct coordinator_group *cg, void *nothing)
+{
+	cg->generation = cg->group->generation;
+	look_at(shard, cg, NULL);
+}
+
 static int make_shards(struct coordinator *coordinator)
 {
 	int32_t count = topic_partition_count(coordinator->topic);
@@ -484,16 +348,7 @@ static int make_shards(struct coordinator *coordinator)
 
 		shard_init(coordinator, coordinator->shards_count);
 		r = shard_load(shard, now());
-		for (unsigned i = 0; i < SHARD_BUCKETS; i++)
-			for (struct list *node = shard->groups[i].next, *next;
-			     node != &shard->groups[i]; node = next) {
-				struct coordinator_group *cg =
-				    container_of(node, struct coordinator_group, node);
-
-				next = node->next;
-				cg->generation = cg->group->generation;
-				look_at(shard, cg);
-			}
+		shard_each_group(shard, loaded, NULL);
 		arm(shard);
 	}
 	if (r == 0)
@@ -560,8 +415,7 @@ void coordinator_loop_closes(struct coordinator *coordinator, struct kafka_loop 
 	}
 }
 
-static void end_group(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms,
-		      int64_t retention_ms)
+static void end_group(struct shard *shard, struct coordinator_group *cg, void *nothing)
 {
 	shard_drop(shard, cg);
 }
@@ -569,7 +423,7 @@ static void end_group(struct shard *shard, struct coordinator_group *cg, int64_t
 void coordinator_end(struct coordinator *coordinator)
 {
 	for (int32_t i = 0; coordinator && i < coordinator->shards_count; i++)
-		for_each_group(&coordinator->shards[i], end_group, 0, 0);
+		shard_each_group(&coordinator->shards[i], end_group, NULL);
 }
 
 void coordinator_free(struct coordinator *coordinator)

@@ -24,7 +24,18 @@
 #define SHARD_BUCKETS   64u
 #define SECRET_ID_BYTES 16
 
-struct coordinator;
+struct shard;
+
+struct coordinator {
+	struct kafka_server *server;
+	struct group_limits limits;
+	struct topic *topic;
+	struct shard *shards;
+	int32_t shards_count;
+	_Atomic bool ready;
+	uint64_t secret;       /* of the hash: strangers choose the names */
+	int64_t next_check_ms; /* of offsets that may have expired; coordinator_maintain()'s */
+};
 
 struct shard {
 	struct coordinator *coordinator;
@@ -74,8 +85,13 @@ struct coordinator_stats {
 	uint64_t generations; /* that groups have begun since the start */
 };
 void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats *ret);
+
+/* ---- coordinator_maintain.c ---- */
+
 /* Blocks. Offsets that have expired, logs that have grown. */
 void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms);
+/* Blocks. What groups have committed of the topic goes with it: a new one of that name begins anew. */
+void coordinator_topic_deleted(struct coordinator *coordinator, struct slice topic);
 
 /* ---- inside of a shard ---- */
 
@@ -92,6 +108,9 @@ enum kafka_error visit_begin(struct coordinator *coordinator, struct slice group
 bool visit_make(struct visit *visit, struct slice group_id);
 /* Its deadlines are looked at, it goes if nothing is left of it, and the lock is given back. */
 void visit_end(struct visit *visit);
+/* With the shard's lock: each of its groups, which may be dropped. */
+typedef void (*shard_visitor)(struct shard *shard, struct coordinator_group *cg, void *arg);
+void shard_each_group(struct shard *shard, shard_visitor visit, void *arg);
 /* All shards one after the other, NULL behind the last: for those who list. */
 struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number);
 

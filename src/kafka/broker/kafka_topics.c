@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "kafka/broker/coordinator.h"
 #include "kafka/broker/kafka_call.h"
 #include "kafka/broker/kafka_configs.h"
 #include "kafka/broker/watch.h"
@@ -182,6 +183,8 @@ static enum kafka_error delete_topic(struct kafka_call *call, struct topic *topi
 		return call->header.version >= 3 ? KAFKA_TOPIC_DELETION_DISABLED
 						 : KAFKA_INVALID_REQUEST;
 	error = store_topic_delete(call->server->store, topic, sys_wall_ms());
+	if (error == KAFKA_NONE)
+		coordinator_topic_deleted(call->server->coordinator, slice_of(topic_name(topic)));
 	/* Who waits for it hears that it is gone. */
 	for (int32_t i = 0; error == KAFKA_NONE && i < topic_partition_count(topic); i++)
 		partition_wake(topic_partition(topic, i));

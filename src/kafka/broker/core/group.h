@@ -193,6 +193,11 @@ int group_restore(struct group *group, const struct group_restored *from,
 		  const struct group_restored_member *members, int32_t count,
 		  struct group_time time);
 
+/* Its members are consumers: what they say of themselves has a known form. */
+bool group_is_consumer(const struct group *group);
+/* Does a member of a consumer group subscribe to the topic? true also where that can't be told. */
+bool group_reads(const struct group *group, struct slice topic);
+
 /* Of the protocol that the group has chosen; empty without. */
 struct slice group_member_metadata(const struct group *group, const struct group_member *member);
 

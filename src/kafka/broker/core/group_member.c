@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/be.h"
 #include "base/hash.h"
 
 bool text_copy(struct slice *ret, struct slice s)
@@ -211,4 +212,57 @@ void group_forget_pending(struct group *group, struct group_member *pending)
 	list_remove(&pending->node);
 	group->pending_count--;
 	member_free(pending);
+}
+
+/* ---- what they read ---- */
+
+bool group_is_consumer(const struct group *group)
+{
+	return slice_eq(group->protocol_type, SLICE_LITERAL("consumer"));
+}
+
+/* Takes an int16 length and so many bytes; false: there are fewer. */
+static bool take_text(struct slice *bytes, struct slice *ret)
+{
+	size_t len;
+
+	if (bytes->len < 2)
+		return false;
+	len = be_load16(bytes->ptr);
+	if (len > bytes->len - 2)
+		return false;
+	*ret = slice_make(bytes->ptr + 2, len);
+	*bytes = slice_make(bytes->ptr + 2 + len, bytes->len - 2 - len);
+	return true;
+}
+
+/* A subscription begins with its version, int16, and the topics, an int32 and so many names; what
+ * later versions have stands behind. */
+static bool subscribes(struct slice subscription, struct slice topic)
+{
+	struct slice name;
+	uint32_t count;
+
+	if (subscription.len < 6)
+		return true;
+	count = be_load32(subscription.ptr + 2);
+	subscription = slice_make(subscription.ptr + 6, subscription.len - 6);
+	for (; count > 0; count--)
+		if (!take_text(&subscription, &name) || slice_eq(name, topic))
+			return true;
+	return false;
+}
+
+bool group_reads(const struct group *group, struct slice topic)
+{
+	struct list *node;
+
+	if (!group->protocol.ptr)
+		return group->members_count > 0;
+	list_for_each (node, &group->members)
+		if (subscribes(group_member_metadata(group,
+						     container_of(node, struct group_member, node)),
+			       topic))
+			return true;
+	return false;
 }

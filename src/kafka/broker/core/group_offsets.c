@@ -155,6 +155,36 @@ bool group_offsets_remove(struct group_offsets *offsets, struct slice name, int3
 	return true;
 }
 
+void group_offsets_sweep(struct group_offsets *offsets, bool go)
+{
+	for (struct list *node = offsets->topics.next, *next; node != &offsets->topics;
+	     node = next) {
+		struct committed_topic *topic = container_of(node, struct committed_topic, node);
+		int32_t kept = 0;
+
+		next = node->next;
+		for (int32_t i = 0; i < topic->count; i++) {
+			if (topic->entries[i].goes && go) {
+				text_free(&topic->entries[i].metadata);
+				continue;
+			}
+			topic->entries[kept] = topic->entries[i];
+			topic->entries[kept++].goes = false;
+		}
+		offsets->count -= topic->count - kept;
+		topic->count = kept;
+		if (kept == 0)
+			topic_free(offsets, topic);
+	}
+}
+
+bool group_keeps(const struct group *group, struct slice topic)
+{
+	if (group->state == GROUP_STABLE && group_is_consumer(group))
+		return group_reads(group, topic);
+	return group->state != GROUP_EMPTY;
+}
+
 bool group_offset_is_expired(const struct group *group, const struct committed *committed,
 			     int64_t now_ms, int64_t retention_ms)
 {
@@ -162,9 +192,8 @@ bool group_offset_is_expired(const struct group *group, const struct committed *
 
 	if (committed->expire_ms >= 0)
 		return now_ms >= committed->expire_ms;
-	if (group->state != GROUP_EMPTY)
-		return false;
-	if (group->protocol_type.len > 0 && group->state_since_ms > since)
+	if (group->state == GROUP_EMPTY && group->protocol_type.len > 0 &&
+	    group->state_since_ms > since)
 		since = group->state_since_ms;
 	return now_ms - since >= retention_ms;
 }

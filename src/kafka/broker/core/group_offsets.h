@@ -15,6 +15,7 @@ struct committed {
 	int64_t commit_ms;
 	int64_t expire_ms; /* -1: by the group's rules */
 	struct slice metadata;
+	bool goes; /* its end is being stored; see group_offsets_sweep() */
 };
 
 struct committed_topic {
@@ -43,8 +44,14 @@ int group_offsets_set(struct group_offsets *offsets, struct slice topic,
 		      const struct committed *value);
 bool group_offsets_remove(struct group_offsets *offsets, struct slice topic, int32_t partition);
 
-/* A group with members keeps its offsets; an empty one keeps them `retention_ms` after its last
- * member or commit; one that never had members, after the commit. */
+/* Those that are marked go, or stay after all. */
+void group_offsets_sweep(struct group_offsets *offsets, bool go);
+
+/* Members need what was committed of the topic: nothing of it expires. In a consumer group that is
+ * stable only what they subscribe to, in any other that has members everything. */
+bool group_keeps(const struct group *group, struct slice topic);
+/* Of a topic that it does not keep: what an empty group has committed holds `retention_ms` after its
+ * last member or the commit; everything else, after the commit. */
 bool group_offset_is_expired(const struct group *group, const struct committed *committed,
 			     int64_t now_ms, int64_t retention_ms);
 

@@ -81,13 +81,14 @@ static void any_order_of_sets_and_removals(void **state)
 
 static void expiry_begins_when_the_group_is_empty(void **state)
 {
-	struct group group = {.state = GROUP_STABLE,
+	struct group group = {.state = GROUP_PREPARING,
 			      .protocol_type = slice_of("consumer"),
 			      .state_since_ms = 1000};
 	struct committed committed = {.commit_ms = 500, .expire_ms = -1};
 
-	assert_false(group_offset_is_expired(&group, &committed, 1000000, 100));
+	assert_true(group_keeps(&group, slice_of("t")));
 	group.state = GROUP_EMPTY;
+	assert_false(group_keeps(&group, slice_of("t")));
 	assert_false(group_offset_is_expired(&group, &committed, 1099, 100));
 	assert_true(group_offset_is_expired(&group, &committed, 1100, 100));
 	/* Committed by hand since. */
@@ -101,6 +102,68 @@ static void expiry_begins_when_the_group_is_empty(void **state)
 	committed.expire_ms = 2000;
 	assert_false(group_offset_is_expired(&group, &committed, 1999, 100));
 	assert_true(group_offset_is_expired(&group, &committed, 2000, 100));
+}
+
+/* Subscriptions as consumers write them: version, topics, what later versions have. */
+#define TO_T       "\0\1\0\0\0\1\0\1t\xff\xff\xff\xff"
+#define TO_U_AND_V "\0\3\0\0\0\2\0\1u\0\1v\0\0\0\0rest"
+#define CUT        "\0\0\0\0\0\2\0\1u\0\5v"
+
+static void add(struct group *group, struct group_member *member, struct group_protocol *protocol,
+		const char *subscription, size_t len)
+{
+	*protocol = (struct group_protocol){slice_of("range"), slice_make(subscription, len)};
+	*member = (struct group_member){.protocols = protocol, .protocols_count = 1};
+	list_push_back(&group->members, &member->node);
+	group->members_count++;
+}
+
+static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
+{
+	struct group group = {.state = GROUP_STABLE,
+			      .protocol_type = slice_of("consumer"),
+			      .protocol = slice_of("range")};
+	struct group_member members[3];
+	struct group_protocol protocols[3];
+
+	list_init(&group.members);
+	add(&group, &members[0], &protocols[0], TO_T, sizeof(TO_T) - 1);
+	add(&group, &members[1], &protocols[1], TO_U_AND_V, sizeof(TO_U_AND_V) - 1);
+	assert_true(group_keeps(&group, slice_of("t")));
+	assert_true(group_keeps(&group, slice_of("v")));
+	assert_false(group_keeps(&group, slice_of("w")));
+	assert_false(group_keeps(&group, slice_of("")));
+	/* Between generations nobody knows what they will read. */
+	group.state = GROUP_PREPARING;
+	assert_true(group_keeps(&group, slice_of("w")));
+	/* Others than consumers may say what they like. */
+	group.state = GROUP_STABLE;
+	group.protocol_type = slice_of("connect");
+	assert_true(group_keeps(&group, slice_of("w")));
+	/* What is no subscription may be one to anything. */
+	group.protocol_type = slice_of("consumer");
+	add(&group, &members[2], &protocols[2], CUT, sizeof(CUT) - 1);
+	assert_true(group_reads(&group, slice_of("w")));
+}
+
+static void what_is_marked_goes_or_stays(void **state)
+{
+	for (int32_t i = 0; i < 6; i++)
+		set(i < 4 ? "t" : "u", i, i, "m");
+	for (int32_t i = 0; i < 6; i++)
+		((struct committed *)group_offsets_find(&offsets, slice_of(i < 4 ? "t" : "u"), i))
+		    ->goes = i != 1;
+	group_offsets_sweep(&offsets, false);
+	assert_int_equal(offsets.count, 6);
+	group_offsets_sweep(&offsets, true);
+	assert_int_equal(offsets.count, 6);
+	for (int32_t i = 0; i < 6; i++)
+		((struct committed *)group_offsets_find(&offsets, slice_of(i < 4 ? "t" : "u"), i))
+		    ->goes = i != 1;
+	group_offsets_sweep(&offsets, true);
+	assert_int_equal(offsets.count, 1);
+	assert_int_equal(offsets.topics_count, 1);
+	assert_int_equal(group_offsets_find(&offsets, slice_of("t"), 1)->offset, 1);
 }
 
 static void partitions_are_those_of_java(void **state)
@@ -126,6 +189,8 @@ int main(void)
 	    TEST(what_was_set_last_is_found),
 	    TEST(any_order_of_sets_and_removals),
 	    TEST(expiry_begins_when_the_group_is_empty),
+	    TEST(a_stable_group_of_consumers_keeps_what_it_reads),
+	    TEST(what_is_marked_goes_or_stays),
 	    TEST(partitions_are_those_of_java),
 	};
 
