@@ -50,3 +50,138 @@ def test_what_was_committed_of_a_topic_goes_with_it(broker, client):
     with Client(broker.port) as again:
         assert [committed(again, group, "t") for group in "gh"] == [-1, -1]
         assert [committed(again, group, "other") for group in "gh"] == [7, 7]
+
+
+CONSUMER = [{"name": "range", "metadata": b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"}]  # subscribes to t
+
+
+def join(client, group, version=5, member="", **fields):
+    fields = {"session_timeout_ms": 30000, "rebalance_timeout_ms": 30000, "protocol_type": "consumer",
+              "protocols": CONSUMER, **fields}
+    return client.call("JoinGroup", version, group_id=group, member_id=member, **fields)
+
+
+def a_member(client, group, **fields):
+    """Of a stable group, alone: its id and generation."""
+    member = join(client, group, **fields)["member_id"]
+    joined = join(client, group, member=member, **fields)
+    assert joined["error_code"] == 0
+    synced = client.call("SyncGroup", 3, group_id=group, generation_id=joined["generation_id"], member_id=member,
+                         assignments=[{"member_id": member, "assignment": b"all"}])
+    assert (synced["error_code"], synced["assignment"]) == (0, b"all")
+    return member, joined["generation_id"]
+
+
+@pytest.mark.parametrize("version", [0, 4, 6, 9])
+def test_who_may_not_join(client, version):
+    use_groups(client)
+    assert join(client, "", version)["error_code"] == 24
+    assert join(client, "g", version, "stranger")["error_code"] == 25
+    assert join(client, "g", version, "stranger", session_timeout_ms=5)["error_code"] == 26
+    assert join(client, "g", version, session_timeout_ms=1800001)["error_code"] == 26
+    assert join(client, "g", version, protocols=[])["error_code"] == 23
+    refused = join(client, "g", version, protocol_type="")
+    assert (refused["error_code"], refused["generation_id"], refused["members"]) == (23, -1, [])
+    assert join(client, "", version).get("protocol_name") == (None if version >= 7 else "")
+
+
+@pytest.mark.parametrize("version", range(6))
+def test_a_sync_from_version_5_on_names_the_protocol(client, version):
+    use_groups(client)
+    asked = {"group_id": "g", "generation_id": 1, "member_id": "m"}
+    assert client.call("SyncGroup", version, **asked)["error_code"] == (23 if version == 5 else 25)
+    assert client.call("SyncGroup", version, protocol_type="consumer", protocol_name="range", **asked)["error_code"] == 25
+
+
+def test_commits_for_generations_of_unknown_groups(client):
+    make_topics(client, "t")
+    use_groups(client)
+    assert commit(client, "unknown", "t", 1, version=8, generation=3, member="m") == 22
+    assert commit(client, "unknown", "t", 1, version=9, generation=3, member="m") == 69
+    assert commit(client, "", "t", 1) == 0  # for old consumers, which had no group
+    assert committed(client, "", "t") == 1
+    assert client.call("DeleteGroups", 2, groups_names=["", "unknown"])["results"] == [
+        {"group_id": "", "error_code": 0}, {"group_id": "unknown", "error_code": 69}]
+
+
+def test_offsets_before_there_is_a_coordinator(client):
+    asked = [{"name": "t", "partition_indexes": [0, 1]}]
+    # A client that overlooks the error would begin anew: where there is no other place it stands at each partition.
+    old = client.call("OffsetFetch", 1, group_id="g", topics=asked)
+    assert [part["error_code"] for part in old["topics"][0]["partitions"]] == [16, 16]
+    assert client.call("OffsetFetch", 2, group_id="g", topics=asked)["error_code"] == 16
+    assert client.call("OffsetFetch", 8, groups=[{"group_id": "g", "topics": asked}])["groups"][0]["error_code"] == 16
+
+
+def delete_offsets(client, group, topic, *partitions):
+    answer = client.call("OffsetDelete", 0, group_id=group, topics=[
+        {"name": topic, "partitions": [{"partition_index": number} for number in partitions]}])
+    return answer["error_code"], [part["error_code"] for topic in answer["topics"] for part in topic["partitions"]]
+
+
+def test_offsets_that_members_need_are_not_deleted(client):
+    make_topics(client, "t", "u")
+    use_groups(client)
+    assert delete_offsets(client, "", "t", 0) == (24, [])
+    assert delete_offsets(client, "unknown", "t", 0) == (69, [])
+    member, generation = a_member(client, "g")
+    for topic in "tu":
+        assert commit(client, "g", topic, 5, generation=generation, member=member) == 0
+    assert delete_offsets(client, "g", "t", 0, 1) == (0, [86, 3])
+    assert delete_offsets(client, "g", "u", 0, 9) == (0, [0, 3])
+    assert delete_offsets(client, "g", "nope", 0) == (0, [3])
+    assert (committed(client, "g", "t"), committed(client, "g", "u")) == (5, -1)
+    a_member(client, "connectors", protocol_type="connect")
+    assert delete_offsets(client, "connectors", "t", 0) == (68, [])
+    assert client.call("LeaveGroup", 3, group_id="g", members=[{"member_id": member}])["members"][0]["error_code"] == 0
+    assert delete_offsets(client, "g", "t", 0) == (0, [0])
+    assert committed(client, "g", "t") == -1
+
+
+# ---- what may be done ----
+
+@pytest.mark.parametrize("version", [8, 10, 13])
+def test_without_access_control_everything_may_be_done(client, version):
+    make_topics(client, "t")
+    asked = {"topics": [{"name": "t"}]}
+    found = client.call("Metadata", version, include_topic_authorized_operations=True,
+                        include_cluster_authorized_operations=True, **asked)
+    assert found["topics"][0]["topic_authorized_operations"] == 3576
+    assert found.get("cluster_authorized_operations", 8096) == 8096
+    assert client.call("Metadata", version, **asked)["topics"][0]["topic_authorized_operations"] == -2**31
+    found = client.call("DescribeCluster", 1, include_cluster_authorized_operations=True)
+    assert found["cluster_authorized_operations"] == 8096
+    assert client.call("DescribeTopicPartitions", 0, **asked)["topics"][0]["topic_authorized_operations"] == 3576
+    use_groups(client)
+    a_member(client, "g")
+    found = client.call("DescribeGroups", 6, groups=["g", "unknown"], include_authorized_operations=True)["groups"]
+    assert [group["authorized_operations"] for group in found] == [3400, -2**31]
+    assert found[1]["error_code"] == 69 and found[1]["error_message"]
+
+
+def test_partitions_are_described_page_by_page(client):
+    make_topics(client, "a", "b", partitions=3)
+
+    def page(topics, limit=2000, cursor=None):
+        answer = client.call("DescribeTopicPartitions", 0, topics=[{"name": name} for name in topics],
+                             response_partition_limit=limit, cursor=cursor and dict(zip(("topic_name", "partition_index"), cursor)))
+        after = answer["next_cursor"]
+        return ([(topic["name"], topic["error_code"], [part["partition_index"] for part in topic["partitions"]])
+                 for topic in answer["topics"]], after and tuple(after.values()))
+
+    everything = [("a", 0, [0, 1, 2]), ("b", 0, [0, 1, 2])]
+    assert page([]) == (everything, None)
+    assert page(["b", "a", "b"]) == (everything, None)
+    assert page(["b", "nope", "x/y"]) == ([everything[1], ("nope", 3, []), ("x/y", 17, [])], None)
+    assert page(["a", "b"], 4) == ([everything[0], ("b", 0, [0])], ("b", 1))
+    assert page(["a", "b"], 4, ("b", 1)) == ([("b", 0, [1, 2])], None)
+    assert page(["a", "b"], 0) == page(["a", "b"], -7) == ([("a", 0, [0])], ("a", 1))
+    assert page(["a", "b"], 3) == ([everything[0]], ("b", 0))
+    # Cursors that no page had.
+    assert page(["a", "b"], 4, ("b", -1)) == page(["a", "b"], 4, ("c", 0)) == ([("a", 42, []), ("b", 42, [])], None)
+
+
+def test_clusters_are_asked_at_the_right_endpoint(client):
+    for endpoint, error in ((0, 115), (1, 0), (2, 114), (3, 115)):
+        found = client.call("DescribeCluster", 2, endpoint_type=endpoint)
+        assert (found["error_code"], found["endpoint_type"], bool(found["error_message"])) == (error, 1, error != 0)

@@ -4,8 +4,6 @@
 #include "kafka/broker/coordinator.h"
 #include "sys/sys.h"
 
-#define OPERATIONS_UNKNOWN INT32_MIN
-
 /* ---- DescribeGroups ---- */
 
 static struct slice keep(struct kafka_call *call, struct slice s)
@@ -49,7 +47,7 @@ static bool describe(struct kafka_call *call, const struct group *group,
 	return true;
 }
 
-static bool describe_one(struct kafka_call *call, struct slice group_id,
+static bool describe_one(struct kafka_call *call, struct slice group_id, bool operations,
 			 struct kafka_describe_groups_response_group *to)
 {
 	struct visit visit;
@@ -68,6 +66,10 @@ static bool describe_one(struct kafka_call *call, struct slice group_id,
 		visit_end(&visit);
 	}
 	to->error_code = (int16_t)error;
+	if (error != KAFKA_NONE)
+		to->error_message = slice_of(kafka_error_info(error)->text);
+	else if (operations)
+		to->authorized_operations = OPERATIONS_ON_GROUP;
 	return fits;
 }
 
@@ -82,7 +84,8 @@ enum handled handle_describe_groups(struct kafka_call *call)
 	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
-		if (!describe_one(call, request.groups.at[i], &response.groups.at[i]))
+		if (!describe_one(call, request.groups.at[i], request.include_authorized_operations,
+				  &response.groups.at[i]))
 			return CALL_ENDS;
 	return call_answer(call, &response);
 }
@@ -160,9 +163,7 @@ enum handled handle_list_groups(struct kafka_call *call)
 static enum kafka_error delete_one(struct kafka_call *call, struct slice group_id)
 {
 	struct visit visit;
-	enum kafka_error error = group_id.len == 0
-				     ? KAFKA_INVALID_GROUP_ID
-				     : visit_begin(call->server->coordinator, group_id, &visit);
+	enum kafka_error error = visit_begin(call->server->coordinator, group_id, &visit);
 
 	if (error != KAFKA_NONE)
 		return error;

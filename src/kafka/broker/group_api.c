@@ -151,6 +151,7 @@ static enum handled refuse_join(struct kafka_call *call, enum kafka_error error,
 
 	kafka_join_group_response_init(&response);
 	response.error_code = (int16_t)error;
+	response.protocol_name = slice_make(NULL, 0);
 	response.member_id = member_id;
 	return call_answer(call, &response);
 }
@@ -200,7 +201,12 @@ static enum handled join_visited(struct kafka_call *call, struct visit *visit,
 			       offsetof(struct kafka_join_group_request_protocol, metadata),
 		       "the same fields");
 	if (!visit->found && request->member_id.len > 0)
-		return refuse_join(call, KAFKA_UNKNOWN_MEMBER_ID, request->member_id);
+		return refuse_join(call,
+				   group_allows_session(&visit->shard->coordinator->limits,
+							request->session_timeout_ms)
+				       ? KAFKA_UNKNOWN_MEMBER_ID
+				       : KAFKA_INVALID_SESSION_TIMEOUT,
+				   request->member_id);
 	if (!join.fresh_id.ptr || !visit_make(visit, request->group_id))
 		return CALL_ENDS;
 	begin(call);
@@ -254,6 +260,14 @@ void group_api_synced(struct group *group, void *waiter, enum kafka_error error,
 	finish(call, answer_sync(call, group, error, assignment));
 }
 
+/* From version 5 on a member must say what it believes the group has chosen. */
+static bool says_protocol(const struct kafka_call *call,
+			  const struct kafka_sync_group_request *request)
+{
+	return call->header.version < 5 ||
+	       (request->protocol_type.ptr && request->protocol_name.ptr);
+}
+
 enum handled handle_sync_group(struct kafka_call *call)
 {
 	struct kafka_sync_group_request request;
@@ -262,6 +276,9 @@ enum handled handle_sync_group(struct kafka_call *call)
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
+	if (!says_protocol(call, &request))
+		return answer_sync(call, NULL, KAFKA_INCONSISTENT_GROUP_PROTOCOL,
+				   slice_make(NULL, 0));
 	error = request.group_id.len == 0
 		    ? KAFKA_INVALID_GROUP_ID
 		    : visit_begin(call->server->coordinator, request.group_id, &visit);

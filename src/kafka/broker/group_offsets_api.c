@@ -113,7 +113,8 @@ static enum kafka_error may_commit(struct commit *commit)
 	struct visit *visit = &commit->visit;
 
 	if (!visit->found && request->generation_id_or_member_epoch >= 0)
-		return KAFKA_ILLEGAL_GENERATION;
+		return commit->call->header.version >= 9 ? KAFKA_GROUP_ID_NOT_FOUND
+							 : KAFKA_ILLEGAL_GENERATION;
 	if (!visit_make(visit, request->group_id))
 		return KAFKA_COORDINATOR_NOT_AVAILABLE;
 	return group_commit(visit->found->group, request->member_id, request->group_instance_id,
@@ -250,6 +251,19 @@ static bool put_group_topics(struct kafka_call *call, const struct coordinator_g
 	return true;
 }
 
+/* Version 1 has no other place for an error. */
+static bool put_refused(struct kafka_call *call,
+			const struct kafka_offset_fetch_request_group *from,
+			struct kafka_offset_fetch_response_group *to)
+{
+	if (!put_group_topics(call, NULL, from, to))
+		return false;
+	for (int32_t i = 0; i < to->topics.count; i++)
+		for (int32_t n = 0; n < to->topics.at[i].partitions.count; n++)
+			to->topics.at[i].partitions.at[n].error_code = to->error_code;
+	return true;
+}
+
 static bool put_group(struct kafka_call *call, const struct kafka_offset_fetch_request_group *from,
 		      struct kafka_offset_fetch_response_group *to)
 {
@@ -260,7 +274,7 @@ static bool put_group(struct kafka_call *call, const struct kafka_offset_fetch_r
 	to->group_id = from->group_id;
 	to->error_code = (int16_t)error;
 	if (error != KAFKA_NONE)
-		return true;
+		return call->header.version >= 2 || put_refused(call, from, to);
 	fits = put_group_topics(call, visit.found, from, to);
 	visit_end(&visit);
 	return fits;
@@ -332,84 +346,127 @@ enum handled handle_offset_fetch(struct kafka_call *call)
 
 /* ---- OffsetDelete ---- */
 
-static void delete_topics(struct kafka_call *call, struct visit *visit,
-			  const struct kafka_offset_delete_request *request,
-			  struct kafka_offset_delete_response *response, bool stored)
+/* Why this one may not go. */
+static enum kafka_error may_delete(const struct group *group, struct slice name,
+				   const struct topic *topic, int32_t partition)
 {
-	for (int32_t i = 0; i < request->topics.count; i++) {
-		const struct kafka_offset_delete_request_topic *from = &request->topics.at[i];
+	if (!topic || !topic_partition(topic, partition))
+		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	if (group->members_count > 0 && group_reads(group, name))
+		return KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
+	return KAFKA_NONE;
+}
 
-		for (int32_t n = 0; n < from->partitions.count; n++) {
-			int32_t partition = from->partitions.at[n].partition_index;
+/* Tombstones for what may go. */
+static void record_deleted(struct visit *visit,
+			   const struct kafka_offset_delete_request_topic *from,
+			   const struct topic *topic, struct kafka_offset_delete_response_topic *to)
+{
+	const struct coordinator_group *cg = visit->found;
 
-			if (stored)
-				group_offsets_remove(&visit->found->offsets, from->name, partition);
-			else if (group_offsets_find(&visit->found->offsets, from->name, partition))
-				record_offset_gone(&visit->shard->writer, request->group_id,
-						   from->name, partition);
-		}
+	for (int32_t i = 0; i < from->partitions.count; i++) {
+		int32_t partition = from->partitions.at[i].partition_index;
+		enum kafka_error error = may_delete(cg->group, from->name, topic, partition);
+
+		to->partitions.at[i].partition_index = partition;
+		to->partitions.at[i].error_code = (int16_t)error;
+		if (error == KAFKA_NONE && group_offsets_find(&cg->offsets, from->name, partition))
+			record_offset_gone(&visit->shard->writer, cg->group->id, from->name,
+					   partition);
 	}
 }
 
-static bool put_deleted(struct kafka_call *call, const struct kafka_offset_delete_request *request,
-			struct kafka_offset_delete_response *response)
+static void remove_deleted(struct visit *visit, const struct kafka_offset_delete_response *response)
 {
-	response->topics.count = request->topics.count;
-	response->topics.at =
-	    call_take(call, (size_t)request->topics.count, sizeof(*response->topics.at));
-	for (int32_t i = 0; response->topics.at && i < request->topics.count; i++) {
+	for (int32_t i = 0; i < response->topics.count; i++) {
+		const struct kafka_offset_delete_response_topic *topic = &response->topics.at[i];
+
+		for (int32_t n = 0; n < topic->partitions.count; n++)
+			if (topic->partitions.at[n].error_code == KAFKA_NONE)
+				group_offsets_remove(&visit->found->offsets, topic->name,
+						     topic->partitions.at[n].partition_index);
+	}
+}
+
+static bool delete_topics(struct kafka_call *call, struct visit *visit,
+			  const struct kafka_offset_delete_request *request,
+			  struct kafka_offset_delete_response *response)
+{
+	if (!call_array(call, &response->topics, request->topics.count))
+		return false;
+	for (int32_t i = 0; i < request->topics.count; i++) {
 		const struct kafka_offset_delete_request_topic *from = &request->topics.at[i];
 		struct kafka_offset_delete_response_topic *to = &response->topics.at[i];
+		struct topic *topic;
 
 		to->name = from->name;
 		if (!call_array(call, &to->partitions, from->partitions.count))
 			return false;
-		for (int32_t n = 0; n < from->partitions.count; n++)
-			to->partitions.at[n].partition_index =
-			    from->partitions.at[n].partition_index;
+		topic = store_topic(call->server->store, from->name);
+		record_deleted(visit, from, topic, to);
+		if (topic)
+			topic_unref(topic);
 	}
-	return response->topics.at != NULL;
+	return true;
 }
 
-/* Of a group that is being used only what it does not read may go; what it reads is in the hands of
- * its assignor, so nothing goes. */
-static enum kafka_error delete_visited(struct kafka_call *call, struct visit *visit,
-				       const struct kafka_offset_delete_request *request,
-				       struct kafka_offset_delete_response *response)
+/* Consumers say what they read: the rest may go. What other members need only they know. */
+static enum kafka_error may_delete_of(const struct coordinator_group *cg)
 {
+	if (!cg)
+		return KAFKA_GROUP_ID_NOT_FOUND;
+	if (cg->group->members_count > 0 && !group_is_consumer(cg->group))
+		return KAFKA_NON_EMPTY_GROUP;
+	return KAFKA_NONE;
+}
+
+static enum handled delete_visited(struct kafka_call *call, struct visit *visit,
+				   const struct kafka_offset_delete_request *request)
+{
+	struct kafka_offset_delete_response response;
 	struct partition_appended appended = {0};
 	int64_t wall_ms = sys_wall_ms();
-	enum kafka_error error;
+	enum kafka_error error = may_delete_of(visit->found);
 
-	if (!visit->found)
-		return KAFKA_GROUP_ID_NOT_FOUND;
-	if (visit->found->group->members_count > 0)
-		return KAFKA_NON_EMPTY_GROUP;
-	batch_begin(&visit->shard->writer, wall_ms);
-	delete_topics(call, visit, request, response, false);
-	error = shard_append(visit->shard, wall_ms, &appended);
-	if (error == KAFKA_NONE)
-		delete_topics(call, visit, request, response, true);
-	return error;
+	kafka_offset_delete_response_init(&response);
+	if (error == KAFKA_NONE) {
+		batch_begin(&visit->shard->writer, wall_ms);
+		if (!delete_topics(call, visit, request, &response))
+			return CALL_ENDS;
+		error = shard_append(visit->shard, wall_ms, &appended);
+		if (error == KAFKA_NONE)
+			remove_deleted(visit, &response);
+		else
+			response.topics.count = 0;
+	}
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
+}
+
+static enum handled refuse_delete(struct kafka_call *call, enum kafka_error error)
+{
+	struct kafka_offset_delete_response response;
+
+	kafka_offset_delete_response_init(&response);
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
 }
 
 enum handled handle_offset_delete(struct kafka_call *call)
 {
 	struct kafka_offset_delete_request request;
-	struct kafka_offset_delete_response response;
-	struct visit visit;
 	enum kafka_error error;
+	enum handled handled;
+	struct visit visit;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	kafka_offset_delete_response_init(&response);
-	error = visit_begin(call->server->coordinator, request.group_id, &visit);
-	if (error == KAFKA_NONE) {
-		error = delete_visited(call, &visit, &request, &response);
-		visit_end(&visit);
-	}
-	response.error_code = (int16_t)error;
-	if (error == KAFKA_NONE && !put_deleted(call, &request, &response))
-		return CALL_ENDS;
-	return call_answer(call, &response);
+	error = request.group_id.len == 0
+		    ? KAFKA_INVALID_GROUP_ID
+		    : visit_begin(call->server->coordinator, request.group_id, &visit);
+	if (error != KAFKA_NONE)
+		return refuse_delete(call, error);
+	handled = delete_visited(call, &visit, &request);
+	visit_end(&visit);
+	return handled;
 }

@@ -31,6 +31,13 @@
 #include "kafka/wire/header.h"
 #include "kafka/wire/messages.h"
 
+/* What a client may do, as versions that tell it have it: a bit for each operation. Nobody's access is
+ * controlled: everything that there is to do. */
+#define OPERATIONS_UNKNOWN    INT32_MIN
+#define OPERATIONS_ON_TOPIC   0xdf8  /* read, write, create, delete, alter, describe, configs */
+#define OPERATIONS_ON_GROUP   0xd48  /* read, delete, describe, configs */
+#define OPERATIONS_ON_CLUSTER 0x1fa0 /* create, alter, describe, act, configs, write idempotently */
+
 enum handled {
 	CALL_ANSWERED,
 	CALL_SILENT, /* there is no answer to it */

@@ -6,8 +6,9 @@
 
 #include "kafka/broker/kafka_call.h"
 
-#define OPERATIONS_UNKNOWN INT32_MIN
-#define ENDPOINT_BROKERS   1
+#define ENDPOINT_BROKERS 1
+/* Of one answer, however many are asked for: Kafka's max.request.partition.size.limit. */
+#define PAGE_PARTITIONS_MAX 2000
 
 /* ---- DescribeCluster ---- */
 
@@ -20,11 +21,10 @@ enum handled handle_describe_cluster(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_describe_cluster_response_init(&response);
-	response.endpoint_type = request.endpoint_type;
 	if (request.endpoint_type != ENDPOINT_BROKERS) {
 		response.error_code = request.endpoint_type == 2 ? KAFKA_MISMATCHED_ENDPOINT_TYPE
 								 : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
-		response.cluster_id = slice_make("", 0);
+		response.error_message = slice_of(kafka_error_info(response.error_code)->text);
 		return call_answer(call, &response);
 	}
 	if (!call_array(call, &response.brokers, 1))
@@ -34,6 +34,8 @@ enum handled handle_describe_cluster(struct kafka_call *call)
 	response.brokers.at[0].port = server->port;
 	response.cluster_id = slice_of(store_cluster_id(server->store));
 	response.controller_id = store_node_id(server->store);
+	if (request.include_cluster_authorized_operations)
+		response.cluster_authorized_operations = OPERATIONS_ON_CLUSTER;
 	return call_answer(call, &response);
 }
 
@@ -44,7 +46,8 @@ struct paging {
 	struct kafka_describe_topic_partitions_response *response;
 	int32_t *node; /* an array of one */
 	int32_t left;
-	bool full; /* what is left stands in the cursor */
+	bool full;   /* what is left stands in the cursor */
+	bool failed; /* no memory */
 };
 
 static bool put_partitions(struct paging *p, struct topic *topic, int32_t first,
@@ -100,7 +103,7 @@ static bool page_topic(struct paging *p, struct slice name, int32_t first)
 		return set_cursor(p, name, first);
 	p->response->topics.count++;
 	to->name = name;
-	to->topic_authorized_operations = OPERATIONS_UNKNOWN;
+	to->topic_authorized_operations = OPERATIONS_ON_TOPIC;
 	topic = store_topic(p->call->server->store, name);
 	if (!topic) {
 		to->error_code = store_topic_name_valid(name) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
@@ -122,6 +125,17 @@ static int by_name(const void *a, const void *b)
 	int order = memcmp(x->ptr, y->ptr, min_size(x->len, y->len));
 
 	return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Of sorted names; how many are left. */
+static int32_t drop_twins(struct slice *names, int32_t count)
+{
+	int32_t kept = 0;
+
+	for (int32_t i = 0; i < count; i++)
+		if (kept == 0 || !slice_eq(names[i], names[kept - 1]))
+			names[kept++] = names[i];
+	return kept;
 }
 
 /* The names that were asked for, or all there are; sorted, as cursors need. */
@@ -151,8 +165,50 @@ static struct slice *take_names(struct kafka_call *call,
 		names[count++] = after;
 	}
 	qsort(names, (size_t)count, sizeof(*names), by_name);
-	*ret_count = count;
+	*ret_count = drop_twins(names, count);
 	return names;
+}
+
+/* Whoever pages goes on with what it asked for before. */
+static bool is_cursor_good(const struct kafka_describe_topic_partitions_request *request,
+			   const struct slice *names, int32_t count)
+{
+	if (!request->cursor)
+		return true;
+	if (request->cursor->partition_index < 0)
+		return false;
+	if (request->topics.count == 0)
+		return true;
+	for (int32_t i = 0; i < count; i++)
+		if (slice_eq(names[i], request->cursor->topic_name))
+			return true;
+	return false;
+}
+
+static void page_all(struct paging *p,
+		     const struct kafka_describe_topic_partitions_request *request,
+		     const struct slice *names, int32_t count)
+{
+	bool good = is_cursor_good(request, names, count);
+
+	p->response->topics.count = 0;
+	for (int32_t i = 0; i < count && !p->full && !p->failed; i++) {
+		int32_t first = 0;
+
+		if (!good) {
+			p->response->topics.at[p->response->topics.count++] =
+			    (struct kafka_describe_topic_partitions_response_topic){
+				.error_code = KAFKA_INVALID_REQUEST,
+				.name = names[i],
+				.topic_authorized_operations = OPERATIONS_UNKNOWN};
+			continue;
+		}
+		if (request->cursor && by_name(&names[i], &request->cursor->topic_name) < 0)
+			continue;
+		if (request->cursor && slice_eq(names[i], request->cursor->topic_name))
+			first = request->cursor->partition_index;
+		p->failed = !page_topic(p, names[i], first);
+	}
 }
 
 enum handled handle_describe_topic_partitions(struct kafka_call *call)
@@ -172,20 +228,12 @@ enum handled handle_describe_topic_partitions(struct kafka_call *call)
 		return CALL_ENDS;
 	*p.node = store_node_id(call->server->store);
 	p.left = request.response_partition_limit;
-	if (p.left < 1 || p.left > 2000)
-		p.left = 2000;
-	response.topics.count = 0;
-	for (int32_t i = 0; i < count && !p.full; i++) {
-		int32_t first = 0;
-
-		if (request.cursor && by_name(&names[i], &request.cursor->topic_name) < 0)
-			continue;
-		if (request.cursor && slice_eq(names[i], request.cursor->topic_name))
-			first = request.cursor->partition_index;
-		if (!page_topic(&p, names[i], first < 0 ? 0 : first))
-			return CALL_ENDS;
-	}
-	return call_answer(call, &response);
+	if (p.left < 1)
+		p.left = 1;
+	if (p.left > PAGE_PARTITIONS_MAX)
+		p.left = PAGE_PARTITIONS_MAX;
+	page_all(&p, &request, names, count);
+	return p.failed ? CALL_ENDS : call_answer(call, &response);
 }
 
 /* ---- DescribeLogDirs ---- */

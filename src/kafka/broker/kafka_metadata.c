@@ -6,8 +6,6 @@
 
 #include "base/log.h"
 
-#define OPERATIONS_UNKNOWN INT32_MIN
-
 struct asked {
 	struct slice name;
 	struct kafka_uuid id;
@@ -47,7 +45,12 @@ static bool put_partitions(struct kafka_call *call, struct topic *topic,
 	return true;
 }
 
-static bool put_topic(struct kafka_call *call, struct topic *topic,
+/* What the request asks for beside topics. */
+struct wishes {
+	bool may_make, operations;
+};
+
+static bool put_topic(struct kafka_call *call, struct topic *topic, const struct wishes *wishes,
 		      struct kafka_metadata_response_topic *to)
 {
 	/* The reference may be the last. */
@@ -56,7 +59,8 @@ static bool put_topic(struct kafka_call *call, struct topic *topic,
 		return false;
 	to->topic_id = *topic_id(topic);
 	to->is_internal = kafka_topic_is_internal(to->name);
-	to->topic_authorized_operations = OPERATIONS_UNKNOWN;
+	to->topic_authorized_operations =
+	    wishes->operations ? OPERATIONS_ON_TOPIC : OPERATIONS_UNKNOWN;
 	return put_partitions(call, topic, to);
 }
 
@@ -80,8 +84,8 @@ static enum kafka_error make_topic(struct kafka_call *call, struct slice name, s
 
 enum put { PUT, PUT_BLOCKS, PUT_FAILED };
 
-static enum put put_asked(struct kafka_call *call, const struct asked *asked, bool may_make,
-			  struct kafka_metadata_response_topic *to)
+static enum put put_asked(struct kafka_call *call, const struct asked *asked,
+			  const struct wishes *wishes, struct kafka_metadata_response_topic *to)
 {
 	struct store *store = call->server->store;
 	bool by_name = asked->name.ptr != NULL;
@@ -94,13 +98,13 @@ static enum put put_asked(struct kafka_call *call, const struct asked *asked, bo
 		error = by_name ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
 	if (!topic && by_name && !store_topic_name_valid(asked->name)) {
 		error = KAFKA_INVALID_TOPIC_EXCEPTION;
-	} else if (!topic && by_name && may_make && !kafka_topic_is_internal(asked->name)) {
+	} else if (!topic && by_name && wishes->may_make && !kafka_topic_is_internal(asked->name)) {
 		if (!call->may_block)
 			return PUT_BLOCKS;
 		error = make_topic(call, asked->name, &topic);
 	}
 	if (topic) {
-		fits = put_topic(call, topic, to);
+		fits = put_topic(call, topic, wishes, to);
 		topic_unref(topic);
 	} else {
 		to->error_code = (int16_t)error;
@@ -111,7 +115,8 @@ static enum put put_asked(struct kafka_call *call, const struct asked *asked, bo
 	return fits ? PUT : PUT_FAILED;
 }
 
-static enum put put_all(struct kafka_call *call, struct kafka_metadata_response *response)
+static enum put put_all(struct kafka_call *call, const struct wishes *wishes,
+			struct kafka_metadata_response *response)
 {
 	struct store_stats stats;
 	struct slice after = slice_make(NULL, 0);
@@ -128,7 +133,7 @@ static enum put put_all(struct kafka_call *call, struct kafka_metadata_response 
 		struct kafka_metadata_response_topic *to =
 		    &response->topics.at[response->topics.count++];
 
-		fits = put_topic(call, topic, to);
+		fits = put_topic(call, topic, wishes, to);
 		topic_unref(topic);
 		after = to->name;
 	}
@@ -138,12 +143,15 @@ static enum put put_all(struct kafka_call *call, struct kafka_metadata_response 
 static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_request *request,
 			   struct kafka_metadata_response *response)
 {
-	bool may_make = config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) &&
-			request->allow_auto_topic_creation;
+	const struct wishes wishes = {
+	    .may_make = config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) &&
+			request->allow_auto_topic_creation,
+	    .operations = request->include_topic_authorized_operations,
+	};
 	enum put put = PUT;
 
 	if (request->topics.count < 0 || (request->topics.count == 0 && call->header.version == 0))
-		return put_all(call, response);
+		return put_all(call, &wishes, response);
 	if (!call_array(call, &response->topics, request->topics.count))
 		return PUT_FAILED;
 	for (int32_t i = 0; i < request->topics.count && put == PUT; i++) {
@@ -155,7 +163,7 @@ static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_
 		    .id = topic->topic_id,
 		};
 
-		put = put_asked(call, &asked, may_make, &response->topics.at[i]);
+		put = put_asked(call, &asked, &wishes, &response->topics.at[i]);
 	}
 	return put;
 }
@@ -188,5 +196,7 @@ enum handled handle_metadata(struct kafka_call *call)
 	response.brokers.count = 1;
 	response.cluster_id = slice_of(store_cluster_id(server->store));
 	response.controller_id = broker->node_id;
+	if (request.include_cluster_authorized_operations)
+		response.cluster_authorized_operations = OPERATIONS_ON_CLUSTER;
 	return call_answer(call, &response);
 }

@@ -143,6 +143,11 @@ struct group_join {
 
 void group_join(struct group *group, const struct group_join *join, struct group_time time);
 
+static inline bool group_allows_session(const struct group_limits *limits, int32_t session_ms)
+{
+	return session_ms >= limits->session_min_ms && session_ms <= limits->session_max_ms;
+}
+
 struct group_assignment {
 	struct slice member_id, assignment;
 };

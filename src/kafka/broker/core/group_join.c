@@ -257,12 +257,9 @@ static void refuse_full(struct group *group, const struct group_join *join, stru
 
 void group_join(struct group *group, const struct group_join *join, struct group_time time)
 {
-	const struct group_limits *limits = group->limits;
-
 	if (group->state == GROUP_DEAD)
 		refuse(group, join, KAFKA_COORDINATOR_NOT_AVAILABLE, join->member_id);
-	else if (join->session_ms < limits->session_min_ms ||
-		 join->session_ms > limits->session_max_ms)
+	else if (!group_allows_session(group->limits, join->session_ms))
 		refuse(group, join, KAFKA_INVALID_SESSION_TIMEOUT, join->member_id);
 	else if (!has_room(group, join))
 		refuse_full(group, join, time);
