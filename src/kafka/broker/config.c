@@ -12,7 +12,7 @@ const struct kafka_config_info kafka_configs[KAFKA_CONFIG_COUNT] = {
     KAFKA_CONFIGS(KAFKA_CONFIG_INFO)};
 #undef KAFKA_CONFIG_INFO
 
-#define KAFKA_CONFIG_WORDS_ROW(id, words) [KAFKA_CONFIG_##id] = words,
+#define KAFKA_CONFIG_WORDS_ROW(id, words) [KAFKA_CONFIG_##id] = (words),
 static const char *const config_words[KAFKA_CONFIG_COUNT] = {
     KAFKA_CONFIG_WORDS(KAFKA_CONFIG_WORDS_ROW)};
 #undef KAFKA_CONFIG_WORDS_ROW

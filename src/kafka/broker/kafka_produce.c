@@ -44,7 +44,7 @@ struct produce {
 	struct waiter waiter;
 	struct kafka_call *call; /* NULL: only the message is still to come */
 	struct kafka_loop *loop;
-	bool large, watching, failed, no_memory;
+	bool large, watching, failed;
 	int16_t acks;
 	int64_t now_ms;
 	size_t to_expand; /* bytes */
@@ -229,28 +229,21 @@ static bool validate(struct produce *produce, size_t expand_max)
 {
 	const struct kafka_server *server = produce->loop->server;
 	struct validator validator = {
+	    .expanders = &produce->loop->server->expanders,
 	    .level = (enum kafka_validation)config_value(server->config, KAFKA_CONFIG_VALIDATION),
 	    .version = produce->call->header.version,
 	    .now_ms = produce->now_ms,
 	    .expand_left = expand_max,
 	};
-	struct expanders *expanders = &produce->loop->server->expanders;
 	struct produce_part *parts = produce->parts;
 	bool done = true;
 
-	if (produce->to_expand > 0) {
-		validator.expander = expanders_take(expanders);
-		produce->no_memory = !validator.expander;
-	}
-	if (produce->no_memory)
-		return true;
 	produce->objected_count = 0;
 	for (unsigned i = 0; i < produce->topics_count && done; i++) {
 		done = validate_topic(produce, &validator, &produce->topics[i], parts);
 		parts += produce->topics[i].count;
 	}
-	if (validator.expander)
-		expanders_give(expanders, validator.expander);
+	validator_end(&validator);
 	return done;
 }
 
@@ -413,7 +406,8 @@ static void collect_topic(struct produce *produce,
 {
 	const struct kafka_server *server = produce->loop->server;
 	struct produce_topic *topic = &produce->topics[produce->topics_count++];
-	int64_t level = config_value(server->config, KAFKA_CONFIG_VALIDATION);
+	enum kafka_validation level =
+	    (enum kafka_validation)config_value(server->config, KAFKA_CONFIG_VALIDATION);
 
 	*topic = (struct produce_topic){
 	    .topic = store_topic(server->store, from->name),
@@ -428,7 +422,7 @@ static void collect_topic(struct produce *produce,
 		collect_part(produce, topic, part, &from->partition_data.at[i]);
 		if (part->error == KAFKA_NONE)
 			produce->to_expand +=
-			    validate_bytes(part->records, (enum kafka_validation)level);
+			    validate_bytes(topic->topic, part->records, level, produce->now_ms);
 	}
 }
 
@@ -438,8 +432,6 @@ static enum handled produce_append(struct kafka_call *call)
 	struct produce *produce = call->state;
 	bool waits = false;
 
-	if (produce->no_memory)
-		return CALL_ENDS;
 	for (unsigned i = 0; i < produce->parts_count; i++) {
 		struct produce_part *part = &produce->parts[i];
 

@@ -59,22 +59,24 @@ static bool header_answers(const struct record_batch *batch, const struct record
 	return rules->append_time || (batch->max_timestamp >= 0 && rules->earliest == INT64_MIN);
 }
 
-static bool wants_records(const struct validator *validator, const struct record_batch *batch,
+static bool wants_records(enum kafka_validation level, const struct record_batch *batch,
 			  const struct records_rules *rules)
 {
 	if (record_batch_codec(batch) == RECORD_CODEC_NONE)
 		return true;
-	return validator->level == KAFKA_VALIDATE_STRICT ||
-	       (validator->level == KAFKA_VALIDATE_RELAXED && !header_answers(batch, rules));
+	return level == KAFKA_VALIDATE_STRICT ||
+	       (level == KAFKA_VALIDATE_RELAXED && !header_answers(batch, rules));
 }
 
-size_t validate_bytes(struct slice records, enum kafka_validation level)
+size_t validate_bytes(const struct topic *topic, struct slice records, enum kafka_validation level,
+		      int64_t now_ms)
 {
+	const struct records_rules rules = rules_of(topic, now_ms);
 	struct record_batch batch;
 
-	if (level == KAFKA_VALIDATE_HEADER ||
-	    record_batch_next(&records, &batch) != RECORD_BATCH_OK ||
-	    record_batch_codec(&batch) == RECORD_CODEC_NONE)
+	if (record_batch_next(&records, &batch) != RECORD_BATCH_OK ||
+	    record_batch_codec(&batch) == RECORD_CODEC_NONE ||
+	    !wants_records(level, &batch, &rules))
 		return 0;
 	return batch.bytes.len;
 }
@@ -84,10 +86,15 @@ static enum record_batch_fault expand(struct validator *validator, const struct 
 {
 	size_t limit = validator->expand_left < KAFKA_EXPANDED_BATCH_MAX ? validator->expand_left
 									 : KAFKA_EXPANDED_BATCH_MAX;
+	enum record_batch_fault fault;
 	size_t size;
-	enum record_batch_fault fault = expanded_records_check(validator->expander, batch, limit,
-							       rules, &validator->summary, &size);
 
+	if (!validator->expander)
+		validator->expander = expanders_take(validator->expanders);
+	if (!validator->expander)
+		return RECORD_BATCH_NO_MEMORY;
+	fault = expanded_records_check(validator->expander, batch, limit, rules,
+				       &validator->summary, &size);
 	*ret_left_off = fault == RECORD_BATCH_EXPANDED && limit < KAFKA_EXPANDED_BATCH_MAX;
 	validator->expand_left -= size;
 	return fault;
@@ -164,7 +171,7 @@ void validate_batch(struct validator *validator, const struct topic *topic, stru
 		refuse_fault(ret, fault);
 	if (ret->error != KAFKA_NONE)
 		return;
-	if (wants_records(validator, &batch, &rules))
+	if (wants_records(validator->level, &batch, &rules))
 		check_records(validator, &batch, &rules, ret);
 	else
 		check_header(&batch, &rules, ret);
@@ -175,6 +182,12 @@ void validate_batch(struct validator *validator, const struct topic *topic, stru
 	ret->set_append_time = rules.append_time;
 	ret->set_max = batch.attributes & RECORD_ATTRIBUTE_LOG_APPEND_TIME ||
 		       ret->max_timestamp != batch.max_timestamp;
+}
+
+void validator_end(struct validator *validator)
+{
+	if (validator->expander)
+		expanders_give(validator->expanders, validator->expander);
 }
 
 void validated_settle(const struct validated *validated, int64_t now_ms)

@@ -11,6 +11,7 @@
 #ifndef KAFKA_BROKER_KAFKA_VALIDATE_H
 #define KAFKA_BROKER_KAFKA_VALIDATE_H
 
+#include "kafka/broker/expanders.h"
 #include "kafka/codec/expanded_records.h"
 #include "kafka/store/store.h"
 
@@ -19,7 +20,8 @@ enum kafka_validation { KAFKA_VALIDATE_STRICT, KAFKA_VALIDATE_RELAXED, KAFKA_VAL
 
 /* For the batches of one request. */
 struct validator {
-	struct expander *expander;
+	struct expanders *expanders;
+	struct expander *expander; /* taken when it is needed */
 	enum kafka_validation level;
 	int16_t version; /* of the request */
 	int64_t now_ms;
@@ -42,10 +44,12 @@ struct validated {
 
 void validate_batch(struct validator *validator, const struct topic *topic, struct slice records,
 		    struct validated *ret);
+void validator_end(struct validator *validator);
 /* Gives the batch its times. */
 void validated_settle(const struct validated *validated, int64_t now_ms);
 
 /* How many bytes there are to expand, as far as can be told without looking closely. */
-size_t validate_bytes(struct slice records, enum kafka_validation level);
+size_t validate_bytes(const struct topic *topic, struct slice records, enum kafka_validation level,
+		      int64_t now_ms);
 
 #endif
