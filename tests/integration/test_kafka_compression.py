@@ -129,6 +129,28 @@ def test_less_is_looked_at_if_so_wished(start_broker, level):
     assert send_one(broker.address, "compact", batch_of(record(0, key=None), 1, now=now)).error == INVALID_RECORD
 
 
+@pytest.mark.parametrize("codec", COMPRESS)
+def test_bounds_of_times_hold_for_each_record(broker, codec):
+    make(broker, bounded={"message.timestamp.before.max.ms": str(HOUR), "message.timestamp.after.max.ms": str(HOUR)},
+         free={"message.timestamp.after.max.ms": str(2**63 - 1)})
+    now = now_ms()
+    times = (0, -HOUR - 60000, HOUR + 60000, -HOUR + 60000, HOUR - 60000, -now - 1)  # the last says: none
+    data = b"".join(record(n, time=time) for n, time in enumerate(times))
+    outcome = send_one(broker.address, "bounded", batch_of(data, len(times), codec, now=now))
+    assert (outcome.error, [index for index, _ in outcome.records]) == (INVALID_TIMESTAMP, [1, 2])
+    assert "past" in outcome.records[0][1] and "future" in outcome.records[1][1]
+    assert send_one(broker.address, "free", batch_of(data, len(times), codec, now=now)).error == NONE
+    assert header(stored(broker, "free")[0])[1] == now + HOUR + 60000
+
+
+def test_so_many_records_are_named(broker):
+    make(broker, compact=TOPICS["compact"])
+    count = 300
+    data = b"".join(record(n, key=None) for n in range(count))
+    outcome = send_one(broker.address, "compact", batch_of(data, count, "gzip", now=now_ms()))
+    assert (outcome.error, [index for index, _ in outcome.records]) == (INVALID_RECORD, list(range(100)))
+
+
 @pytest.mark.parametrize("arguments, value", [((), "strict"), (("-o", "leat.produce.validation=header"), "header")])
 def test_the_setting_is_described(start_broker, arguments, value):
     admin = pytest.importorskip("confluent_kafka.admin")
@@ -329,13 +351,31 @@ def lines(count=3000):
     return [b"%d %s" % (n, hashlib.sha256(b"%d" % (n // 3)).hexdigest().encode()) for n in range(count)]
 
 
+LEVELS = [("gzip", range(10)), ("snappy", [0]), ("lz4", range(13)), ("zstd", range(1, 13))]
+
+
 @needs_kcat
-@pytest.mark.parametrize("codec, level", [("gzip", 1), ("gzip", 9), ("lz4", 0), ("lz4", 12), ("snappy", 0), ("zstd", 1),
-                                          ("zstd", 12)])
-def test_kcat(broker, codec, level):
+@pytest.mark.parametrize("codec, levels", LEVELS)
+def test_kcat(broker, codec, levels):
+    level = levels[-1]
     produce(broker, "t", lines(), "-p", "0", "-z", codec, "-X", f"compression.level={level}", "-X", "batch.size=1000000")
     assert consume(broker, "t", "-p", "0") == lines()
     assert any(header(data)[0] & 7 for data in stored(broker, "t"))
+
+
+@needs_kcat
+@pytest.mark.parametrize("codec, levels", LEVELS)
+def test_confluent_kafka_at_each_level(broker, codec, levels):
+    confluent_kafka = pytest.importorskip("confluent_kafka")
+    make(broker, t={})
+    producers = [confluent_kafka.Producer({"bootstrap.servers": broker.address, "compression.type": codec, "linger.ms": 20,
+                                           "compression.level": level}) for level in levels]
+    for producer in producers:
+        for value in lines(400):
+            producer.produce("t", value, partition=0)
+    for producer in producers:
+        assert producer.flush(TIMEOUT) == 0
+    assert sorted(consume(broker, "t", "-p", "0")) == sorted(lines(400) * len(levels))
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
