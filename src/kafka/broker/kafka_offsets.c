@@ -26,36 +26,47 @@ static void put(struct kafka_list_offsets_response_partition *to, int64_t offset
 	to->leader_epoch = epoch;
 }
 
-/* What was found is in a compressed batch: which of its records? END: none of them. */
-static enum record_batch_fault look_inside(const struct kafka_call *call, int64_t from,
-					   int64_t timestamp, struct partition_found *found,
-					   int64_t *ret_next)
+/* Which record of the batch? END: none of them. *ret_next: the offset behind it. */
+static enum record_batch_fault look_into(const struct kafka_call *call, struct slice bytes,
+					 int64_t from, int64_t timestamp,
+					 struct partition_found *found, int64_t *ret_next)
 {
 	struct expanders *expanders = &call->server->expanders;
-	struct expander *expander = expanders_take(expanders);
-	enum record_batch_fault fault = RECORD_BATCH_NO_MEMORY;
+	struct expander *expander;
 	struct record_batch batch;
 	struct record_head head;
-	struct slice bytes;
-	char *buffer = NULL;
-	size_t size = 0;
+	enum record_batch_fault fault = record_batch_next(&bytes, &batch);
 
-	if (expander && read_slice(&found->batch, &buffer, &size) == 0) {
-		bytes = slice_make(buffer, found->batch.len);
-		fault = record_batch_next(&bytes, &batch);
-	}
-	if (fault == RECORD_BATCH_OK) {
-		fault = expanded_records_find(expander, &batch, KAFKA_EXPANDED_REQUEST_MAX, from,
-					      timestamp, &head);
-		*ret_next = record_batch_last_offset(&batch) + 1;
-	}
+	if (fault != RECORD_BATCH_OK)
+		return fault;
+	expander = expanders_take(expanders);
+	if (!expander)
+		return RECORD_BATCH_NO_MEMORY;
+	fault = expanded_records_find(expander, &batch, KAFKA_EXPANDED_REQUEST_MAX, from, timestamp,
+				      &head);
+	expanders_give(expanders, expander);
+	*ret_next = record_batch_last_offset(&batch) + 1;
 	if (fault == RECORD_BATCH_OK) {
 		found->offset = batch.base_offset + head.delta;
 		found->timestamp = head.timestamp;
 	}
+	return fault;
+}
+
+/* What was found is in a compressed batch. */
+static enum record_batch_fault look_inside(const struct kafka_call *call, int64_t from,
+					   int64_t timestamp, struct partition_found *found,
+					   int64_t *ret_next)
+{
+	char *buffer = NULL;
+	size_t size = 0;
+	enum record_batch_fault fault = RECORD_BATCH_CUT;
+
+	if (read_slice(&found->batch, &buffer, &size) == 0)
+		fault = look_into(call, slice_make(buffer, found->batch.len), from, timestamp,
+				  found, ret_next);
 	free(buffer);
-	if (expander)
-		expanders_give(expanders, expander);
+	partition_slice_release(&found->batch);
 	return fault;
 }
 
@@ -74,7 +85,6 @@ static enum kafka_error find(const struct kafka_call *call, const struct asked *
 	while (error == KAFKA_NONE && found->compressed) {
 		enum record_batch_fault fault = look_inside(call, from, timestamp, found, &from);
 
-		partition_slice_release(&found->batch);
 		if (fault == RECORD_BATCH_OK)
 			return KAFKA_NONE;
 		if (fault != RECORD_BATCH_END)
