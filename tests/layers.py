@@ -24,7 +24,7 @@ MAY_INCLUDE = {
                      "kafka/broker/core", "leat"},
     "admin": {"base", "sys", "engine", "reactor", "http/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "admin", "leat"},
-    "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/broker", "leat"},
+    "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/store", "kafka/broker", "leat"},
     "copystat": {"base", "sys"},
     "lab": {"base", "sys", "leat", "copystat"},
     "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "kafka/wire", "kafka/store",

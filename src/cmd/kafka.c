@@ -26,6 +26,9 @@ static const char help[] =
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
     "  -u, --user NAME[:GROUP]  become this user once it listens (for root); DATA_DIR has to be "
     "his\n"
+    "      --no-sandbox         don't give up what it won't need: by default it can open nothing "
+    "but\n"
+    "                           what is below DATA_DIR, and make few system calls\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: everything is made durable first.\n"
@@ -80,7 +83,7 @@ static int run(struct args *args, struct args_kafka *kafka, struct serve_options
 int cmd_kafka(int argc, char **argv)
 {
 	struct args_kafka kafka;
-	struct serve_options options = {.kafka = &kafka.options};
+	struct serve_options options = {.kafka = &kafka.options, .sandbox = true};
 	struct args args = {
 	    .command = "kafka",
 	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &kafka},

@@ -25,6 +25,17 @@ int confine_add_site(struct confinement *kept, const struct http_site *site, str
 	return 0;
 }
 
+int confine_add_store(struct confinement *kept, const struct store *store, struct err *err)
+{
+	int r = sandbox_add_open(&kept->places, store_dir_fd(store), SANDBOX_KEEP);
+
+	if (r < 0)
+		return err_set(err, r, "%s: %s", store_dir(store), strerror(-r));
+	name_folder(kept, store_dir(store));
+	kept->places.stores = true;
+	return 0;
+}
+
 void confine_add_listener(struct confinement *kept, const char *name)
 {
 	/* An abstract socket (unix:@name) has no file. One whose directory we can't even name was

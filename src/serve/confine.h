@@ -6,6 +6,7 @@
 #define SERVE_CONFINE_H
 
 #include "http/file_entry.h"
+#include "kafka/store/store.h"
 #include "sys/sandbox.h"
 #include "sys/user.h"
 
@@ -20,6 +21,8 @@ struct confinement {
 
 /* The files of a site, for reading. */
 int confine_add_site(struct confinement *kept, const struct http_site *site, struct err *err);
+/* The store's directory, and the calls that keep data. */
+int confine_add_store(struct confinement *kept, const struct store *store, struct err *err);
 /* Makes room for a listener's socket file, which is removed in the end; nothing for other
  * addresses. */
 void confine_add_listener(struct confinement *kept, const char *name);

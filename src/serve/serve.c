@@ -204,6 +204,8 @@ static int start(struct service *service, const struct serve_options *options, s
 
 	if (r == 0 && service->kafka)
 		r = kafka_server_open(service->kafka, err);
+	if (r == 0 && service->kafka && options->sandbox)
+		r = confine_add_store(&service->kept, service->kafka->store, err);
 	if (r < 0)
 		return r;
 	/* Who reads that it serves may send a signal. */

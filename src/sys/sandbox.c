@@ -83,20 +83,26 @@ static uint64_t rights(const struct sandbox_path *path, bool directory)
 		return LANDLOCK_ACCESS_FS_READ_FILE | (directory ? LANDLOCK_ACCESS_FS_READ_DIR : 0);
 	case SANDBOX_WRITE:
 		return write | (directory ? LANDLOCK_ACCESS_FS_MAKE_REG : 0);
+	case SANDBOX_KEEP:
+		return write | FS_TRUNCATE | LANDLOCK_ACCESS_FS_READ_FILE |
+		       LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+		       LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		       LANDLOCK_ACCESS_FS_REMOVE_DIR;
 	case SANDBOX_REMOVE:
 		break;
 	}
 	return LANDLOCK_ACCESS_FS_REMOVE_FILE;
 }
 
-static int add_rule(int ruleset, const struct sandbox_path *path)
+/* `known`: what this version can be told of. */
+static int add_rule(int ruleset, const struct sandbox_path *path, uint64_t known)
 {
 	struct landlock_path_beneath_attr rule = {.parent_fd = path->fd};
 	struct stat st;
 
 	if (fstat(path->fd, &st) < 0)
 		return -errno;
-	rule.allowed_access = rights(path, S_ISDIR(st.st_mode));
+	rule.allowed_access = rights(path, S_ISDIR(st.st_mode)) & known;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0)
 		return 0;
 	/* A pipe or socket (by /dev/stdout): Landlock denies nothing on file systems that nobody
@@ -104,12 +110,12 @@ static int add_rule(int ruleset, const struct sandbox_path *path)
 	return errno == EBADFD ? 0 : -errno;
 }
 
-static int restrict_self(int ruleset, const struct sandbox_options *options)
+static int restrict_self(int ruleset, const struct sandbox_options *options, uint64_t known)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < options->count && r == 0; i++)
-		r = add_rule(ruleset, &options->paths[i]);
+		r = add_rule(ruleset, &options->paths[i], known);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r;
@@ -131,7 +137,7 @@ static int landlock(const struct sandbox_options *options, struct err *err)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &set, size, 0);
 	if (ruleset < 0)
 		return -errno;
-	r = restrict_self(ruleset, options);
+	r = restrict_self(ruleset, options, set.fs);
 	sys_close(ruleset);
 	if (r < 0)
 		err_set(err, r, "Landlock: %s; --no-sandbox does without", strerror(-r));
@@ -181,15 +187,17 @@ struct call {
 	enum test test;
 	uint32_t value;
 	bool absent;
+	bool of_stores;
 };
 
 /* clang-format off */
 static const struct call calls[] = {
-#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false},
+#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false, false},
+#define ALLOW_STORES(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false, true},
 #define ALLOW_IF(name, argument, test, value) \
-	{__NR_##name, SECCOMP_RET_ALLOW, argument, test, value, false},
-#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, true},
-#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, 0, ALWAYS, 0, false},
+	{__NR_##name, SECCOMP_RET_ALLOW, argument, test, value, false, false},
+#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, true, false},
+#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, 0, ALWAYS, 0, false, false},
 #include "sys/sandbox_calls.h"
 };
 /* clang-format on */
@@ -280,13 +288,13 @@ static void begin(struct program *program)
 }
 
 /* The calls that it allows. */
-static int make_program(struct program *program)
+static int make_program(struct program *program, bool stores)
 {
 	int allowed = 0;
 
 	begin(program);
 	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-		if (!is_first_line(i))
+		if (!is_first_line(i) || (calls[i].of_stores && !stores))
 			continue;
 		put_call(program, i);
 		allowed += calls[i].action == SECCOMP_RET_ALLOW && !calls[i].absent;
@@ -324,7 +332,7 @@ static int install(const struct program *program, unsigned flags)
 	return -errno;
 }
 
-static int seccomp(void)
+static int seccomp(bool stores)
 {
 	struct program program;
 	int allowed, r;
@@ -334,7 +342,7 @@ static int seccomp(void)
 	make_quiet_program(&program);
 	r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW);
 	/* After this one nothing can be installed any more. */
-	allowed = make_program(&program);
+	allowed = make_program(&program, stores);
 	if (r == 0)
 		r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_LOG);
 	return r < 0 ? r : allowed;
@@ -419,7 +427,7 @@ int sandbox_apply(struct sandbox_options *options, struct sandbox_report *ret, s
 		if (r == 0 && report.landlock < 0 && !is_missing(report.landlock))
 			r = report.landlock;
 		if (r == 0)
-			report.seccomp = seccomp();
+			report.seccomp = seccomp(options->stores);
 		if (r == 0 && report.seccomp < 0 && !is_missing(report.seccomp))
 			r = err_set(err, report.seccomp, "seccomp: %s", strerror(-report.seccomp));
 	}

@@ -2,7 +2,7 @@
  * Confinement of a server that has started: it has its listeners, its logs and its root, and needs
  * little else from here on.
  *
- *     Landlock   names below the paths given may be opened for reading (or for what is said of
+ *     Landlock   names below the paths given may be opened for reading (or used as is said of
  *                them), nothing else on any file system; no TCP connection out, no signal to other
  *                processes, no abstract socket (as far as the kernel's version knows of these)
  *     seccomp    the system calls of sandbox_calls.h; what is unknown fails with -ENOSYS and is
@@ -28,6 +28,8 @@ enum sandbox_access {
 	SANDBOX_READ,   /* what is below a directory */
 	SANDBOX_WRITE,  /* a file, or files below a directory, and new files there: for logs */
 	SANDBOX_REMOVE, /* files of a directory can be unlinked: for sockets */
+	SANDBOX_KEEP,   /* all that is below a directory is its own: read, written, made, renamed
+			 * within its folder, cut, removed: for a store */
 };
 
 struct sandbox_path {
@@ -40,6 +42,7 @@ struct sandbox_path {
 struct sandbox_options {
 	struct sandbox_path paths[SANDBOX_PATHS_MAX];
 	unsigned count;
+	bool stores; /* the calls of who keeps data are needed, too */
 };
 
 /* What is open already, a directory mostly. */

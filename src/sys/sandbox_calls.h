@@ -5,6 +5,7 @@
  * the number.
  *
  * ALLOW(name)                        whatever its arguments
+ * ALLOW_STORES(name)                 the same, where data is kept (sandbox_options.stores)
  * ALLOW_IF(name, argument, TEST, value)
  *                                    EQUAL, ANY_OF (bits), NONE_OF (bits); several lines for one
  *                                    call: any of them; else -EPERM
@@ -51,6 +52,13 @@ ALLOW(inotify_rm_watch)
 /* A socket file of our own, at the end. */
 ALLOW(unlink)
 ALLOW(unlinkat)
+
+/* ---- file.c, for Kafka's store ---- */
+ALLOW_STORES(fsync)
+ALLOW_STORES(fdatasync)
+ALLOW_STORES(ftruncate)
+ALLOW_STORES(mkdirat)
+ALLOW_STORES(renameat)
 
 /* ---- net.c: nobody is called, only answered; netlink tells the device of a route ---- */
 ALLOW(accept4)

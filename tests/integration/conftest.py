@@ -59,6 +59,15 @@ def server(serve):
 
 
 @pytest.fixture
+def as_root(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    # pytest's folders are for their owner only.
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)
+
+
+@pytest.fixture
 def chromium(tmp_path):
     """Starts a browser without a window; what it prints is in the result."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import struct
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ WALL = 0x40000000
 REGISTERS = """r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss
     fs_base gs_base ds es fs gs""".split()
 AT_FDCWD = -100
-CLOSE, SOCKET, EXECVE, OPENAT = 3, 41, 59, 257
+CLOSE, SOCKET, EXECVE, FSYNC, OPENAT, MKDIRAT, UNLINKAT, RENAMEAT = 3, 41, 59, 74, 257, 258, 263, 264
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.restype = ctypes.c_long
@@ -52,16 +53,16 @@ class Thread:
             raise OSError(ctypes.get_errno(), f"ptrace({request})")
 
     def call(self, number, *arguments):
-        """The call's result, negative: -errno. A bytes argument is put below the stack."""
+        """The call's result, negative: -errno. Arguments that are bytes are put below the stack."""
         before = self.registers()
-        place = before["rsp"] - 4096
+        place = before["rsp"] - 16384
         now = dict(before, rip=self.instruction, rax=number, orig_rax=-1)
         for name, argument in zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments):
             if isinstance(argument, bytes):
                 with open(f"/proc/{self.pid}/mem", "r+b", buffering=0) as memory:
                     memory.seek(place)
                     memory.write(argument + b"\0")
-                argument = place
+                argument, place = place, place + len(argument) + 1
             now[name] = argument
         self.set_registers(now)
         self.ask(PTRACE_SINGLESTEP)
@@ -95,3 +96,20 @@ def thread(pid, tid):
 
 def threads(pid):
     return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+
+
+def status(pid, field, tid=None):
+    with open(f"/proc/{pid}/task/{tid or pid}/status", encoding="ascii") as text:
+        return re.search(rf"^{field}:\s+(.*)$", text.read(), re.M)[1].split()
+
+
+def need_confinement(server):
+    """Skips where kernel or build have none."""
+    time.sleep(0.1)
+    deadline = time.monotonic() + 30
+    while "confined" not in server.log():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.01)
+    for part in ("Landlock", "seccomp"):
+        if f"confined by {part}" not in server.log():
+            pytest.skip(server.log())

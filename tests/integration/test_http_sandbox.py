@@ -13,27 +13,10 @@ import time
 
 import pytest
 from http_client import Client, Server, drop_from_page_cache, pattern, request
-from inside import EXECVE, SOCKET, Ended, thread, threads
+from inside import EXECVE, SOCKET, Ended, need_confinement, status, thread, threads
 from support import as_nobody, run
 
 LANDLOCK_CREATE_RULESET, SECCOMP = 444, 317
-
-
-def status(pid, field, tid=None):
-    with open(f"/proc/{pid}/task/{tid or pid}/status", encoding="ascii") as text:
-        return re.search(rf"^{field}:\s+(.*)$", text.read(), re.M)[1].split()
-
-
-def need_confinement(server):
-    """Skips where kernel or build have none."""
-    time.sleep(0.1)
-    deadline = time.monotonic() + 30
-    while "confined" not in server.log():
-        assert time.monotonic() < deadline, server.log()
-        time.sleep(0.01)
-    for part in ("Landlock", "seccomp"):
-        if f"confined by {part}" not in server.log():
-            pytest.skip(server.log())
 
 
 # ---- from inside ----
@@ -211,15 +194,6 @@ def test_a_kernel_without_it_is_said_and_served_all_the_same(serve, root, number
 
 
 # ---- another user ----
-
-
-@pytest.fixture
-def as_root(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    # pytest's folders are for their owner only.
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("user, uid, gid, groups", [

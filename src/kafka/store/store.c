@@ -280,6 +280,11 @@ const char *store_dir(const struct store *store)
 	return store->dir;
 }
 
+int store_dir_fd(const struct store *store)
+{
+	return store->fd;
+}
+
 const struct topic_config *store_defaults(const struct store *store)
 {
 	return &store->defaults;

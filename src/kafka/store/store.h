@@ -80,6 +80,8 @@ int store_close(struct store *store);
 const char *store_cluster_id(const struct store *store);
 int32_t store_node_id(const struct store *store);
 const char *store_dir(const struct store *store);
+/* The directory's descriptor, borrowed. */
+int store_dir_fd(const struct store *store);
 const struct topic_config *store_defaults(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
 /* Adds how long the syncs of partitions took, nanoseconds, to a histogram of the caller's. */
