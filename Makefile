@@ -2,10 +2,12 @@
 # line. `make help` lists them.
 MAKEFLAGS += --no-print-directory
 
-BUILD  := build
-DIR    ?= .
-PORT   ?= 8080
-PREFIX ?= /usr/local
+BUILD      := build
+DIR        ?= .
+PORT       ?= 8080
+DATA       ?= $(or $(XDG_DATA_HOME),$(if $(HOME),$(HOME)/.local/share),/var/tmp)/leat-data
+KAFKA_PORT ?= 9092
+PREFIX     ?= /usr/local
 
 .DEFAULT_GOAL := all
 .PHONY: all help run test interop bench bench-kafka install format lint fuzz-long lab-vm clean
@@ -19,10 +21,16 @@ all: $(BUILD)/build.ninja ## build a release: build/leat
 $(BUILD)/build.ninja:
 	meson setup --prefix=$(PREFIX) $(BUILD)
 
-run: ## install what is missing, build, serve DIR (.) on PORT (8080) of this machine only
+run: ## install what is missing, build, serve DIR (.) on PORT (8080), Kafka on KAFKA_PORT (9092)
 	tools/setup run
 	$(MAKE) all
-	exec $(BUILD)/leat http --listen 127.0.0.1:$(PORT) $(DIR)
+	@mkdir -p "$$(dirname "$(DATA)")" || { echo "make run DATA=FOLDER keeps Kafka's logs elsewhere" >&2; exit 1; }
+	@printf '%s\n' '' 'Once it runs, from another terminal (kcat: apt-get install kcat):' '' \
+		'    curl http://127.0.0.1:$(PORT)/' \
+		'    echo hello | kcat -b 127.0.0.1:$(KAFKA_PORT) -P -t test' \
+		'    kcat -b 127.0.0.1:$(KAFKA_PORT) -C -t test -e' ''
+	exec $(BUILD)/leat run --http "$(DIR)" --http-listen 127.0.0.1:$(PORT) \
+		--kafka "$(DATA)" --kafka-listen 127.0.0.1:$(KAFKA_PORT)
 
 test: ## install what the tests need, build with every warning on, run every test
 	tools/setup test

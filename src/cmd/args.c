@@ -39,7 +39,7 @@ static void put_letters(const struct option *all, char letters[3 * OPTIONS_MAX])
 	*at = '\0';
 }
 
-static const struct args_set *set_of(const struct args *args, int option)
+static struct args_set *set_of(struct args *args, int option)
 {
 	for (unsigned i = 0; i < args->sets_count; i++)
 		for (unsigned n = 0; n < args->sets[i].count; n++)
@@ -59,7 +59,7 @@ int args_parse(struct args *args, int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while (code == EXIT_OK && (option = getopt_long(argc, argv, letters, all, NULL)) != -1) {
-		const struct args_set *set = set_of(args, option);
+		struct args_set *set = set_of(args, option);
 
 		if (option == 'h') {
 			args->help = true;
@@ -67,6 +67,8 @@ int args_parse(struct args *args, int argc, char **argv)
 		}
 		code = set ? set->take(set->arg, args->command, option)
 			   : usage_error_option(args->command, argv, option);
+		if (set)
+			set->used = true;
 	}
 	return code;
 }

@@ -16,6 +16,7 @@ struct args_set {
 	/* One of them, whose value is optarg. EXIT_OK, or EXIT_USAGE once it has said why. */
 	int (*take)(void *arg, const char *command, int option);
 	void *arg;
+	bool used; /* one of them was there */
 };
 
 #define ARGS_SETS_MAX 4

@@ -154,5 +154,5 @@ void args_http_init(struct args_http *args)
 
 struct args_set args_http_set(struct args_http *args)
 {
-	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, args};
+	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, args, false};
 }

@@ -71,5 +71,5 @@ void args_kafka_fini(struct args_kafka *args)
 
 struct args_set args_kafka_set(struct args_kafka *args)
 {
-	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, args};
+	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, args, false};
 }

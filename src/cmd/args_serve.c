@@ -43,7 +43,7 @@ static int take(void *arg, const char *command, int option)
 
 struct args_set args_serve_set(struct serve_options *options)
 {
-	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, options};
+	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, options, false};
 }
 
 int args_serve_run(const char *command, struct serve_options *options)

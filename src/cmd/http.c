@@ -74,7 +74,7 @@ int cmd_http(int argc, char **argv)
 	struct serve_options options = {.http = &http.options, .sandbox = true};
 	struct args args = {
 	    .command = "http",
-	    .sets = {{own_options, ARRAY_SIZE(own_options), take_listen, &http},
+	    .sets = {{own_options, ARRAY_SIZE(own_options), take_listen, &http, false},
 		     args_http_set(&http),
 		     args_serve_set(&options)},
 	    .sets_count = 3,

@@ -86,7 +86,7 @@ int cmd_kafka(int argc, char **argv)
 	struct serve_options options = {.kafka = &kafka.options, .sandbox = true};
 	struct args args = {
 	    .command = "kafka",
-	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &kafka},
+	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &kafka, false},
 		     args_kafka_set(&kafka),
 		     args_serve_set(&options)},
 	    .sets_count = 3,

@@ -624,14 +624,15 @@ def test_a_manager_that_is_not_there_does_not_matter(serve, tmp_path):
     assert "can't tell" in server.log()
 
 
-def test_the_unit_is_one_that_systemd_understands(tmp_path):
+def test_the_units_are_such_that_systemd_understands_them(tmp_path):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here")
     packaging = Path(__file__).resolve().parent.parent.parent / "packaging"
-    for name in ("leat.service.in", "leat.socket"):
+    for name in ("leat.service.in", "leat-kafka.service.in", "leat.socket"):
         text = (packaging / name).read_text().replace("@bindir@/leat", "/bin/true")
         (tmp_path / name.removesuffix(".in")).write_text(text)
-    ran = run(["systemd-analyze", "verify", "--man=no", tmp_path / "leat.service", tmp_path / "leat.socket"],
+    ran = run(["systemd-analyze", "verify", "--man=no", tmp_path / "leat.service", tmp_path / "leat-kafka.service",
+               tmp_path / "leat.socket"],
               env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
     ours = [line for line in ran.stderr.splitlines() if "leat" in line]
     assert ours == []

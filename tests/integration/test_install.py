@@ -1,6 +1,7 @@
 """`make install`: what it puts where, and that other programs can use it."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,8 +45,8 @@ def pkg_config(stage, libdir, *what):
 
 def test_everything_is_there(stage):
     names = {path.name for path in stage.rglob("*") if not path.is_dir()}
-    assert {"leat", "leat.h", "libleat.a", "libleat.so", "leat.pc", "leat.service", "leat.socket", "leat.1",
-            "leat-http.1", "leat-copy.1", "libleat.3"} <= names
+    assert {"leat", "leat.h", "libleat.a", "libleat.so", "leat.pc", "leat.service", "leat.socket",
+            "leat-kafka.service", "leat.1", "leat-http.1", "leat-kafka.1", "leat-run.1", "leat-copy.1", "libleat.3"} <= names
 
 
 def test_nothing_in_it_names_the_build_folder(stage):
@@ -94,10 +95,11 @@ def test_the_header_and_its_initializers_bring_no_warning(stage, tmp_path, langu
         "-Werror", f"-I{include}", "-fsyntax-only", source)
 
 
-@pytest.mark.parametrize("page", ["man1/leat.1", "man1/leat-copy.1", "man1/leat-http.1"])
+@pytest.mark.parametrize("page", ["man1/leat.1", "man1/leat-copy.1", "man1/leat-http.1", "man1/leat-kafka.1",
+                                  "man1/leat-run.1"])
 def test_a_manual_page_names_every_option_of_its_command(stage, leat, page):
     """What --help lists and the page does not is a page that was forgotten."""
-    command = {"leat.1": [], "leat-copy.1": ["copy"], "leat-http.1": ["http"]}[page.split("/")[1]]
+    command = re.findall(r"leat-(\w+)", page)
     text = run(leat, *command, "--help")
     options = {word.strip("[,.]`'") for word in text.split() if word.startswith("--")} - {"--help", "--"}
     manual = next(stage.glob(f"**/{page}")).read_text()
