@@ -239,6 +239,20 @@ def test_all_producers_of_a_partition_are_described(broker):
     assert sorted(found) == [(producer, 0, 0) for producer in range(count)]
 
 
+@needs_kcat
+def test_no_list_of_a_described_partition_is_null(broker):
+    """Kafka's Java client takes them for lists, whatever the schema allows."""
+    produce(broker, "t", [b"x"], "-p", "0")
+    with connect(broker) as connection:
+        connection.sendall(request(75, 0, b"\0" + b"\2\2t\0" + struct.pack(">ib", 1, -1) + b"\0"))
+        data = answer(connection)
+    # The first partition: error, number, leader, epoch, replicas, in sync, eligible, last known, offline.
+    at = data.index(b"\2t") + 2 + 16 + 1 + 1
+    assert struct.unpack(">hiii", data[at:at + 14]) == (0, 0, 1, 0)
+    one = b"\2" + struct.pack(">i", 1)
+    assert data[at + 14:at + 28] == one + one + b"\1\1\1\0"
+
+
 def test_the_second_broker_over_a_directory_is_refused(broker, leat, tmp_path):
     ran = run([leat, "kafka", "--listen", "127.0.0.1:0", tmp_path / "data"])
     assert ran.returncode == 1 and len(ran.stderr.strip().split("\n")) == 1, ran.stderr

@@ -72,8 +72,6 @@ static bool put_partitions(struct paging *p, struct topic *topic, int32_t first,
 		part->replica_nodes.count = 1;
 		part->isr_nodes.at = p->node;
 		part->isr_nodes.count = here;
-		part->eligible_leader_replicas.count = -1;
-		part->last_known_elr.count = -1;
 		part->offline_replicas.at = p->node;
 		part->offline_replicas.count = !here;
 	}
