@@ -36,7 +36,7 @@ test: ## install what the tests need, build with every warning on, run every tes
 	tools/setup test
 	tools/check
 
-interop: ## against Apache Kafka's own programs, where Java and Maven are there
+interop: ## against Apache Kafka and clients of other languages, where Java, Maven, npm, Go, pip are there
 	tools/setup test
 	/usr/bin/python3 -B -m pytest -v -rs -p no:cacheprovider tests/interop
 

@@ -36,7 +36,7 @@ def jars(version="3.9.1"):
     for program in ("java", "mvn"):
         if not shutil.which(program):
             raise Missing(f"{program} is not installed")
-    folder = KEPT / version
+    folder = KEPT / f"apache-kafka-{version}"
     if not (folder / "complete").exists():
         ran = subprocess.run(["mvn", "-q", "-B", "-f", Path(__file__).with_name("pom.xml"), f"-Dkafka={version}",
                               "dependency:copy-dependencies", f"-DoutputDirectory={folder}"],
@@ -55,7 +55,7 @@ def write_properties(path, port, control, data, **settings):
 
 def command(main_class, *arguments, version="3.9.1", options=()):
     """`options` are Java's."""
-    return ["java", *options, "-cp", jars(version), main_class, *map(str, arguments)]
+    return ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *options, "-cp", jars(version), main_class, *map(str, arguments)]
 
 
 def format_command(properties, version="3.9.1"):
