@@ -55,7 +55,8 @@ def write_properties(path, port, control, data, **settings):
 
 def command(main_class, *arguments, version="3.9.1", options=()):
     """`options` are Java's."""
-    return ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *options, "-cp", jars(version), main_class, *map(str, arguments)]
+    return ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *options, "-cp", jars(version), main_class,
+            *map(str, arguments)]
 
 
 def format_command(properties, version="3.9.1"):
