@@ -10,7 +10,7 @@ KAFKA_PORT ?= 9092
 PREFIX     ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test interop bench bench-kafka install format lint fuzz-long lab-vm clean
+.PHONY: all help run test interop soak bench bench-kafka install format lint fuzz-long lab-vm clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,11 @@ test: ## install what the tests need, build with every warning on, run every tes
 interop: ## against Apache Kafka and clients of other languages, where Java, Maven, npm, Go, pip are there
 	tools/setup test
 	/usr/bin/python3 -B -m pytest -v -rs -p no:cacheprovider tests/interop
+
+soak: ## a Kafka broker for SOAK_SECONDS (3600) with clients that are killed, and trouble; prints a report
+	tools/setup test
+	$(MAKE) all
+	tests/soak/soak.py
 
 bench: ## compare with the floors and with other servers; takes minutes
 	tools/setup bench
