@@ -67,6 +67,11 @@ struct reactor *loop_reactor(const struct loop *loop)
 	return loop->reactor;
 }
 
+bool loop_is_draining(const struct loop *loop)
+{
+	return loop->draining;
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
 	return loop->now_ms;

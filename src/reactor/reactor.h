@@ -104,6 +104,8 @@ uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_turns(const struct loop *loop);
 /* Wall clock in seconds, taken once a turn. */
 int64_t loop_wall(const struct loop *loop);
+/* On its thread: no connection comes any more, those that are open end. */
+bool loop_is_draining(const struct loop *loop);
 /* Per-loop state of the room that runs on it (reactor_options.loop_open's result). */
 void *loop_data(const struct loop *loop);
 /* The loop of the calling thread, NULL outside of loops. */

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from kafka_messages import Client
 from kafka_server import Broker, consume, needs_kcat, produce, wait_until
 from kafka_wire import answer, batch_of, connect, fetch, request, send_batch
 from support import TIMEOUT, run
@@ -308,18 +309,39 @@ def resident_kib(broker):
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
 
+def stand_still(connection):
+    """Asks for all of t again and again, and reads nothing."""
+    body = struct.pack(">iiiibii", -1, 0, 1, 1 << 26, 0, 0, -1) + struct.pack(">i", 1) + b"\0\1t"
+    body += struct.pack(">iiqqi", 1, 0, 0, -1, 1 << 26) + struct.pack(">i", 0)
+    connection.sendall(request(1, 7, body) * 100)
+
+
 @needs_kcat
 def test_who_does_not_read_holds_up_nobody(broker):
     sent = [b"x" * 9000] * 1000
     produce(broker, "t", sent, "-p", "0")
     with contextlib.ExitStack() as stack:
-        # Each asks for megabytes again and again and reads nothing.
-        body = struct.pack(">iiiibii", -1, 0, 1, 1 << 26, 0, 0, -1) + struct.pack(">i", 1) + b"\0\1t"
-        body += struct.pack(">iiqqi", 1, 0, 0, -1, 1 << 26) + struct.pack(">i", 0)
         for _ in range(30):
-            connection = stack.enter_context(connect(broker))
-            connection.sendall(request(1, 7, body) * 100)
+            stand_still(stack.enter_context(connect(broker)))
         assert consume(broker, "t", "-p", "0") == sent
+
+
+@needs_kcat
+def test_members_are_not_missed_while_the_broker_ends(start_broker):
+    """They can't reach it: who is there when it starts again goes on as the member that it was."""
+    broker = start_broker("--drain-timeout", "8s", "-o", "group.min.session.timeout.ms=1000")
+    produce(broker, "t", [b"x" * 9000] * 1000, "-p", "0")
+    with connect(broker) as slow, Client(broker.port) as client:
+        client.call("FindCoordinator", 4, coordinator_keys=["g"])
+        member = client.call("JoinGroup", 3, group_id="g", session_timeout_ms=5000, rebalance_timeout_ms=5000,
+                             protocol_type="consumer", protocols=[{"name": "range", "metadata": b""}])
+        asked = {"group_id": "g", "member_id": member["member_id"], "generation_id": member["generation_id"]}
+        assert client.call("SyncGroup", 2, assignments=[], **asked)["error_code"] == 0
+        # The end waits for this one until the limit, longer than the member's session.
+        stand_still(slow)
+        broker.restart()
+    with Client(broker.port) as client:
+        assert client.call("Heartbeat", 2, **asked)["error_code"] == 0, broker.log()
 
 
 @pytest.mark.release_only

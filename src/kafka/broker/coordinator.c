@@ -227,6 +227,9 @@ static void timer_fired(struct timer *timer)
 	struct group_time time = now();
 	struct wheel_timer *due;
 
+	/* Members can't be heard any more: they are who they were when we start again. */
+	if (loop_is_draining(shard->home->loop))
+		return;
 	pthread_mutex_lock(&shard->lock);
 	shard->timed = false;
 	wheel_advance(&shard->wheel, max_u64(time.now_ms, shard->wheel.now_ms));
