@@ -187,7 +187,7 @@ def test_groups_are_counted_by_state(observe):
     m = settled(broker, lambda m: m["leat_kafka_groups{state=Empty}"] == 1)
     assert m["leat_kafka_group_members"] == 0 and m.sum("leat_kafka_groups") == 1
     broker.restart()
-    wait_until(lambda: "metrics at" in broker.log())
+    wait_until(lambda: broker.log().count("metrics at") == 2)
     m = scrape_new(broker)
     assert m["leat_kafka_groups{state=Empty}"] == 1 and m["leat_kafka_rebalances_total"] == 0
 
