@@ -1,6 +1,7 @@
 /*
  * Spare blocks of one size: taken and given back last in, first out, so that what is taken next is
- * still in the processor's cache. Up to `max` are kept, the rest goes back to the allocator.
+ * still in the processor's cache. Up to `max` are kept, the rest goes back to the allocator; and what
+ * nobody needed for a while, if the owner calls spare_trim() now and then.
  *
  * One thread; what is taken is not zeroed.
  */
@@ -18,6 +19,7 @@ struct spare_block {
 struct spare {
 	struct spare_block *first;
 	unsigned count, max;
+	unsigned unused; /* the fewest there were since spare_trim() */
 	size_t size;
 };
 
@@ -35,6 +37,8 @@ static inline void *spare_take(struct spare *spare)
 		return malloc(spare->size);
 	spare->first = block->next;
 	spare->count--;
+	if (spare->count < spare->unused)
+		spare->unused = spare->count;
 	return block;
 }
 
@@ -51,15 +55,27 @@ static inline void spare_give(struct spare *spare, void *memory)
 	spare->count++;
 }
 
-static inline void spare_fini(struct spare *spare)
+static inline void spare_drop(struct spare *spare, unsigned count)
 {
-	while (spare->first) {
+	for (; count > 0; count--) {
 		struct spare_block *block = spare->first;
 
 		spare->first = block->next;
+		spare->count--;
 		free(block);
 	}
-	spare->count = 0;
+}
+
+/* Those that were never taken since the last time go. */
+static inline void spare_trim(struct spare *spare)
+{
+	spare_drop(spare, spare->unused);
+	spare->unused = spare->count;
+}
+
+static inline void spare_fini(struct spare *spare)
+{
+	spare_drop(spare, spare->count);
 }
 
 #endif

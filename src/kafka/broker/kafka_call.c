@@ -46,7 +46,7 @@ void call_free(struct kafka_call *call)
 		call->release_state(call);
 	if (call->free_bytes)
 		free(call->bytes);
-	free(call->body_copy);
+	kafka_request_give(call->home, call->body_copy, call->body_size);
 	free(call->client_copy);
 	atomic_fetch_sub(&call->server->requests_bytes, call->reserved);
 	free_chunks(call);
@@ -248,10 +248,12 @@ bool call_keep_body(struct kafka_call *call)
 	if (call->body_copy)
 		return true;
 	if (conn)
-		call->body_copy = kafka_conn_give(conn_data(conn), call->body, &call->reserved);
+		call->body_copy =
+		    kafka_conn_give(conn_data(conn), call->body, &call->body_size, &call->reserved);
 	if (call->body_copy)
 		return true;
-	call->body_copy = malloc(call->body.len + 1);
+	call->body_size = call->body.len + 1;
+	call->body_copy = kafka_request_take(call->home, call->body_size);
 	if (!call->body_copy)
 		return false;
 	memcpy(call->body_copy, call->body.ptr, call->body.len);

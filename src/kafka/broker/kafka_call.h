@@ -64,7 +64,8 @@ struct kafka_call {
 	struct conn_ref conn;
 	struct kafka_request_header header;
 	struct slice body;
-	char *body_copy;   /* NULL: it lies in the connection's input */
+	char *body_copy; /* NULL: it lies in the connection's input */
+	size_t body_size;
 	uint64_t reserved; /* for it, of the server's memory for large requests */
 	char *client_copy;
 

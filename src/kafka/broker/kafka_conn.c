@@ -39,19 +39,21 @@ static enum turn not_kafka(struct kafka_conn *c, const char *what)
 
 static void forget_kept(struct kafka_conn *c)
 {
-	free(c->kept);
+	kafka_request_give(c->loop, c->kept, c->kept_size);
 	c->kept = NULL;
 	c->kept_len = c->kept_size = 0;
 	atomic_fetch_sub(&c->loop->server->requests_bytes, c->reserved);
 	c->reserved = 0;
 }
 
-char *kafka_conn_give(struct kafka_conn *c, struct slice part, uint64_t *ret_reserved)
+char *kafka_conn_give(struct kafka_conn *c, struct slice part, size_t *ret_size,
+		      uint64_t *ret_reserved)
 {
 	char *kept = c->kept;
 
 	if (!kept || part.ptr < kept || part.ptr + part.len != kept + c->kept_len)
 		return NULL;
+	*ret_size = c->kept_size;
 	*ret_reserved = c->reserved;
 	c->kept = NULL;
 	c->kept_len = c->kept_size = 0;
@@ -91,6 +93,7 @@ static int64_t frame_size(const struct kafka_conn *c, const char *at, size_t len
 static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 {
 	char *old = c->kept;
+	size_t old_size = c->kept_size;
 	uint64_t old_reserved = c->reserved;
 	int64_t frame = frame_size(c, at, len);
 	size_t size = len < FRAME_PREFIX ? FRAME_PREFIX : len;
@@ -110,9 +113,8 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 	}
 	/* At least what is there; the rest when there is memory for it (see make_room()). */
 	c->reserved = 0;
-	if (size > KAFKA_RECV_BYTES && !reserve(c, size))
-		size = len;
-	c->kept = malloc(size);
+	size = reserve(c, kafka_request_size(size)) ? kafka_request_size(size) : len;
+	c->kept = kafka_request_take(c->loop, size);
 	if (!c->kept) {
 		c->kept = old;
 		c->reserved += old_reserved;
@@ -121,7 +123,7 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 	memcpy(c->kept, at, len);
 	c->kept_len = len;
 	c->kept_size = size;
-	free(old);
+	kafka_request_give(c->loop, old, old_size);
 	atomic_fetch_sub(&c->loop->server->requests_bytes, old_reserved);
 	return TURN_GOES_ON;
 }
@@ -216,22 +218,26 @@ static enum turn serve_all(struct kafka_conn *c, const char *at, size_t len)
 static enum turn make_room(struct kafka_conn *c)
 {
 	int64_t frame = frame_size(c, c->kept, c->kept_len);
+	size_t size;
 	char *larger;
 
 	if (frame < 0)
 		return not_kafka(c, "a request of an impossible size");
 	if ((size_t)frame <= c->kept_size)
 		return TURN_GOES_ON;
-	if (!reserve(c, (size_t)frame)) {
+	size = kafka_request_size((size_t)frame);
+	if (!reserve(c, size)) {
 		counter_add(&c->loop->counters.memory_waits, 1);
 		conn_deadline(c->conn, KAFKA_HUNGRY_MS);
 		return TURN_RESTS;
 	}
-	larger = realloc(c->kept, (size_t)frame);
+	larger = kafka_request_take(c->loop, size);
 	if (!larger)
 		return gone(c);
+	memcpy(larger, c->kept, c->kept_len);
+	kafka_request_give(c->loop, c->kept, c->kept_size);
 	c->kept = larger;
-	c->kept_size = (size_t)frame;
+	c->kept_size = size;
 	return TURN_GOES_ON;
 }
 

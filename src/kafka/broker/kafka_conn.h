@@ -51,9 +51,10 @@ enum kafka_sent kafka_send(struct kafka_conn *c);
 bool kafka_send_call(struct kafka_conn *c, struct kafka_call *call);
 void kafka_send_free(struct kafka_conn *c);
 
-/* The buffer that has `part` at its end and nothing that is still to be read, with what is reserved
- * for it: the caller's from now on. NULL: there is none. */
-char *kafka_conn_give(struct kafka_conn *c, struct slice part, uint64_t *ret_reserved);
+/* The buffer that has `part` at its end and nothing that is still to be read, with its size and what
+ * is reserved for it: the caller's from now on, to kafka_request_give(). NULL: there is none. */
+char *kafka_conn_give(struct kafka_conn *c, struct slice part, size_t *ret_size,
+		      uint64_t *ret_reserved);
 /* A call that was in c->call is answered. */
 void kafka_conn_answered(struct kafka_conn *c, struct kafka_call *call, enum handled handled);
 /* A turn of the connection, from outside of its own events. */

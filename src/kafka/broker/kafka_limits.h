@@ -11,6 +11,16 @@
 /* After a large request another is likely: of that only so much is received into the loop's buffer
  * (and copied), the rest goes straight into its own. */
 #define KAFKA_RECV_FIRST (8u * 1024u)
+/* Buffers of such requests, up to what clients send by default (1 MiB of records), have one of these
+ * sizes and are kept for the next ones: from malloc() anew each would cost a fault for every page.
+ * Those that nobody needed for KAFKA_MAINTAIN_MS go. */
+#define KAFKA_REQUEST_SIZES                               \
+	{                                                 \
+		256u * 1024u, 512u * 1024u, 1088u * 1024u \
+	}
+#define KAFKA_REQUEST_SIZES_MAX 3u
+/* As many, of each size, a loop. */
+#define KAFKA_REQUEST_SPARE_MAX 8u
 /* Answers that leave together in one send. What is larger goes by itself. */
 #define KAFKA_OUT_BYTES (64u * 1024u)
 /* Structs of a request and its answer. What needs more gets memory of its own, at most

@@ -11,6 +11,45 @@
 #include "kafka/broker/kafka_produce.h"
 #include "sys/sys.h"
 
+/* ---- memory of large requests ---- */
+
+static const size_t request_sizes[KAFKA_REQUEST_SIZES_MAX] = KAFKA_REQUEST_SIZES;
+
+size_t kafka_request_size(size_t size)
+{
+	if (size <= KAFKA_RECV_BYTES)
+		return size;
+	for (unsigned i = 0; i < KAFKA_REQUEST_SIZES_MAX; i++)
+		if (size <= request_sizes[i])
+			return request_sizes[i];
+	return size;
+}
+
+static struct spare *spare_of(struct kafka_loop *loop, size_t size)
+{
+	for (unsigned i = 0; i < KAFKA_REQUEST_SIZES_MAX; i++)
+		if (size == request_sizes[i])
+			return &loop->requests[i];
+	return NULL;
+}
+
+char *kafka_request_take(struct kafka_loop *loop, size_t size)
+{
+	struct spare *spare = spare_of(loop, size);
+
+	return spare ? spare_take(spare) : malloc(size);
+}
+
+void kafka_request_give(struct kafka_loop *loop, char *memory, size_t size)
+{
+	struct spare *spare = spare_of(loop, size);
+
+	if (spare && memory)
+		spare_give(spare, memory);
+	else
+		free(memory);
+}
+
 /* ---- what has its time: on loop 0, by a helper ---- */
 
 static void maintain(struct job *job)
@@ -33,6 +72,8 @@ static void tick(struct timer *timer)
 	loop_timer_set(loop->loop, timer, KAFKA_MAINTAIN_MS);
 	inbox_deliver(&loop->inbox);
 	flush_retry(loop);
+	for (unsigned i = 0; i < KAFKA_REQUEST_SIZES_MAX; i++)
+		spare_trim(&loop->requests[i]);
 	if (loop_index(loop->loop) != 0 || loop->maintaining)
 		return;
 	loop->maintenance.run = maintain;
@@ -83,6 +124,8 @@ struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, u
 	spare_init(&loop->calls, sizeof(struct kafka_call), KAFKA_SPARE_MAX);
 	spare_init(&loop->fetches, fetch_size(KAFKA_INLINE_PARTITIONS), KAFKA_SPARE_MAX);
 	spare_init(&loop->produces, produce_size(KAFKA_INLINE_PARTITIONS), KAFKA_SPARE_MAX);
+	for (unsigned i = 0; i < KAFKA_REQUEST_SIZES_MAX; i++)
+		spare_init(&loop->requests[i], request_sizes[i], KAFKA_REQUEST_SPARE_MAX);
 	return loop;
 }
 
@@ -98,5 +141,7 @@ void kafka_loop_free(struct kafka_loop *loop)
 	spare_fini(&loop->calls);
 	spare_fini(&loop->fetches);
 	spare_fini(&loop->produces);
+	for (unsigned i = 0; i < KAFKA_REQUEST_SIZES_MAX; i++)
+		spare_fini(&loop->requests[i]);
 	free(loop);
 }

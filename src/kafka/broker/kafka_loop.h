@@ -23,6 +23,7 @@ struct kafka_loop {
 	struct inbox inbox;
 	struct timer tick;
 	struct spare calls, fetches, produces;
+	struct spare requests[KAFKA_REQUEST_SIZES_MAX];
 	struct fetch_sessions sessions;
 	struct kafka_counters counters;
 	struct kafka_timing timing;
@@ -44,5 +45,11 @@ void kafka_loop_close(struct loop *loop, struct kafka_server *server);
 /* Before the loops run, the index-th of `count`; NULL: no memory. */
 struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, unsigned count);
 void kafka_loop_free(struct kafka_loop *loop);
+
+/* Memory for requests that do not fit into `received`: how much of it there will be for `size`
+ * bytes; its taking (NULL: no memory) and giving back, with the size it was taken with. */
+size_t kafka_request_size(size_t size);
+char *kafka_request_take(struct kafka_loop *loop, size_t size);
+void kafka_request_give(struct kafka_loop *loop, char *memory, size_t size);
 
 #endif
