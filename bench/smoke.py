@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -176,6 +177,7 @@ def attempt(test, options):
 
 def main():
     options = argparse.Namespace(build=os.path.abspath(sys.argv[1]), quick=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
     raise_descriptor_limit()
     print(f"1..{len(TESTS)}")
     failed = 0

@@ -1,6 +1,8 @@
 """How long small produce requests wait: one at a time, with a sync each, and beside a consumer of cold data."""
 
 import contextlib
+import os
+import time
 
 from lib import cold, kafka_load, kafka_servers, rounds
 from lib.kafka_load import GIB, KIB, MIB, TOPIC, floor_produce, hot, produce, small_produce
@@ -11,6 +13,7 @@ OURS = kafka_servers.OURS
 SYNC_PRODUCERS = 64
 COLD_TOPIC = "cold"
 COLD_PARTITIONS = 4
+QUIET_S = 1
 
 
 def _start(options, stack, scratch, contenders, notes, **settings):
@@ -125,15 +128,23 @@ def run_sync(options, scratch):
 # ---- beside cold data ----
 
 
-def _fill_cold(options, broker, requests):
-    broker.create_topic(COLD_TOPIC, COLD_PARTITIONS)
-    produce(options, broker.port, COLD_TOPIC, requests, MIB, KIB, COLD_PARTITIONS, COLD_PARTITIONS)
-
-
-def _cold_once(options, broker):
+def _drop_cold(broker):
     for partition in range(COLD_PARTITIONS):
         for segment in broker.segments(COLD_TOPIC, partition):
             cold.drop(segment)
+
+
+def _fill_cold(options, broker, requests):
+    broker.create_topic(COLD_TOPIC, COLD_PARTITIONS)
+    produce(options, broker.port, COLD_TOPIC, requests, MIB, KIB, COLD_PARTITIONS, COLD_PARTITIONS)
+    _drop_cold(broker)
+
+
+def _cold_once(options, broker):
+    _drop_cold(broker)
+    # What the disk still does for others would show in the first of the two.
+    os.sync()
+    time.sleep(QUIET_S)
     pull = kafka_load.fetch_command(options, broker.port, COLD_TOPIC, cold.PULL_MS, MIB, KIB, COLD_PARTITIONS,
                                     COLD_PARTITIONS, once=True)
 

@@ -25,8 +25,8 @@ class Targets:
     def not_measured(self, what, why):
         self.rows.append({"what": what, "measured": None, "why": why, "met": None})
 
-    def table(self):
-        table = Table("Targets", ["what", "measured", "target", "met"])
+    def table(self, quick):
+        table = Table("Targets" + (" (a quick run: it shows that things work, and no more)" if quick else ""), ["what", "measured", "target", "met"])
         for row in self.rows:
             if row["measured"] is None:
                 table.add(row["what"], "-", "-", "not measured: " + row["why"])
