@@ -4,6 +4,7 @@ batch small records."""
 import contextlib
 import os
 import resource
+import shutil
 import time
 
 from lib import kafka_client, kafka_load, kafka_servers, rounds
@@ -160,6 +161,16 @@ def _client_kcat(_options, port, _records, file):
 CLIENTS = {"librdkafka": _client_librdkafka, "kcat": _client_kcat}
 
 
+def _clients_there(options, notes):
+    programs = {"librdkafka": os.path.join(options.build, "bench", "client-produce"), "kcat": shutil.which("kcat")}
+    for client in CLIENTS:
+        if programs[client] and os.path.exists(programs[client]):
+            yield client
+        else:
+            notes.append(f"{client}: left out, not installed (tools/setup bench)")
+            options.targets.not_measured(f"records of 100 bytes by {client}: broker's CPU", "it is not there")
+
+
 def _client_once(options, broker, client, records, file):
     broker.create_topic(TOPIC)
     begin = time.monotonic()
@@ -182,7 +193,7 @@ def run_client(options, scratch):
                   ["client, broker", "client CPU s", "broker CPU s", "broker to client", "broker busy", "records/s"])
     with contextlib.ExitStack() as stack:
         brokers = _start(options, stack, scratch, contenders, notes, lambda b: _produce_once(options, b, 100))
-        for client in CLIENTS:
+        for client in _clients_there(options, notes):
             runners = {name: lambda broker=broker, client=client: _client_once(options, broker, client, records, file)
                        for name, broker in brokers.items()}
             samples = rounds.interleaved(options, runners, notes)
