@@ -151,9 +151,10 @@
 enum kafka_error { KAFKA_ERRORS(KAFKA_ERROR_ENUM) };
 #undef KAFKA_ERROR_ENUM
 
-#define KAFKA_ERROR_ONE(code, name, retriable, text) +1
-enum { KAFKA_ERROR_CODES = KAFKA_ERRORS(KAFKA_ERROR_ONE) };
-#undef KAFKA_ERROR_ONE
+/* Their places in the table. */
+#define KAFKA_ERROR_ROW(code, name, retriable, text) KAFKA_ERROR_ROW_##name,
+enum kafka_error_row { KAFKA_ERRORS(KAFKA_ERROR_ROW) KAFKA_ERROR_CODES };
+#undef KAFKA_ERROR_ROW
 
 struct kafka_error_info {
 	int16_t code;
