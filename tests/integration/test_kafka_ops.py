@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import struct
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from kafka_server import consume, needs_kcat, produce, wait_until
 from kafka_wire import answer, batch_of, connect, fetch, request, send_batch
 from metrics import Metrics, admin_of, manual_entries, scrape
-from support import run
+from support import TIMEOUT, run
 
 MAN = Path(__file__).resolve().parent.parent.parent / "man"
 
@@ -253,7 +254,8 @@ def test_the_status_is_json(observe, tmp_path):
     kafka = status["kafka"]
     assert kafka["directory"] == str(tmp_path / "data") and kafka["node_id"] == 1
     assert kafka["produced_records"] == 10 and kafka["topics"] == 1 and kafka["partitions"] == 1
-    assert kafka["Produce"]["requests"] >= 1 and kafka["Produce"]["duration_microseconds"]["max"] > 0
+    timed = kafka["apis"]["Produce"]
+    assert timed["requests"] >= 1 and timed["duration_microseconds"]["max"] > 0
     assert "http" not in status
 
 
@@ -264,6 +266,15 @@ def test_the_manual_page_has_every_metric_in_the_same_words(observe):
     assert {name: words for name, words in m.help.items() if name.startswith("leat_kafka_")} == own
     assert {name: words for name, words in m.help.items() if not name.startswith("leat_kafka_")}.items() <= \
         shared.items()
+
+
+def test_the_service_manager_hears_when_it_is_ready(start_broker, tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(TIMEOUT)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        start_broker()
+        assert manager.recv(100) == b"READY=1"
 
 
 def test_an_admin_address_that_is_taken_is_refused_and_nothing_is_made(leat, observe, tmp_path):

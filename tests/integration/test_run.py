@@ -18,6 +18,7 @@ from kafka_server import consume, needs_kcat, produce, wait_until
 from kafka_wire import connect, fetch
 from metrics import admin_of, manual_entries, scrape
 from support import TIMEOUT, free_port, run
+from test_http_stuck import WITHOUT_LEAK_CHECK, ask, close, dead_mount
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -170,6 +171,26 @@ def fetch_or_end(connection):
     """A fetch that waits longer than anybody, or until its connection ends."""
     with contextlib.suppress(AssertionError, OSError):
         fetch(connection, 0, -1, [(0, 100)], 1000000)
+
+
+@needs_kcat
+def test_a_disk_that_hangs_under_http_costs_kafka_nothing_but_a_check(leat, root, tmp_path, start_both):
+    (root / "dead").mkdir()
+    with dead_mount(root / "dead"):
+        both = Both(leat, root, tmp_path / "data", "--drain-timeout", "1s", env=WITHOUT_LEAK_CHECK)
+        produce(KafkaOf(both), "t", [b"x"] * 100, "-p", "0")
+        clients = ask(both, "/dead/x", 2)
+        try:
+            time.sleep(0.5)
+            both.process.send_signal(signal.SIGTERM)
+            assert both.process.wait(TIMEOUT) == 1, both.log()
+            assert "hangs; ending without them" in both.log() and "is left as it is" in both.log()
+        finally:
+            close(clients)
+            both.stop(signal.SIGKILL)
+    both = start_both()
+    assert "had not been closed properly" in both.log()
+    assert consume(KafkaOf(both), "t", "-p", "0") == [b"x"] * 100
 
 
 @needs_kcat

@@ -167,12 +167,14 @@ static void write_metrics(void *arg, struct buf *out)
 
 static void status_durations(struct buf *out, const struct kafka_account *a)
 {
+	json_open(out, "apis");
 	for (unsigned kind = 0; kind < KAFKA_TIMED_COUNT; kind++) {
 		json_open(out, timed_names[kind]);
 		json_u64(out, "requests", histogram_count(&a->durations[kind]));
 		admin_status_durations(out, &a->durations[kind]);
 		json_close(out);
 	}
+	json_close(out);
 }
 
 static void write_status(void *arg, struct buf *out)
