@@ -15,7 +15,8 @@ from http_client import Server, drop_from_page_cache, pattern, request
 
 MNT_DETACH = 2
 # At exit LeakSanitizer stops all threads to look for leaks, and one that is stuck does not stop.
-WITHOUT_LEAK_CHECK = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
+WITHOUT_LEAK_CHECK = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0",
+                          TSAN_OPTIONS=os.environ.get("TSAN_OPTIONS", "") + ":report_thread_leaks=0")
 
 
 @contextlib.contextmanager
