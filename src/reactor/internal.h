@@ -39,9 +39,9 @@ enum {
 	HELPERS_MAX = 64,
 	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */
 	HELPER_QUEUE_MAX = 1024, /* of a class: more waiting means that the disk can't follow */
-	/* Helpers that are at work when everything else has ended: a disk answers within this, what
-	 * takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
-	HELPERS_GRACE_MS = 1000,
+	/* Helpers that are at work when everything else has ended: a disk answers a read within
+	 * this, what takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
+	HELPERS_MS_DEFAULT = 1000,
 	RING_MESSAGES = 4096,   /* 96 KiB of addresses a loop, touched as far as used */
 	BATCH_EVENTS = 256,     /* events taken at once: bounds the wait of the last of them */
 	ACCEPTS_A_TURN = 16,    /* a storm of connections leaves turns to those that are open */

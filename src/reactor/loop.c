@@ -297,7 +297,7 @@ static void kill_all(struct loop *loop)
 {
 	conns_close_all(loop);
 	loop->grace_timer = (struct timer){.fired = grace_over, .arg = loop};
-	loop_timer_set(loop, &loop->grace_timer, HELPERS_GRACE_MS);
+	loop_timer_set(loop, &loop->grace_timer, loop->reactor->options.helpers_ms);
 }
 
 static void drain_over(struct timer *timer)

@@ -75,6 +75,8 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
 	reactor->options = *options;
 	if (!reactor->options.drain_ms)
 		reactor->options.drain_ms = DRAIN_MS_DEFAULT;
+	if (!reactor->options.helpers_ms)
+		reactor->options.helpers_ms = HELPERS_MS_DEFAULT;
 	reactor->signal_fd = -1;
 	reactor->connections_max = connections_limit(options->connections_max);
 	pthread_mutex_init(&reactor->start_lock, NULL);

@@ -14,7 +14,8 @@
  *
  * Draining (SIGTERM, SIGQUIT, SIGINT): listeners are closed, ops->drain is called once for each
  * connection; the loops end when the last connection is gone or the limit is over, then what is
- * left is closed. Helpers that the kernel does not let go then have a second to come back.
+ * left is closed. Helpers that the kernel does not let go then have a second (or helpers_ms) to come
+ * back.
  */
 #ifndef REACTOR_REACTOR_H
 #define REACTOR_REACTOR_H
@@ -160,6 +161,8 @@ struct reactor_options {
 	unsigned helpers;         /* 0: a default */
 	unsigned connections_max; /* of the process; 0: from the fd limit */
 	uint32_t drain_ms;        /* how long SIGTERM waits for what is in flight; 0: a default */
+	/* How long after that for helpers that are at work; 0: a default. */
+	uint32_t helpers_ms;
 	/* Per-loop state of the rooms: made on the loop's own thread before its first event. */
 	int (*loop_open)(struct loop *loop, void *arg, void **ret_data, struct err *err);
 	void (*loop_close)(struct loop *loop, void *data);

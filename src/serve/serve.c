@@ -12,6 +12,8 @@
 #include "serve/confine.h"
 #include "serve/devices.h"
 
+#define DRAIN_MS_DEFAULT 10000u
+
 struct service {
 	struct reactor *reactor;
 	struct http_server *http;   /* NULL: none */
@@ -113,10 +115,14 @@ static void service_fini(struct service *service)
 static int make_reactor(struct service *service, const struct serve_options *options,
 			struct err *err)
 {
+	uint32_t drain_ms = options->drain_ms ? options->drain_ms : DRAIN_MS_DEFAULT;
 	const struct reactor_options reactor = {
 	    .threads = options->threads,
 	    .connections_max = options->connections_max,
-	    .drain_ms = options->drain_ms,
+	    .drain_ms = drain_ms,
+	    /* A sync of a log may wait behind much that others write; given up, it would make the next
+	     * start check all logs. */
+	    .helpers_ms = options->kafka ? drain_ms : 0,
 	    .loop_open = open_loop,
 	    .loop_close = close_loop,
 	    .hangup = hangup,

@@ -23,10 +23,11 @@ struct serve_options {
 
 	unsigned threads;         /* 0: one a CPU */
 	unsigned connections_max; /* of all services; 0: from the descriptor limit */
-	uint32_t drain_ms;        /* 0: the reactor's default */
-	const char *admin;        /* where the admin listener listens; NULL: there is none */
-	const char *user;         /* NAME or NAME:GROUP to become after the start; NULL: stays */
-	bool sandbox;             /* confines itself after the start: for good, the whole process */
+	/* For what is being sent at the end, and then as long for Kafka's disk; 0: 10 seconds. */
+	uint32_t drain_ms;
+	const char *admin; /* where the admin listener listens; NULL: there is none */
+	const char *user;  /* NAME or NAME:GROUP to become after the start; NULL: stays */
+	bool sandbox;      /* confines itself after the start: for good, the whole process */
 	/* Called when it listens and is about to serve; may be NULL. */
 	void (*ready)(void *arg);
 	void *ready_arg;

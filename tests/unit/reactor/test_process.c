@@ -326,6 +326,47 @@ static void a_stuck_helper_is_left_behind_after_a_second_signal(void **state)
 	ends_with_a_stuck_helper(&options, 2);
 }
 
+/* Longer than the default is for. */
+static void takes_long(struct job *job)
+{
+	say('s');
+	usleep(1500 * 1000);
+}
+
+static void is_done(struct job *job)
+{
+	say('e');
+}
+
+static void ask_for_long(struct conn *conn, unsigned events)
+{
+	static struct job job = {.run = takes_long, .done = is_done};
+	char c;
+
+	if (recv(conn_fd(conn), &c, 1, 0) == 1 && helpers_submit(conn_loop(conn), &job) < 0)
+		_exit(98);
+}
+
+static const struct conn_ops asks_for_long = {.ready = ask_for_long};
+
+static void a_helper_is_waited_for_as_long_as_was_said(void **state)
+{
+	struct child_options options = two_loops_of(&asks_for_long);
+	struct child child;
+	int fd;
+
+	options.reactor.drain_ms = 50;
+	options.reactor.helpers_ms = 3600 * 1000;
+	child_start(&child, &options);
+	fd = client_connect(child.where);
+	client_send(fd, "1", 1);
+	assert_int_equal(child_says(&child), 's');
+	kill(child.pid, SIGTERM);
+	assert_int_equal(child_says(&child), 'e');
+	child_expect_exit(&child);
+	close(fd);
+}
+
 /* Forked: what is not held back ends it by the signal. 0: all is well. */
 static int held_signals(void)
 {
@@ -619,6 +660,7 @@ int main(void)
 	    cmocka_unit_test(a_second_signal_ends_at_once),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_when_the_limit_is_over),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_after_a_second_signal),
+	    cmocka_unit_test(a_helper_is_waited_for_as_long_as_was_said),
 	    cmocka_unit_test(held_signals_are_handled_when_it_runs),
 	    cmocka_unit_test(sighup_reaches_each_loop_and_ends_nothing),
 	    cmocka_unit_test(writing_to_a_peer_that_is_gone_does_not_kill),
