@@ -69,7 +69,7 @@ def test_topics_are_made_listed_described_grown_and_removed(tools):
 
 @pytest.mark.parametrize("arguments,sentence", [
     (("--create", "--topic", "there"), "exists"),
-    (("--create", "--topic", "bad/name"), "(?i)invalid topic"),
+    (("--create", "--topic", "bad/name"), "InvalidTopicException"),
     (("--create", "--topic", "new", "--replication-factor", "3"), "(?i)replication factor"),
     (("--create", "--topic", "new", "--config", "retention.ms=much"), "retention.ms"),
     (("--create", "--topic", "new", "--config", "no.such=1"), "no.such"),
@@ -264,7 +264,7 @@ def test_groups_are_listed_described_reset_and_removed(tools, tmp_path):
     assert [row["PARTITION"] for row in table(tools(groups, "--describe", "--group", "g"))] == ["1"]
     assert "successful" in tools(groups, "--delete", "--group", "g")
     assert "does not exist" in tools(groups, "--delete", "--group", "g", check=False)
-    assert "GroupIdNotFoundException" in tools(groups, "--describe", "--group", "g", check=False)
+    assert re.search("does not exist|GroupIdNotFoundException", tools(groups, "--describe", "--group", "g", check=False))
 
 
 def test_verifiable_consumers_share_a_topic_and_take_over_from_one_that_is_killed(tools):
