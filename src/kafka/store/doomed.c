@@ -3,12 +3,35 @@
  * knows as well.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "kafka/store/files.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
+
+void store_name_aside(struct slice topic, int32_t number, const char *suffix,
+		      char ret[NAME_ASIDE_MAX])
+{
+	char rest[64];
+	struct buf buf = buf_over(rest, sizeof(rest));
+	uint8_t unique[16];
+	uint64_t now = sys_now_ns();
+
+	/* The name only has to be a new one. */
+	if (sys_random(unique, sizeof(unique)) < 0) {
+		memset(unique, 0, sizeof(unique));
+		memcpy(unique, &now, sizeof(now));
+	}
+	buf_printf(&buf, "-%d.", number);
+	for (unsigned i = 0; i < sizeof(unique); i++)
+		buf_printf(&buf, "%02x", unique[i]);
+	buf_add_text(&buf, suffix);
+	snprintf(ret, NAME_ASIDE_MAX, "%.*s%.*s",
+		 (int)min_size(topic.len, NAME_ASIDE_MAX - 1 - buf.len), topic.ptr, (int)buf.len,
+		 buf.ptr);
+}
 
 int store_doom(struct store *store, const char *path, const char *renamed, bool folder,
 	       int64_t due_ms)

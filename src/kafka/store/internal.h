@@ -18,6 +18,7 @@
 
 #include "kafka/store/epochs.h"
 #include "kafka/store/identity.h"
+#include "kafka/store/image.h"
 #include "kafka/store/log_reader.h"
 #include "kafka/store/log_segment.h"
 #include "kafka/store/producers.h"
@@ -27,6 +28,8 @@ struct load;
 
 /* "TOPIC-2147483647" */
 #define FOLDER_NAME_MAX (STORE_TOPIC_NAME_MAX + 12)
+/* Of a topic; so that a number that lies does not cost the disk. */
+#define PARTITIONS_MAX 100000
 
 enum partition_state {
 	PARTITION_GOOD,
@@ -122,6 +125,10 @@ struct store {
 		struct histogram times;
 	} flushes;
 	int64_t next_producer_id;
+	/* leat-topics has what Kafka's metadata says before this offset; -1: nothing of it. */
+	int64_t metadata_end;
+	/* Of the broker in Kafka's metadata, which wants it back from a clean stop; -1. */
+	int64_t broker_epoch;
 	int64_t checkpoints_due_ms, producers_due_ms;
 	_Atomic bool checkpoints_dirty;
 	bool was_clean;
@@ -211,6 +218,7 @@ struct partition_table *topic_extend(struct topic *topic, int32_t count);
 /* The table is not wanted after all, nor its partitions from `count` on. */
 void topic_shrink(struct partition_table *table, int32_t count);
 struct slice topic_name_slice(const struct topic *topic);
+bool store_has_topic(struct store *store, struct slice name);
 /* Both under store->lock for writing, or while nobody else is there. -ENOMEM. */
 int store_link_topic(struct store *store, struct topic *topic);
 void store_unlink_topic(struct store *store, struct topic *topic);
@@ -218,6 +226,9 @@ void store_unlink_topic(struct store *store, struct topic *topic);
 void topic_set_config(struct topic *topic, const struct topic_config *config);
 
 /* ---- topics_file.c ---- */
+
+/* The line of leat-topics that is no topic's begins with it, and a number follows. */
+#define TOPICS_METADATA_KEY "kafka-metadata: "
 
 /* A line of leat-topics. */
 struct topics_line {
@@ -236,7 +247,35 @@ int store_write_topics(struct store *store, const struct topic *joining);
 void store_finish_deletions(struct store *store);
 int store_write_producer_ids(struct store *store, int64_t next);
 
+/* ---- metadata_log.c ---- */
+
+/* What Kafka's metadata says; free it by image_fini(). `since`: it is to be known what was said from
+ * this offset on; -1: all the same. -ENOENT: there is none; -EBADMSG: it can't be used, which was
+ * logged; -ENOMEM. */
+int metadata_log_read(struct store *store, int64_t since, struct image *ret);
+
+/* ---- metadata_merge.c ---- */
+
+/* What Kafka has said since leat-topics was written goes into the topics that are linked. *ret_news:
+ * there was something. -errno. */
+int metadata_merge(struct store *store, struct image *image, bool *ret_news);
+
+/* ---- folders.c ---- */
+
+/* The id that a partition's folder says it is of. -ENOENT: it does not say, or is not there. */
+int folder_id(const struct store *store, const char *topic, int32_t number, struct kafka_uuid *ret);
+bool folder_exists(const struct store *store, const char *topic, int32_t number);
+/* The folder is not this topic's: it gets a name with "-stray", as Kafka would do it. -errno. */
+int folder_set_aside(struct store *store, const char *topic, int32_t number);
+/* Topics whose folders are there and that are not linked. `image`: may be NULL. *ret_news: there were
+ * some. -errno. */
+int folders_adopt(struct store *store, int64_t now_ms, const struct image *image, bool *ret_news);
+
 /* ---- store_load.c ---- */
+
+/* A topic that is there already, with so many partitions. -ENOMEM. */
+int store_link_known(struct store *store, struct slice name, const struct kafka_uuid *id,
+		     int32_t partitions, const struct topic_config *config);
 
 /* Everything that the folder has. -errno with `err`. */
 int store_load(struct store *store, const struct store_options *options, struct err *err);
@@ -261,6 +300,12 @@ int store_write_checkpoints(struct store *store);
 void store_read_checkpoints(struct store *store);
 
 /* ---- doomed.c ---- */
+
+/* What a folder is called that is no partition any more, as Kafka does it:
+ * "TOPIC-N.UNIQUE-delete", at most as long as a name may be. */
+#define NAME_ASIDE_MAX 256
+void store_name_aside(struct slice topic, int32_t number, const char *suffix,
+		      char ret[NAME_ASIDE_MAX]);
 
 /* The name becomes `renamed` (which may be the same), and is unlinked when it is due. Below the
  * store's folder. 0 too when there is no such name; a failure is logged. */

@@ -445,7 +445,10 @@ static int settle(struct partition *partition, const struct load *load)
 			  (long long)partition->log_end, (long long)partition->recovery_point);
 	epochs_cut_end(&partition->epochs, partition->log_end);
 	epochs_cut_start(&partition->epochs, partition->log_start);
-	partition->leader_epoch = (int32_t)max_i64(epochs_latest(&partition->epochs), 0);
+	/* Kafka's metadata may know of a later one, in which nothing was written. */
+	partition->leader_epoch =
+	    (int32_t)max_i64(max_i64(epochs_latest(&partition->epochs), partition->leader_epoch),
+			     0);
 	partition->durable_end = load->clean ? partition->log_end
 					     : (int64_t)min_u64((uint64_t)partition->recovery_point,
 								(uint64_t)partition->log_end);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "kafka/store/checkpoint.h"
 #include "kafka/store/files.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
@@ -137,11 +138,30 @@ static int take_mark(struct store *store, struct err *err)
 	return 0;
 }
 
-static bool exists(const struct store *store, const char *name)
+/* Whether it was closed properly. The mark says, too, which broker epoch Kafka had: its controllers
+ * take a stop for a clean one if they get it back. */
+static bool read_mark(struct store *store)
 {
-	struct stat st;
+	static const char key[] = "\"brokerEpoch\":";
+	const char *at;
+	size_t len;
+	char *text;
+	int64_t epoch;
 
-	return sys_fstatat(store->fd, name, &st, 0) == 0;
+	if (files_read(store->fd, clean_mark, 4096, &text, &len) < 0)
+		return false;
+	at = memmem(text, len, key, sizeof(key) - 1);
+	if (at) {
+		size_t digits = 0;
+
+		at += sizeof(key) - 1;
+		while (at + digits < text + len && at[digits] >= '0' && at[digits] <= '9')
+			digits++;
+		if (checkpoint_number(slice_make(at, digits), &epoch) == 0)
+			store->broker_epoch = epoch;
+	}
+	free(text);
+	return true;
 }
 
 static int open_store(struct store *store, const struct store_options *options, struct err *err)
@@ -159,7 +179,7 @@ static int open_store(struct store *store, const struct store_options *options, 
 		r = write_identity(store, options, err);
 	if (r < 0)
 		return r;
-	store->was_clean = exists(store, clean_mark);
+	store->was_clean = read_mark(store);
 	r = store_load(store, options, err);
 	/* A folder that was empty had nothing to recover. */
 	store->was_clean |= fresh && store->topic_count == 0;
@@ -179,6 +199,8 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	}
 	store->fd = -1;
 	store->lock_fd = -1;
+	store->metadata_end = -1;
+	store->broker_epoch = -1;
 	topic_config_init(&store->defaults);
 	if (options->defaults)
 		store->defaults = *options->defaults;
@@ -249,13 +271,15 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 
 int store_close(struct store *store)
 {
-	static const char mark[] = "{\"version\":0,\"brokerEpoch\":-1}";
+	char text[64];
+	struct buf mark = buf_over(text, sizeof(text));
 	int r = crew_run_all(store, store->syncing, partition_close, false, 0);
 	int r2 = store_write_checkpoints(store);
 
 	r = r < 0 ? r : r2;
+	buf_printf(&mark, "{\"version\":0,\"brokerEpoch\":%lld}", (long long)store->broker_epoch);
 	if (r == 0)
-		r = files_write(store->fd, clean_mark, slice_make(mark, sizeof(mark) - 1));
+		r = files_write(store->fd, clean_mark, buf_slice(&mark));
 	if (r < 0)
 		log_warning("%s: not closed cleanly (%s): the next start will recover", store->dir,
 			    strerror(-r));

@@ -1,9 +1,7 @@
 /*
- * Reading the store's folder: which topics there are, by leat-topics and by the folders that are
- * there; then all partitions, by several threads.
- *
- * Folders of topics that leat-topics does not name are Kafka's: they are taken in, with the ids that
- * their partition.metadata say.
+ * Reading the store's folder: which topics there are, by leat-topics, by Kafka's metadata
+ * (metadata_merge.c) and by the folders that are there (folders.c); then all partitions, by several
+ * threads.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,25 +13,15 @@
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-#define TOPICS_BYTES_MAX   (1u << 28)
-#define METADATA_BYTES_MAX 4096u
-
-struct found {
-	char *name;
-	int32_t number;
-};
-
-struct folders {
-	struct store *store;
-	struct found *list;
-	size_t count, capacity;
-	int64_t now_ms;
-};
+#define TOPICS_BYTES_MAX (1u << 28)
+/* A line of leat-topics that is no topic's: see topics_file.c. */
+#define METADATA_KEY  SLICE_LITERAL(TOPICS_METADATA_KEY)
+#define IDS_BYTES_MAX 4096u
 
 /* ---- what leat-topics says ---- */
 
-static int link_topic(struct store *store, struct slice name, const struct kafka_uuid *id,
-		      int32_t partitions, const struct topic_config *config)
+int store_link_known(struct store *store, struct slice name, const struct kafka_uuid *id,
+		     int32_t partitions, const struct topic_config *config)
 {
 	struct topic *topic = topic_new(store, name, id, config);
 	struct partition_table *table = topic ? topic_extend(topic, partitions) : NULL;
@@ -48,49 +36,52 @@ static int link_topic(struct store *store, struct slice name, const struct kafka
 	return r;
 }
 
-static bool is_linked(struct store *store, struct slice name)
-{
-	struct topic *topic = store_topic(store, name);
-
-	if (topic)
-		topic_unref(topic);
-	return topic;
-}
-
-/* Deletion was promised: the folders get their new names now. */
+/* Deletion was promised: the folders get their new names now. Kafka may have made another topic of
+ * this name since. */
 static int finish_delete(struct store *store, const struct topics_line *line, int64_t now_ms)
 {
-	char folder[FOLDER_NAME_MAX + 1], renamed[FOLDER_NAME_MAX + 64];
-
+	char name[STORE_TOPIC_NAME_MAX + 1], folder[FOLDER_NAME_MAX], renamed[NAME_ASIDE_MAX];
+	struct kafka_uuid id;
 	int r = 0;
 
+	snprintf(name, sizeof(name), "%.*s", (int)line->name.len, line->name.ptr);
 	for (int32_t i = 0; i < line->partitions && r == 0; i++) {
-		snprintf(folder, sizeof(folder), "%.*s-%d", (int)line->name.len, line->name.ptr, i);
-		snprintf(renamed, sizeof(renamed), "%.*s-%d.%016llx-delete",
-			 (int)min_size(line->name.len, 200), line->name.ptr, i,
-			 (unsigned long long)now_ms);
+		if (folder_id(store, name, i, &id) == 0 && memcmp(&id, &line->id, sizeof(id)) != 0)
+			continue;
+		snprintf(folder, sizeof(folder), "%s-%d", name, i);
+		store_name_aside(line->name, i, "-delete", renamed);
 		r = store_doom(store, folder, renamed, true, now_ms);
 	}
 	return r;
 }
 
+static int take_line(struct store *store, struct slice line, int64_t now_ms)
+{
+	struct topics_line parsed;
+	int r;
+
+	if (slice_starts_with(line, METADATA_KEY))
+		return checkpoint_number(slice_make(line.ptr + METADATA_KEY.len,
+						    line.len - METADATA_KEY.len),
+					 &store->metadata_end);
+	r = topics_parse_line(line, &parsed);
+	if (r == 0 && store_has_topic(store, parsed.name))
+		r = -EBADMSG;
+	if (r < 0)
+		return r;
+	return parsed.deleted ? finish_delete(store, &parsed, now_ms)
+			      : store_link_known(store, parsed.name, &parsed.id, parsed.partitions,
+						 &parsed.config);
+}
+
 static int read_topics_text(struct store *store, struct slice text, int64_t now_ms)
 {
 	struct checkpoint_reader reader;
-	struct topics_line parsed;
 	struct slice line;
 	int r = checkpoint_open(text, &reader);
 
-	while (r == 0 && checkpoint_line(&reader, &line)) {
-		r = topics_parse_line(line, &parsed);
-		if (r == 0 && is_linked(store, parsed.name))
-			r = -EBADMSG;
-		if (r == 0 && parsed.deleted)
-			r = finish_delete(store, &parsed, now_ms);
-		else if (r == 0)
-			r = link_topic(store, parsed.name, &parsed.id, parsed.partitions,
-				       &parsed.config);
-	}
+	while (r == 0 && checkpoint_line(&reader, &line))
+		r = take_line(store, line, now_ms);
 	return r == 0 ? checkpoint_end(&reader) : r;
 }
 
@@ -117,134 +108,12 @@ static int read_topics(struct store *store, int64_t now_ms, struct err *err)
 	return r < 0 ? err_set(err, r, "%s/leat-topics: %s", store->dir, strerror(-r)) : 0;
 }
 
-/* ---- what the folders say ---- */
-
-static int add_found(struct folders *folders, struct slice name, int32_t number)
-{
-	size_t capacity = folders->capacity ? 2 * folders->capacity : 64;
-	struct found *larger;
-	char *copy;
-
-	if (folders->count == folders->capacity) {
-		larger = realloc(folders->list, capacity * sizeof(*larger));
-		if (!larger)
-			return -ENOMEM;
-		folders->list = larger;
-		folders->capacity = capacity;
-	}
-	copy = strndup(name.ptr, name.len);
-	if (!copy)
-		return -ENOMEM;
-	folders->list[folders->count++] = (struct found){copy, number};
-	return 0;
-}
-
-static int see_name(void *arg, const char *name)
-{
-	struct folders *folders = arg;
-	const char *dash = strrchr(name, '-');
-	struct slice topic;
-	int64_t number;
-
-	if (!dash)
-		return 0;
-	if (strcmp(dash, "-delete") == 0) {
-		return store_doom(folders->store, name, name, true, folders->now_ms);
-	}
-	topic = slice_make(name, (size_t)(dash - name));
-	/* Kafka's own log of what the cluster is like, which is no topic. */
-	if (slice_eq(topic, SLICE_LITERAL("__cluster_metadata")) ||
-	    !store_topic_name_valid(topic) || dash[1] < '0' || dash[1] > '9' ||
-	    checkpoint_number(slice_of(dash + 1), &number) < 0 || number > INT32_MAX)
-		return 0;
-	if (is_linked(folders->store, topic))
-		return 0;
-	return add_found(folders, topic, (int32_t)number);
-}
-
-static int compare_found(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-	int r = strcmp(x->name, y->name);
-
-	return r ? r : (x->number > y->number) - (x->number < y->number);
-}
-
-/* -ENOENT: it does not say. */
-static int read_id(struct store *store, const struct found *found, struct kafka_uuid *ret)
-{
-	static const char key[] = "topic_id: ";
-	char path[FOLDER_NAME_MAX + 32], *text;
-	const char *at;
-	size_t len;
-	int r;
-
-	snprintf(path, sizeof(path), "%s-%d/partition.metadata", found->name, found->number);
-	r = files_read(store->fd, path, METADATA_BYTES_MAX, &text, &len);
-	if (r < 0)
-		return -ENOENT;
-	at = memmem(text, len, key, sizeof(key) - 1);
-	r = -ENOENT;
-	if (at && (size_t)(text + len - at) >= sizeof(key) - 1 + STORE_UUID_TEXT &&
-	    store_uuid_parse(slice_make(at + sizeof(key) - 1, STORE_UUID_TEXT), ret) == 0)
-		r = 0;
-	free(text);
-	return r;
-}
-
-/* The partitions of one topic, found from `first` to before `end`. */
-static int adopt_topic(struct folders *folders, size_t first, size_t end)
-{
-	struct store *store = folders->store;
-	int32_t count = folders->list[end - 1].number + 1;
-	struct kafka_uuid id;
-	int r = -ENOENT;
-
-	for (size_t i = first; i < end && r < 0; i++)
-		r = read_id(store, &folders->list[i], &id);
-	if (r < 0)
-		r = sys_random(&id, sizeof(id));
-	if (r < 0)
-		return r;
-	if ((size_t)count != end - first)
-		log_warning("%s: topic %s has folders for %zu of %d partitions: the others start "
-			    "empty",
-			    store->dir, folders->list[first].name, end - first, count);
-	return link_topic(store, slice_of(folders->list[first].name), &id, count, NULL);
-}
-
-static int adopt(struct folders *folders)
-{
-	size_t first = 0;
-	int r = 0;
-
-	if (folders->count > 1)
-		qsort(folders->list, folders->count, sizeof(*folders->list), compare_found);
-	for (size_t end = 1; end <= folders->count && r == 0; end++) {
-		if (end < folders->count &&
-		    strcmp(folders->list[end].name, folders->list[first].name) == 0)
-			continue;
-		r = adopt_topic(folders, first, end);
-		first = end;
-	}
-	return r;
-}
-
-static int read_folders(struct store *store, int64_t now_ms, bool *ret_new)
-{
-	struct folders folders = {.store = store, .now_ms = now_ms};
-	int r = files_list(store->fd, ".", see_name, &folders);
-
-	if (r == 0)
-		r = adopt(&folders);
-	*ret_new = folders.count > 0;
-	for (size_t i = 0; i < folders.count; i++)
-		free(folders.list[i].name);
-	free(folders.list);
-	return r;
-}
-
 /* ---- producer ids ---- */
+
+/* Kafka, which counts from 0, does not get there. An id that somebody has made up is no reason to
+ * begin behind the end. */
+#define PRODUCER_IDS_APART (INT64_C(1) << 40)
+#define PRODUCER_IDS_END   (INT64_C(1) << 62)
 
 static int read_producer_ids(struct store *store)
 {
@@ -252,7 +121,7 @@ static int read_producer_ids(struct store *store)
 	struct slice line, word;
 	size_t len;
 	char *text;
-	int r = files_read(store->fd, "leat-producer-ids", METADATA_BYTES_MAX, &text, &len);
+	int r = files_read(store->fd, "leat-producer-ids", IDS_BYTES_MAX, &text, &len);
 
 	if (r == -ENOENT)
 		return 0;
@@ -275,32 +144,68 @@ static void pass_known_producers(struct store *store)
 			    &topic_partition(store->by_name[i], j)->producers;
 
 			for (uint32_t k = 0; k < known->capacity; k++)
-				if (known->table[k].id >= store->next_producer_id)
+				if (known->table[k].id >= store->next_producer_id &&
+				    known->table[k].id < PRODUCER_IDS_END)
 					store->next_producer_id = known->table[k].id + 1;
 		}
 }
 
+/* ---- all of it ---- */
+
+/* 0 too where there is no metadata of Kafka's, or none that can be used. */
+static int merge_metadata(struct store *store, struct image *image, bool *ret_usable,
+			  bool *ret_news)
+{
+	int r = metadata_log_read(store, store->metadata_end, image);
+
+	*ret_usable = r == 0;
+	if (r == -ENOMEM)
+		return r;
+	/* Where Kafka gives ids away as well, ours are others. */
+	if (r != -ENOENT)
+		store->next_producer_id = max_i64(store->next_producer_id, PRODUCER_IDS_APART);
+	if (r < 0)
+		return 0;
+	if (image->broker_epoch >= 0)
+		store->broker_epoch = image->broker_epoch;
+	return metadata_merge(store, image, ret_news);
+}
+
+static int find_topics(struct store *store, int64_t now_ms, bool *ret_news)
+{
+	bool usable = false, merged = false, adopted = false;
+	struct image image;
+	int r = merge_metadata(store, &image, &usable, &merged);
+
+	if (r == 0)
+		r = folders_adopt(store, now_ms, usable ? &image : NULL, &adopted);
+	if (usable)
+		image_fini(&image);
+	*ret_news = merged || adopted;
+	return r;
+}
+
 int store_load(struct store *store, const struct store_options *options, struct err *err)
 {
-	bool adopted = false;
+	bool news = false;
 	int r = read_topics(store, options->now_ms, err);
 
 	if (r < 0)
 		return r;
-	r = read_folders(store, options->now_ms, &adopted);
-	if (r < 0)
-		return err_set(err, r, "%s: can't be read: %s", store->dir, strerror(-r));
 	r = read_producer_ids(store);
 	if (r < 0)
 		return err_set(err, r, "%s/leat-producer-ids: %s", store->dir,
 			       r == -EBADMSG ? "damaged: remove it" : strerror(-r));
+	r = find_topics(store, options->now_ms, &news);
+	if (r < 0)
+		return err_set(err, r, "%s: can't be read: %s", store->dir, strerror(-r));
 	store_read_checkpoints(store);
 	r = crew_run_all(store, options->threads ? options->threads : (unsigned)sys_cpu_count(),
 			 partition_load, store->was_clean, options->now_ms);
 	if (r < 0)
 		return err_set(err, r, "%s: not enough memory", store->dir);
 	pass_known_producers(store);
-	r = adopted ? store_write_topics(store, NULL) : 0;
+	r = news ? store_write_topics(store, NULL) : 0;
 	if (r < 0)
 		return err_set(err, r, "%s/leat-topics: can't be written: %s", store->dir,
 			       strerror(-r));

@@ -272,6 +272,16 @@ struct topic *store_topic(struct store *store, struct slice name)
 	return topic;
 }
 
+bool store_has_topic(struct store *store, struct slice name)
+{
+	bool there;
+
+	pthread_rwlock_rdlock(&store->lock);
+	(void)place_of_name(store, name, &there);
+	pthread_rwlock_unlock(&store->lock);
+	return there;
+}
+
 struct topic *store_topic_by_id(struct store *store, const struct kafka_uuid *id)
 {
 	struct topic *topic = NULL;

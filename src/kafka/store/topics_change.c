@@ -13,8 +13,6 @@
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-#define PARTITIONS_MAX 100000
-
 static enum kafka_error storage_error(const struct store *store, const char *what,
 				      struct slice name, int error)
 {
@@ -87,20 +85,9 @@ static int doom_partition(struct partition *partition, int64_t now_ms)
 {
 	int64_t delay = partition_config(partition, TOPIC_CONFIG_FILE_DELETE_DELAY_MS);
 	struct topic *topic = partition->topic;
-	struct kafka_uuid id;
-	char renamed[FOLDER_NAME_MAX + 64], suffix[64];
-	struct buf buf = buf_over(suffix, sizeof(suffix));
+	char renamed[NAME_ASIDE_MAX];
 
-	/* The name only has to be a new one. */
-	if (random_id(&id) < 0)
-		id = topic->id;
-	buf_printf(&buf, "-%d.", partition->number);
-	for (unsigned i = 0; i < sizeof(id.bytes); i++)
-		buf_printf(&buf, "%02x", id.bytes[i]);
-	buf_add_literal(&buf, "-delete");
-	/* Together at most what a name may have: 255. */
-	snprintf(renamed, sizeof(renamed), "%.*s%s", (int)min_size(topic->name_len, 255 - buf.len),
-		 topic->name, buf_text(&buf));
+	store_name_aside(topic_name_slice(topic), partition->number, "-delete", renamed);
 	return store_doom(topic->store, partition->folder, renamed, true, now_ms + delay);
 }
 

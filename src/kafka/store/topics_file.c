@@ -2,7 +2,8 @@
  * leat-topics: which topics there are, with what Kafka keeps in its metadata log.
  *
  *     0                                              the format's version
- *     2                                              lines that follow
+ *     3                                              lines that follow
+ *     kafka-metadata: 1234                           what Kafka says before this offset is in here
  *     orders 4KNmYbY6QLWkqG7v8h1B2Q 3 live retention.ms=3600000 segment.bytes=1048576
  *     old SCv7p9g1Qz2nC0X0b0l5ZA 1 deleted
  *
@@ -44,12 +45,15 @@ int store_write_topics(struct store *store, const struct topic *joining)
 
 	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
 		leaving++;
-	size = 32 + (store->topic_count + leaving + 1) * (size_t)LINE_MAX_BYTES;
+	size = 64 + (store->topic_count + leaving + 1) * (size_t)LINE_MAX_BYTES;
 	buf = buf_over(malloc(size), size);
 
 	if (!buf.ptr)
 		return -ENOMEM;
-	checkpoint_begin(&buf, store->topic_count + leaving + (joining ? 1 : 0));
+	checkpoint_begin(&buf, store->topic_count + leaving + (joining ? 1 : 0) +
+				   (store->metadata_end >= 0 ? 1 : 0));
+	if (store->metadata_end >= 0)
+		buf_printf(&buf, TOPICS_METADATA_KEY "%lld\n", (long long)store->metadata_end);
 	for (uint32_t i = 0; i < store->topic_count; i++)
 		format_line(store->by_name[i], &buf);
 	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)

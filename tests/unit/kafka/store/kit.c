@@ -68,6 +68,42 @@ static size_t put_record(char *at, int32_t nth, uint32_t value_bytes, int32_t se
 	return (size_t)(at - start);
 }
 
+static void seal(char *batch, size_t len, int32_t records)
+{
+	be_store32(batch + 8, (uint32_t)len - 12);
+	be_store32(batch + 12, UINT32_MAX);
+	batch[16] = 2;
+	be_store32(batch + 23, (uint32_t)records - 1);
+	be_store32(batch + 57, (uint32_t)records);
+	be_store32(batch + 17, crc32c(0, batch + 21, len - 21));
+}
+
+char *kit_batch_of(struct slice value, int64_t timestamp, size_t *ret_len)
+{
+	char *batch = calloc(1, RECORD_BATCH_HEADER + value.len + 40), body[64];
+	size_t head = 0, len = RECORD_BATCH_HEADER;
+
+	CHECK(batch);
+	body[head++] = 0; /* attributes */
+	head += put_varint(body + head, 0);
+	head += put_varint(body + head, 0);
+	head += put_varint(body + head, -1);
+	head += put_varint(body + head, (int64_t)value.len);
+	len += put_varint(batch + len, (int64_t)(head + value.len + 1));
+	memcpy(batch + len, body, head);
+	memcpy(batch + len + head, value.ptr, value.len);
+	len += head + value.len;
+	batch[len++] = 0; /* headers */
+	be_store64(batch + 27, (uint64_t)timestamp);
+	be_store64(batch + 35, (uint64_t)timestamp);
+	be_store64(batch + 43, UINT64_MAX);
+	be_store16(batch + 51, UINT16_MAX);
+	be_store32(batch + 53, UINT32_MAX);
+	seal(batch, len, 1);
+	*ret_len = len;
+	return batch;
+}
+
 char *kit_batch(const struct kit_batch *what, size_t *ret_len)
 {
 	size_t len = RECORD_BATCH_HEADER;
@@ -77,17 +113,12 @@ char *kit_batch(const struct kit_batch *what, size_t *ret_len)
 	CHECK(batch && what->records > 0);
 	for (int32_t i = 0; i < what->records; i++)
 		len += put_record(batch + len, i, what->value_bytes, what->seed);
-	be_store32(batch + 8, (uint32_t)len - 12);
-	be_store32(batch + 12, UINT32_MAX);
-	batch[16] = 2;
-	be_store32(batch + 23, (uint32_t)what->records - 1);
 	be_store64(batch + 27, (uint64_t)what->timestamp);
 	be_store64(batch + 35, (uint64_t)(what->timestamp + what->records - 1));
 	be_store64(batch + 43, (uint64_t)what->producer_id);
 	be_store16(batch + 51, (uint16_t)what->epoch);
 	be_store32(batch + 53, (uint32_t)what->sequence);
-	be_store32(batch + 57, (uint32_t)what->records);
-	be_store32(batch + 17, crc32c(0, batch + 21, len - 21));
+	seal(batch, len, what->records);
 	*ret_len = len;
 	return batch;
 }

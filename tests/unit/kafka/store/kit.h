@@ -34,6 +34,8 @@ struct kit_batch {
 
 /* As a producer makes it: uncompressed, base offset 0. malloc'ed. */
 char *kit_batch(const struct kit_batch *what, size_t *ret_len);
+/* Of one record without a key. */
+char *kit_batch_of(struct slice value, int64_t timestamp, size_t *ret_len);
 /* Made, appended and freed. */
 enum kafka_error kit_append(struct partition *partition, const struct kit_batch *what,
 			    struct partition_appended *ret);
