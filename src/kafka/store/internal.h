@@ -180,7 +180,7 @@ int partition_sync(struct partition *partition);
  * Nothing is appended any more. */
 int partition_close(struct partition *partition, struct load *unused);
 
-/* ---- partition_load.c, partition_recover.c ---- */
+/* ---- partition_load.c, partition_leftovers.c, partition_scan.c ---- */
 
 struct load {
 	bool clean;
@@ -191,6 +191,12 @@ struct load {
 /* Reads the folder; log_start and recovery_point are what the checkpoints say. A failure leaves it
  * offline, logged; returns 0 all the same. */
 int partition_load(struct partition *partition, struct load *load);
+
+/* The name is of a file that an end in the middle of something has left. */
+bool partition_is_leftover(const char *name);
+/* Puts what they are about in order. -EBADMSG: a file that was to take the place of others is not
+ * whole. */
+int partition_clear_leftovers(struct partition *partition, struct load *load);
 
 /* What to do with the nth segment while loading. */
 enum scan_depth {

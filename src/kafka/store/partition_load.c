@@ -28,8 +28,7 @@ struct offsets {
 
 struct names {
 	struct offsets of[LOG_FILE_COUNT];
-	bool swap; /* Kafka was in the middle of replacing a segment */
-	const struct partition *partition;
+	bool leftovers; /* something is there that an end in the middle of it has left */
 };
 
 static int offsets_add(struct offsets *offsets, int64_t offset)
@@ -65,6 +64,7 @@ static void names_fini(struct names *names)
 {
 	for (unsigned i = 0; i < LOG_FILE_COUNT; i++)
 		free(names->of[i].list);
+	*names = (struct names){.leftovers = false};
 }
 
 static void unlink_in(const struct partition *partition, const char *name)
@@ -75,25 +75,13 @@ static void unlink_in(const struct partition *partition, const char *name)
 	(void)sys_unlinkat(partition->topic->store->fd, path, 0);
 }
 
-static bool ends_with(const char *name, const char *end)
-{
-	size_t len = strlen(name), end_len = strlen(end);
-
-	return len >= end_len && strcmp(name + len - end_len, end) == 0;
-}
-
 static int sort_name(void *arg, const char *name)
 {
 	struct names *names = arg;
 	const char *dot = strchr(name, '.');
 	int64_t offset;
 
-	/* What was on its way out, or never came in. */
-	if (ends_with(name, ".deleted") || ends_with(name, ".cleaned") || ends_with(name, ".tmp")) {
-		unlink_in(names->partition, name);
-		return 0;
-	}
-	names->swap |= ends_with(name, ".swap");
+	names->leftovers |= partition_is_leftover(name);
 	if (!dot || dot - name != 20 || checkpoint_number(slice_make(name, 20), &offset) < 0 ||
 	    offset < 0)
 		return 0;
@@ -103,10 +91,22 @@ static int sort_name(void *arg, const char *name)
 	return 0;
 }
 
-static int read_names(struct partition *partition, struct names *names)
+static int list_names(const struct partition *partition, struct names *names)
 {
-	int r = files_list(partition->topic->store->fd, partition->folder, sort_name, names);
+	*names = (struct names){.leftovers = false};
+	return files_list(partition->topic->store->fd, partition->folder, sort_name, names);
+}
 
+static int read_names(struct partition *partition, struct load *load, struct names *names)
+{
+	int r = list_names(partition, names);
+
+	if (r == 0 && names->leftovers) {
+		names_fini(names);
+		r = partition_clear_leftovers(partition, load);
+		if (r == 0)
+			r = list_names(partition, names);
+	}
 	for (unsigned i = 0; i < LOG_FILE_COUNT; i++)
 		if (names->of[i].count > 1)
 			qsort(names->of[i].list, names->of[i].count, sizeof(int64_t),
@@ -149,12 +149,6 @@ static int find_segments(struct partition *partition, const struct load *load,
 	const struct offsets *logs = &names->of[LOG_FILE_LOG];
 	int r = 0;
 
-	if (names->swap && !load->clean) {
-		log_error("%s/%s: Kafka was stopped while it replaced a segment: let Kafka start "
-			  "and stop on it once",
-			  partition->topic->store->dir, partition->folder);
-		return -EPROTONOSUPPORT;
-	}
 	for (size_t i = 0; i < logs->count && r == 0; i++)
 		r = add_found(partition, load, names, logs->list[i]);
 	if (r < 0 || partition->segment_count > 0)
@@ -459,7 +453,7 @@ static int settle(struct partition *partition, const struct load *load)
 
 static int load_partition(struct partition *partition, struct load *load, struct names *names)
 {
-	int r = read_names(partition, names);
+	int r = read_names(partition, load, names);
 
 	if (r == -ENOENT) {
 		partition->log_end = partition->log_start;
@@ -478,15 +472,13 @@ static int load_partition(struct partition *partition, struct load *load, struct
 
 int partition_load(struct partition *partition, struct load *load)
 {
-	struct names names = {.partition = partition};
+	struct names names = {.leftovers = false};
 	int r = load_partition(partition, load, &names);
 
 	if (r == 0)
 		r = settle(partition, load);
 	names_fini(&names);
-	if (r == -EPROTONOSUPPORT)
-		partition_fail(partition, r, "it has records in a format that is not read");
-	else if (r < 0)
+	if (r < 0)
 		partition_fail(partition, r, "it can't be loaded");
 	if (partition->state != PARTITION_GOOD)
 		return 0;

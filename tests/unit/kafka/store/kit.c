@@ -41,6 +41,49 @@ void kit_copy(const char *from, const char *to)
 	CHECK(system(command) == 0);
 }
 
+bool kit_there(const char *folder, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return stat(path, &st) == 0;
+}
+
+void kit_write(const char *folder, const char *name, const void *bytes, size_t len)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	close(fd);
+}
+
+size_t kit_load(const char *folder, const char *name, char *out, size_t size)
+{
+	char path[256];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_RDONLY);
+	CHECK(fd >= 0);
+	n = read(fd, out, size);
+	CHECK(n >= 0 && (size_t)n < size);
+	close(fd);
+	return (size_t)n;
+}
+
+void kit_unlink(const char *folder, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	(void)unlink(path);
+}
+
 static size_t put_varint(char *at, int64_t value)
 {
 	return varint_write((uint8_t *)at, zigzag_encode64(value));
@@ -165,6 +208,31 @@ struct store *kit_open(const char *folder, const struct topic_config *defaults)
 	if (store_open(folder, &options, &store, &err) < 0)
 		fail_msg("%s", err.text);
 	return store;
+}
+
+struct partition *kit_create(struct store *store, const char *topic, int32_t partitions)
+{
+	assert_int_equal(store_topic_create(store, slice_of(topic), partitions, NULL, NULL),
+			 KAFKA_NONE);
+	return kit_partition(store, topic, 0);
+}
+
+void kit_fill(struct partition *partition, unsigned batches, int64_t from)
+{
+	for (unsigned i = 0; i < batches; i++) {
+		struct kit_batch batch =
+		    KIT_PLAIN(1 + (int32_t)(i % 7), 50 + i % 900, from + i * 10);
+
+		assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_NONE);
+	}
+}
+
+struct partition_ends kit_ends(struct partition *partition)
+{
+	struct partition_ends ends;
+
+	assert_int_equal(partition_ends(partition, &ends), KAFKA_NONE);
+	return ends;
 }
 
 struct partition *kit_partition(struct store *store, const char *name, int32_t number)

@@ -13,6 +13,12 @@
 void kit_folder(char ret[64]);
 void kit_remove(const char *folder);
 void kit_copy(const char *from, const char *to);
+bool kit_there(const char *folder, const char *name);
+void kit_write(const char *folder, const char *name, const void *bytes, size_t len);
+/* Its length, which is less than `size`. */
+size_t kit_load(const char *folder, const char *name, char *out, size_t size);
+/* Also where it is not there. */
+void kit_unlink(const char *folder, const char *name);
 
 struct kit_batch {
 	int32_t records;
@@ -45,6 +51,11 @@ size_t kit_old_message(char *out, int magic, int64_t offset, int64_t timestamp, 
 
 /* Fails the test when it does not open. */
 struct store *kit_open(const char *folder, const struct topic_config *defaults);
+/* Makes the topic; its first partition. */
+struct partition *kit_create(struct store *store, const char *topic, int32_t partitions);
+/* Batches of different sizes, with times from `from` on. */
+void kit_fill(struct partition *partition, unsigned batches, int64_t from);
+struct partition_ends kit_ends(struct partition *partition);
 /* The partition of a topic that is there; the topic's reference is given back at once. */
 struct partition *kit_partition(struct store *store, const char *topic, int32_t number);
 

@@ -35,48 +35,14 @@ static struct topic_config small_segments(void)
 	return config;
 }
 
-static struct partition *create(struct store *store, const char *name, int32_t partitions)
-{
-	assert_int_equal(store_topic_create(store, slice_of(name), partitions, NULL, NULL),
-			 KAFKA_NONE);
-	return kit_partition(store, name, 0);
-}
-
-static void fill(struct partition *partition, unsigned batches, int64_t from)
-{
-	for (unsigned i = 0; i < batches; i++) {
-		struct kit_batch batch =
-		    KIT_PLAIN(1 + (int32_t)(i % 7), 50 + i % 900, from + i * 10);
-
-		assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_NONE);
-	}
-}
-
-static struct partition_ends ends_of(struct partition *partition)
-{
-	struct partition_ends ends;
-
-	assert_int_equal(partition_ends(partition, &ends), KAFKA_NONE);
-	return ends;
-}
-
 static void assert_whole(struct partition *partition, size_t max)
 {
-	struct partition_ends ends = ends_of(partition);
+	struct partition_ends ends = kit_ends(partition);
 	size_t len;
 	char *bytes = kit_read(partition, ends.log_start, max, &len);
 
 	assert_int_equal(kit_check(bytes, len, ends.log_start), ends.high_watermark);
 	free(bytes);
-}
-
-static bool there(const char *name)
-{
-	char path[256];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return stat(path, &st) == 0;
 }
 
 static off_t size_of(const char *name)
@@ -93,26 +59,26 @@ static void what_was_appended_is_read_also_after_a_restart(void **state)
 {
 	struct topic_config config = small_segments();
 	struct store *store = kit_open(folder, &config);
-	struct partition *partition = create(store, "orders", 3);
+	struct partition *partition = kit_create(store, "orders", 3);
 	struct partition_ends before;
 	struct store_stats stats;
 
-	fill(partition, 600, KIT_NOW);
+	kit_fill(partition, 600, KIT_NOW);
 	assert_whole(partition, 1 << 20);
 	assert_whole(partition, 5000);
 	assert_whole(partition, 1);
-	before = ends_of(partition);
+	before = kit_ends(partition);
 	store_stats(store, &stats);
 	assert_true(stats.segments > 8);
 	assert_int_equal(store_close(store), 0);
 
-	assert_true(there(".kafka_cleanshutdown"));
+	assert_true(kit_there(folder, ".kafka_cleanshutdown"));
 	store = kit_open(folder, &config);
-	assert_false(there(".kafka_cleanshutdown"));
+	assert_false(kit_there(folder, ".kafka_cleanshutdown"));
 	partition = kit_partition(store, "orders", 0);
-	assert_int_equal(ends_of(partition).log_end, before.log_end);
+	assert_int_equal(kit_ends(partition).log_end, before.log_end);
 	assert_whole(partition, 5000);
-	fill(partition, 100, KIT_NOW + 100000);
+	kit_fill(partition, 100, KIT_NOW + 100000);
 	assert_whole(partition, 5000);
 	store_stats(store, &stats);
 	assert_true(stats.was_clean);
@@ -124,10 +90,10 @@ static void every_offset_is_found_in_its_batch(void **state)
 {
 	struct topic_config config = small_segments();
 	struct store *store = kit_open(folder, &config);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 
-	fill(partition, 400, KIT_NOW);
-	for (int64_t offset = 0; offset < ends_of(partition).log_end; offset++) {
+	kit_fill(partition, 400, KIT_NOW);
+	for (int64_t offset = 0; offset < kit_ends(partition).log_end; offset++) {
 		struct partition_read read = {.offset = offset,
 					      .max_bytes = 1,
 					      .whole_first = true};
@@ -155,7 +121,7 @@ static void every_offset_is_found_in_its_batch(void **state)
 static void reading_outside_is_refused_and_at_the_end_is_empty(void **state)
 {
 	struct store *store = kit_open(folder, NULL);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 	struct partition_read read = {.offset = 1, .max_bytes = 100};
 	struct partition_slice slice;
 	enum kafka_error error;
@@ -169,7 +135,7 @@ static void reading_outside_is_refused_and_at_the_end_is_empty(void **state)
 	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
 	assert_int_equal(error, KAFKA_NONE);
 	assert_true(slice.len == 0 && slice.at_bound && slice.newest_segment);
-	fill(partition, 1, KIT_NOW);
+	kit_fill(partition, 1, KIT_NOW);
 	/* Too small for the batch, and it must not be cut short at its front. */
 	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
 	assert_int_equal(slice.len, 0);
@@ -185,14 +151,14 @@ static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
 {
 	struct topic_config config = small_segments();
 	struct store *store = kit_open(folder, &config);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 	char copy[64], path[160];
 	struct store_stats stats;
 	int64_t end;
 	int fd;
 
-	fill(partition, 30, KIT_NOW);
-	end = ends_of(partition).log_end;
+	kit_fill(partition, 30, KIT_NOW);
+	end = kit_ends(partition).log_end;
 	kit_folder(copy);
 	kit_copy(folder, copy);
 	store_close(store);
@@ -206,9 +172,9 @@ static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
 	assert_false(stats.was_clean);
 	assert_int_equal(stats.cuts, 1);
 	partition = kit_partition(store, "orders", 0);
-	assert_int_equal(ends_of(partition).log_end, end);
+	assert_int_equal(kit_ends(partition).log_end, end);
 	assert_whole(partition, 4000);
-	fill(partition, 300, KIT_NOW + 1000);
+	kit_fill(partition, 300, KIT_NOW + 1000);
 	assert_whole(partition, 4000);
 	assert_int_equal(store_close(store), 0);
 	kit_remove(copy);
@@ -217,7 +183,7 @@ static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
 static void idempotent_producers_are_remembered(void **state)
 {
 	struct store *store = kit_open(folder, NULL);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 	struct partition_appended first, again;
 	struct kit_batch batch = {.records = 10,
 				  .value_bytes = 10,
@@ -235,7 +201,7 @@ static void idempotent_producers_are_remembered(void **state)
 	assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
 	batch.epoch = 1;
 	assert_int_equal(kit_append(partition, &batch, NULL), KAFKA_INVALID_PRODUCER_EPOCH);
-	assert_int_equal(ends_of(partition).log_end, 20);
+	assert_int_equal(kit_ends(partition).log_end, 20);
 	assert_int_equal(store_close(store), 0);
 
 	assert_int_equal(size_of("orders-0/00000000000000000020.snapshot"), 10 + 46);
@@ -262,15 +228,15 @@ static void a_flush_moves_the_high_watermark(void **state)
 	topic_config_init(&config);
 	topic_config_set(&config, TOPIC_CONFIG_FLUSH_MESSAGES, 1);
 	store = kit_open(folder, &config);
-	partition = create(store, "orders", 1);
+	partition = kit_create(store, "orders", 1);
 	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
 	assert_true(appended.flush_due && appended.wait_durable);
 	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
 	assert_true(!appended.flush_due && appended.wait_durable);
-	assert_int_equal(ends_of(partition).high_watermark, 0);
+	assert_int_equal(kit_ends(partition).high_watermark, 0);
 	assert_false(partition_flush(partition));
-	assert_int_equal(ends_of(partition).high_watermark, 10);
-	assert_int_equal(ends_of(partition).durable_end, 10);
+	assert_int_equal(kit_ends(partition).high_watermark, 10);
+	assert_int_equal(kit_ends(partition).durable_end, 10);
 	assert_whole(partition, 1000);
 	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
 	assert_true(appended.flush_due);
@@ -290,15 +256,15 @@ static void retention_takes_old_segments_and_slices_stay(void **state)
 
 	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
 	store = kit_open(folder, &config);
-	partition = create(store, "orders", 1);
-	fill(partition, 600, KIT_NOW);
+	partition = kit_create(store, "orders", 1);
+	kit_fill(partition, 600, KIT_NOW);
 	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
 	store_maintain(store, KIT_NOW + 10000);
-	assert_true(ends_of(partition).log_start > 0);
-	assert_false(there("orders-0/00000000000000000000.log"));
-	assert_true(there("orders-0/00000000000000000000.log.deleted"));
+	assert_true(kit_ends(partition).log_start > 0);
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
+	assert_true(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
 	store_maintain(store, KIT_NOW + 20000);
-	assert_false(there("orders-0/00000000000000000000.log.deleted"));
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
 	assert_int_equal(pread(slice.fd, &byte, 1, (off_t)slice.position), 1);
 	partition_slice_release(&slice);
 	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
@@ -306,8 +272,8 @@ static void retention_takes_old_segments_and_slices_stay(void **state)
 	assert_whole(partition, 5000);
 	/* By time everything goes, and offsets go on. */
 	store_maintain(store, KIT_NOW + INT64_C(604800000) + 100000);
-	assert_int_equal(ends_of(partition).log_start, ends_of(partition).log_end);
-	fill(partition, 10, KIT_NOW);
+	assert_int_equal(kit_ends(partition).log_start, kit_ends(partition).log_end);
+	kit_fill(partition, 10, KIT_NOW);
 	assert_whole(partition, 5000);
 	store_close(store);
 }
@@ -316,22 +282,22 @@ static void records_are_deleted_for_good(void **state)
 {
 	struct topic_config config = small_segments();
 	struct store *store = kit_open(folder, &config);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 	int64_t start, end;
 
-	fill(partition, 300, KIT_NOW);
-	end = ends_of(partition).log_end;
+	kit_fill(partition, 300, KIT_NOW);
+	end = kit_ends(partition).log_end;
 	assert_int_equal(partition_delete_records(partition, end + 1, &start),
 			 KAFKA_OFFSET_OUT_OF_RANGE);
 	assert_int_equal(partition_delete_records(partition, 500, &start), KAFKA_NONE);
 	assert_int_equal(start, 500);
 	store_maintain(store, KIT_NOW);
-	assert_false(there("orders-0/00000000000000000000.log"));
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
 	assert_int_equal(store_close(store), 0);
 	store = kit_open(folder, &config);
 	partition = kit_partition(store, "orders", 0);
-	assert_int_equal(ends_of(partition).log_start, 500);
-	assert_int_equal(ends_of(partition).log_end, end);
+	assert_int_equal(kit_ends(partition).log_start, 500);
+	assert_int_equal(kit_ends(partition).log_end, end);
 	assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
 	assert_int_equal(start, end);
 	store_close(store);
@@ -358,10 +324,10 @@ static void topics_are_made_grown_configured_and_deleted(void **state)
 			 KAFKA_INVALID_PARTITIONS);
 	assert_int_equal(store_topic_grow(store, topic, 2), KAFKA_INVALID_PARTITIONS);
 	assert_int_equal(store_topic_grow(store, topic, 5), KAFKA_NONE);
-	fill(topic_partition(topic, 4), 3, KIT_NOW);
+	kit_fill(topic_partition(topic, 4), 3, KIT_NOW);
 	id = *topic_id(topic);
 	topic_unref(topic);
-	create(store, "z", 1);
+	kit_create(store, "z", 1);
 	assert_int_equal(store_close(store), 0);
 
 	store = kit_open(folder, NULL);
@@ -373,7 +339,7 @@ static void topics_are_made_grown_configured_and_deleted(void **state)
 	topic_unref(found);
 	assert_int_equal(topic_partition_count(topic), 5);
 	assert_int_equal(topic_config_value(topic, TOPIC_CONFIG_RETENTION_MS), 5000);
-	assert_int_equal(ends_of(topic_partition(topic, 4)).log_end, 9 - 3);
+	assert_int_equal(kit_ends(topic_partition(topic, 4)).log_end, 9 - 3);
 	topic_config_unset(&config, TOPIC_CONFIG_RETENTION_MS);
 	assert_int_equal(store_topic_configure(store, topic, &config), KAFKA_NONE);
 	assert_int_equal(topic_config_value(topic, TOPIC_CONFIG_RETENTION_MS), 604800000);
@@ -384,12 +350,12 @@ static void topics_are_made_grown_configured_and_deleted(void **state)
 	assert_int_equal(kit_append(topic_partition(topic, 0), &KIT_PLAIN(1, 1, KIT_NOW), NULL),
 			 KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
 	topic_unref(topic);
-	assert_false(there("a.b-0"));
-	create(store, "a.b", 1);
+	assert_false(kit_there(folder, "a.b-0"));
+	kit_create(store, "a.b", 1);
 	store_maintain(store, KIT_NOW + 100000);
 	assert_int_equal(store_close(store), 0);
 	store = kit_open(folder, NULL);
-	assert_int_equal(ends_of(kit_partition(store, "a.b", 0)).log_end, 0);
+	assert_int_equal(kit_ends(kit_partition(store, "a.b", 0)).log_end, 0);
 	store_close(store);
 }
 
@@ -397,7 +363,7 @@ static void records_are_found_by_time(void **state)
 {
 	struct topic_config config = small_segments();
 	struct store *store = kit_open(folder, &config);
-	struct partition *partition = create(store, "orders", 1);
+	struct partition *partition = kit_create(store, "orders", 1);
 	struct partition_found found;
 
 	for (int i = 0; i < 500; i++)
@@ -441,7 +407,7 @@ static void refusals(void **state)
 	options = (struct store_options){.node_id = -1, .cluster_id = "other"};
 	assert_int_equal(store_open(folder, &options, &other, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "not other"));
-	assert_true(there(".kafka_cleanshutdown"));
+	assert_true(kit_there(folder, ".kafka_cleanshutdown"));
 }
 
 static void producer_ids_are_given_once(void **state)
@@ -457,90 +423,6 @@ static void producer_ids_are_given_once(void **state)
 	assert_int_equal(store_take_producer_ids(store, 1, &second), 0);
 	assert_int_equal(second, first + 1001);
 	store_close(store);
-}
-
-/* What the slices from an offset on have, as bytes. */
-static size_t read_raw(struct partition *partition, int64_t offset, char *out, size_t size)
-{
-	struct partition_read read = {.offset = offset, .max_bytes = size, .whole_first = true};
-	struct partition_slice slice;
-	enum kafka_error error;
-	ssize_t n;
-
-	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
-	assert_int_equal(error, KAFKA_NONE);
-	assert_true(slice.len <= size);
-	n = pread(slice.fd, out, slice.len, (off_t)slice.position);
-	partition_slice_release(&slice);
-	return (size_t)n;
-}
-
-/* A message by its number, of either format, with times that grow; its length. */
-static size_t old_message(char *out, int64_t nth)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "old message %d", (int)nth);
-	return kit_old_message(out, nth >= 100, nth, KIT_NOW + nth, text);
-}
-
-static void write_file(const char *in, const char *name, const char *bytes, size_t len)
-{
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", in, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	assert_true(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
-	close(fd);
-}
-
-static void remove_file(const char *name)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	(void)unlink(path);
-}
-
-static void messages_of_old_formats_are_kept_and_served_as_they_are(void **state)
-{
-	struct store *store = kit_open(folder, NULL);
-	struct partition_found found;
-	struct partition *partition;
-	static char log[20000], out[20000];
-	size_t len = 0, begins[200];
-
-	create(store, "old", 1);
-	assert_int_equal(store_close(store), 0);
-	for (int64_t i = 0; i < 200; i++) {
-		begins[i] = len;
-		len += old_message(log + len, i);
-	}
-	/* The end is torn, as a crash leaves it. */
-	write_file(folder, "old-0/00000000000000000000.log", log, len + 30);
-	remove_file(".kafka_cleanshutdown");
-	for (int round = 0; round < 3; round++) {
-		store = kit_open(folder, NULL);
-		partition = kit_partition(store, "old", 0);
-		assert_int_equal(ends_of(partition).log_end, 200 + round);
-		for (int64_t i = 0; i < 200; i++) {
-			size_t n = read_raw(partition, i, out, sizeof(out));
-
-			assert_true(n >= len - begins[i]);
-			assert_memory_equal(out, log + begins[i], len - begins[i]);
-		}
-		assert_int_equal(partition_find_time(partition, KIT_NOW + 150, &found), KAFKA_NONE);
-		assert_int_equal(found.offset, 150);
-		assert_int_equal(found.timestamp, KIT_NOW + 150);
-		assert_false(found.compressed);
-		/* What comes now is of today's format. */
-		assert_int_equal(kit_append(partition, &KIT_PLAIN(1, 10, KIT_NOW + 1000), NULL),
-				 KAFKA_NONE);
-		assert_int_equal(store_close(store), 0);
-		if (round == 0)
-			remove_file("old-0/00000000000000000000.index");
-	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -560,7 +442,6 @@ int main(void)
 	    TEST(records_are_found_by_time),
 	    TEST(refusals),
 	    TEST(producer_ids_are_given_once),
-	    TEST(messages_of_old_formats_are_kept_and_served_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
