@@ -162,6 +162,9 @@ uint32_t partition_segment_at(const struct partition *partition, int64_t offset)
 int64_t partition_segment_end(const struct partition *partition, uint32_t nth);
 /* Room for one more in partition->segments. -ENOMEM. */
 int partition_reserve_segment(struct partition *partition);
+/* For a segment that is going to be written to: any time below segment.jitter.ms, so that the
+ * partitions of a topic do not all begin a segment at once. */
+int64_t partition_jitter(const struct partition *partition);
 /* Under the lock: completes the segment and begins another at the log's end. */
 int partition_roll(struct partition *partition, int64_t now_ms);
 /* Under the lock: writes NNN.snapshot for the log's end, not yet synced. */

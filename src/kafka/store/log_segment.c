@@ -1,6 +1,7 @@
 #include "kafka/store/log_segment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,7 +61,13 @@ struct log_segment *log_segment_new(struct log_files *files, const char *folder,
 	return segment;
 }
 
-int log_segment_create(struct log_segment *segment)
+/* Behind the file's end, so that recovery finds nothing there. Without room an append will say so. */
+static bool reserve_room(int fd, uint64_t bytes)
+{
+	return bytes > 0 && sys_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0;
+}
+
+int log_segment_create(struct log_segment *segment, uint64_t reserve)
 {
 	char path[SEGMENT_PATH_MAX];
 	int fd;
@@ -70,6 +77,7 @@ int log_segment_create(struct log_segment *segment)
 	fd = sys_openat(segment->files->dir, path, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	if (fd < 0)
 		return fd;
+	segment->reserved = reserve_room(fd, reserve);
 	sys_close(fd);
 	segment->index_entries = 0;
 	segment->time_entries = 0;
@@ -360,6 +368,22 @@ int log_segment_trim(struct log_segment *segment)
 	return r < 0 ? r : r2;
 }
 
+/* What was reserved and not needed is given back: cutting a file at its end does that. */
+static int give_back_room(struct log_segment *segment)
+{
+	int fd, r;
+
+	if (!segment->reserved)
+		return 0;
+	fd = log_segment_use(segment, LOG_FILE_LOG, false);
+	if (fd < 0)
+		return fd;
+	r = sys_ftruncate(fd, segment->size);
+	log_segment_done(segment);
+	segment->reserved = r < 0;
+	return r;
+}
+
 int log_segment_finish(struct log_segment *segment)
 {
 	struct log_time_entry time;
@@ -368,6 +392,8 @@ int log_segment_finish(struct log_segment *segment)
 	if (log_indexer_finish(&segment->indexer, &time) && log_segment_tail(segment) == 0)
 		segment->tail->time[segment->tail->time_count++] = time;
 	r2 = log_segment_trim(segment);
+	r = r < 0 ? r : r2;
+	r2 = give_back_room(segment);
 	free(segment->tail);
 	segment->tail = NULL;
 	return r < 0 ? r : r2;

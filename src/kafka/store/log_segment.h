@@ -83,7 +83,10 @@ struct log_segment {
 	_Atomic bool dropped;            /* its names are going, or gone */
 	_Atomic int64_t max_timestamp;   /* -1: none; SEGMENT_TIME_UNKNOWN */
 	_Atomic int64_t first_timestamp; /* of the first batch; -1: none; SEGMENT_TIME_UNKNOWN */
-	int64_t created_ms;
+	bool reserved;                   /* the disk has room for more than is in it */
+	int64_t created_ms;              /* or found */
+	int64_t written_ms;         /* for the last time; of one that was found, as its file says */
+	int64_t jitter_ms;          /* it is completed so much earlier than segment.ms says */
 	struct log_indexer indexer; /* while it is written to */
 	struct log_tail *tail;      /* of the one that is written to, once it was */
 };
@@ -102,8 +105,8 @@ void log_segment_path(const char *folder, int64_t offset, enum log_file file,
 
 /* One reference; no file is touched. NULL: no memory. */
 struct log_segment *log_segment_new(struct log_files *files, const char *folder, int64_t base);
-/* Makes the .log, empty. */
-int log_segment_create(struct log_segment *segment);
+/* Makes the .log, empty; with room for so many bytes, where the disk can. */
+int log_segment_create(struct log_segment *segment, uint64_t reserve);
 void log_segment_ref(struct log_segment *segment);
 void log_segment_unref(struct log_segment *segment);
 

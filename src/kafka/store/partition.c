@@ -242,6 +242,18 @@ int partition_reserve_segment(struct partition *partition)
 	return 0;
 }
 
+int64_t partition_jitter(const struct partition *partition)
+{
+	int64_t limit = partition_config(partition, TOPIC_CONFIG_SEGMENT_JITTER_MS);
+	int64_t segment_ms = partition_config(partition, TOPIC_CONFIG_SEGMENT_MS);
+	uint64_t any;
+
+	limit = limit < segment_ms ? limit : segment_ms;
+	if (limit <= 0 || sys_random(&any, sizeof(any)) < 0)
+		return 0;
+	return (int64_t)(any % (uint64_t)limit);
+}
+
 static int add_segment(struct partition *partition, int64_t now_ms)
 {
 	struct log_segment *segment;
@@ -253,12 +265,16 @@ static int add_segment(struct partition *partition, int64_t now_ms)
 	    log_segment_new(&partition->topic->store->files, partition->folder, partition->log_end);
 	if (!segment)
 		return -ENOMEM;
-	r = log_segment_create(segment);
+	r = log_segment_create(segment, partition_config(partition, TOPIC_CONFIG_PREALLOCATE)
+					    ? (uint64_t)partition_config(partition,
+									 TOPIC_CONFIG_SEGMENT_BYTES)
+					    : 0);
 	if (r < 0) {
 		log_segment_unref(segment);
 		return r;
 	}
-	segment->created_ms = now_ms;
+	segment->created_ms = segment->written_ms = now_ms;
+	segment->jitter_ms = partition_jitter(partition);
 	partition->segments[partition->segment_count++] = segment;
 	partition->folder_dirty = true;
 	return 0;

@@ -56,9 +56,10 @@ static enum kafka_error survey(const struct partition *partition, struct arrival
 static bool is_old(const struct partition *partition, const struct log_segment *active,
 		   const struct arrival *arrival)
 {
-	int64_t limit = partition_config(partition, TOPIC_CONFIG_SEGMENT_MS), since;
+	int64_t limit = partition_config(partition, TOPIC_CONFIG_SEGMENT_MS) - active->jitter_ms;
+	int64_t since;
 
-	if (active->first_timestamp >= 0 && arrival->max_timestamp >= 0)
+	if (active->first_timestamp >= 0)
 		return __builtin_sub_overflow(arrival->max_timestamp, active->first_timestamp,
 					      &since) ||
 		       since > limit;
@@ -126,6 +127,7 @@ static void take_in(struct partition *partition, struct arrival *arrival)
 		partition->log_end = record_batch_last_offset(&batch) + 1;
 		producers_update(&partition->producers, &batch);
 	}
+	active->written_ms = arrival->now_ms;
 	if (partition->dirty_since == 0)
 		partition->dirty_since = arrival->now_ms;
 }

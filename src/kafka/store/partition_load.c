@@ -19,6 +19,9 @@
 
 #define EPOCHS_BYTES_MAX   (1u << 24)
 #define SNAPSHOT_BYTES_MAX (1u << 30)
+/* More than a file system takes by itself for a file's end: it was reserved by `preallocate`. */
+#define RESERVED_MIN 1048576u
+#define STAT_BLOCK   512u
 
 /* Offsets that the folder's names begin with, by kind. */
 struct offsets {
@@ -137,6 +140,9 @@ static int add_found(struct partition *partition, const struct load *load,
 		return -ENOMEM;
 	segment->size = (uint32_t)st.st_size;
 	segment->created_ms = load->now_ms;
+	segment->written_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	segment->reserved =
+	    (uint64_t)st.st_blocks * STAT_BLOCK > (uint64_t)st.st_size + RESERVED_MIN;
 	segment->has_aborted = offsets_have(&names->of[LOG_FILE_TRANSACTIONS], base);
 	partition->has_aborted |= segment->has_aborted;
 	partition->segments[partition->segment_count++] = segment;
@@ -437,6 +443,7 @@ static int settle(struct partition *partition, const struct load *load)
 		log_error("%s/%s: the log ends at %lld, but %lld was on disk: records are lost",
 			  partition->topic->store->dir, partition->folder,
 			  (long long)partition->log_end, (long long)partition->recovery_point);
+	partition_active(partition)->jitter_ms = partition_jitter(partition);
 	epochs_cut_end(&partition->epochs, partition->log_end);
 	epochs_cut_start(&partition->epochs, partition->log_start);
 	/* Kafka's metadata may know of a later one, in which nothing was written. */

@@ -75,7 +75,7 @@ static bool is_expired(struct log_segment *segment, int64_t retention_ms, int64_
 	if (retention_ms < 0 || newest == SEGMENT_TIME_UNKNOWN)
 		return false;
 	if (newest < 0)
-		newest = segment->created_ms;
+		newest = segment->written_ms;
 	return now_ms - newest > retention_ms;
 }
 
@@ -101,7 +101,7 @@ static uint32_t superfluous(struct partition *partition, int64_t now_ms)
 
 		if (end > partition->high_watermark || (last && segment->size == 0))
 			break;
-		if ((last || end > partition->log_start) && !(large && !last) &&
+		if ((last || end > partition->log_start) && !large &&
 		    !is_expired(segment, retention_ms, now_ms))
 			break;
 		bytes -= segment->size;
