@@ -12,7 +12,9 @@
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-#define SEGMENTS_OPEN_DEFAULT 1000u
+/* As many segments have descriptors open, but of all that the process may have an eighth, two each. */
+#define SEGMENTS_OPEN_DEFAULT 8192u
+#define SEGMENTS_OPEN_PART    8u
 #define PRODUCER_EXPIRY_MS    INT64_C(86400000)
 /* How often checkpoints are written where something moved, and silent producers forgotten. */
 #define CHECKPOINTS_MS 10000
@@ -216,7 +218,10 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	pthread_mutex_init(&store->flushes.lock, NULL);
 	list_init(&store->doomed.list);
 	log_files_init(&store->files, -1,
-		       options->segments_open ? options->segments_open : SEGMENTS_OPEN_DEFAULT);
+		       options->segments_open
+			   ? options->segments_open
+			   : (unsigned)min_u64(SEGMENTS_OPEN_DEFAULT,
+					       sys_fd_limit() / SEGMENTS_OPEN_PART));
 	return store;
 }
 

@@ -44,9 +44,11 @@ struct store_options {
 	const char *cluster_id;
 	int32_t node_id;
 	int64_t now_ms;
-	unsigned threads;           /* that load partitions while opening; 0: one a CPU. 1: none
+	unsigned threads; /* that load partitions while opening; 0: one a CPU. 1: none
 				  * are ever started, also not for closing. */
-	unsigned segments_open;     /* segments that may have descriptors open at once; 0: 1000 */
+	/* Segments that may have descriptors open at once, two each; 0: as many as the process' limit
+	 * allows, up to 8192. */
+	unsigned segments_open;
 	int64_t producer_expiry_ms; /* of idempotent producers that went silent; 0: a day */
 	/* The server's values (from topic_config_init() on); NULL: Kafka's. */
 	const struct topic_config *defaults;

@@ -76,6 +76,16 @@ size_t kit_load(const char *folder, const char *name, char *out, size_t size)
 	return (size_t)n;
 }
 
+off_t kit_size(const char *folder, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
 void kit_unlink(const char *folder, const char *name)
 {
 	char path[256];
@@ -292,4 +302,24 @@ int64_t kit_check(const char *bytes, size_t len, int64_t offset)
 	}
 	assert_int_equal(fault, RECORD_BATCH_END);
 	return offset;
+}
+
+struct topic_config kit_small_segments(void)
+{
+	struct topic_config config;
+
+	topic_config_init(&config);
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 64 * 1024);
+	topic_config_set(&config, TOPIC_CONFIG_FILE_DELETE_DELAY_MS, 1000);
+	return config;
+}
+
+void kit_assert_whole(struct partition *partition, size_t max)
+{
+	struct partition_ends ends = kit_ends(partition);
+	size_t len;
+	char *bytes = kit_read(partition, ends.log_start, max, &len);
+
+	assert_int_equal(kit_check(bytes, len, ends.log_start), ends.high_watermark);
+	free(bytes);
 }

@@ -4,6 +4,8 @@
 #ifndef TESTS_KAFKA_STORE_KIT_H
 #define TESTS_KAFKA_STORE_KIT_H
 
+#include <sys/types.h>
+
 #include "kafka/store/store.h"
 #include "kafka/wire/record_batch.h"
 
@@ -17,6 +19,7 @@ bool kit_there(const char *folder, const char *name);
 void kit_write(const char *folder, const char *name, const void *bytes, size_t len);
 /* Its length, which is less than `size`. */
 size_t kit_load(const char *folder, const char *name, char *out, size_t size);
+off_t kit_size(const char *folder, const char *name);
 /* Also where it is not there. */
 void kit_unlink(const char *folder, const char *name);
 
@@ -59,6 +62,10 @@ struct partition_ends kit_ends(struct partition *partition);
 /* The partition of a topic that is there; the topic's reference is given back at once. */
 struct partition *kit_partition(struct store *store, const char *topic, int32_t number);
 
+/* 64 KiB each, and deleted files go after a second. */
+struct topic_config kit_small_segments(void);
+/* All that can be read is there, batch by batch, in slices of at most `max`. */
+void kit_assert_whole(struct partition *partition, size_t max);
 /* Everything from an offset to the high watermark, in slices of at most `max`; malloc'ed. */
 char *kit_read(struct partition *partition, int64_t offset, size_t max, size_t *ret_len);
 /* Walks what kit_read() gave: every batch is good and offsets go on without a gap from `offset`.

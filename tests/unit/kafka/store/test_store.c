@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -26,48 +26,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct topic_config small_segments(void)
-{
-	struct topic_config config;
-
-	topic_config_init(&config);
-	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 64 * 1024);
-	topic_config_set(&config, TOPIC_CONFIG_FILE_DELETE_DELAY_MS, 1000);
-	return config;
-}
-
-static void assert_whole(struct partition *partition, size_t max)
-{
-	struct partition_ends ends = kit_ends(partition);
-	size_t len;
-	char *bytes = kit_read(partition, ends.log_start, max, &len);
-
-	assert_int_equal(kit_check(bytes, len, ends.log_start), ends.high_watermark);
-	free(bytes);
-}
-
-static off_t size_of(const char *name)
-{
-	char path[256];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	assert_int_equal(stat(path, &st), 0);
-	return st.st_size;
-}
-
 static void what_was_appended_is_read_also_after_a_restart(void **state)
 {
-	struct topic_config config = small_segments();
+	struct topic_config config = kit_small_segments();
 	struct store *store = kit_open(folder, &config);
 	struct partition *partition = kit_create(store, "orders", 3);
 	struct partition_ends before;
 	struct store_stats stats;
 
 	kit_fill(partition, 600, KIT_NOW);
-	assert_whole(partition, 1 << 20);
-	assert_whole(partition, 5000);
-	assert_whole(partition, 1);
+	kit_assert_whole(partition, 1 << 20);
+	kit_assert_whole(partition, 5000);
+	kit_assert_whole(partition, 1);
 	before = kit_ends(partition);
 	store_stats(store, &stats);
 	assert_true(stats.segments > 8);
@@ -78,9 +48,9 @@ static void what_was_appended_is_read_also_after_a_restart(void **state)
 	assert_false(kit_there(folder, ".kafka_cleanshutdown"));
 	partition = kit_partition(store, "orders", 0);
 	assert_int_equal(kit_ends(partition).log_end, before.log_end);
-	assert_whole(partition, 5000);
+	kit_assert_whole(partition, 5000);
 	kit_fill(partition, 100, KIT_NOW + 100000);
-	assert_whole(partition, 5000);
+	kit_assert_whole(partition, 5000);
 	store_stats(store, &stats);
 	assert_true(stats.was_clean);
 	assert_int_equal(stats.recovered_bytes, 0);
@@ -89,7 +59,7 @@ static void what_was_appended_is_read_also_after_a_restart(void **state)
 
 static void every_offset_is_found_in_its_batch(void **state)
 {
-	struct topic_config config = small_segments();
+	struct topic_config config = kit_small_segments();
 	struct store *store = kit_open(folder, &config);
 	struct partition *partition = kit_create(store, "orders", 1);
 
@@ -150,7 +120,7 @@ static void reading_outside_is_refused_and_at_the_end_is_empty(void **state)
 
 static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
 {
-	struct topic_config config = small_segments();
+	struct topic_config config = kit_small_segments();
 	struct store *store = kit_open(folder, &config);
 	struct partition *partition = kit_create(store, "orders", 1);
 	char copy[64], path[160];
@@ -174,9 +144,9 @@ static void a_torn_tail_is_cut_and_the_rest_stays(void **state)
 	assert_int_equal(stats.cuts, 1);
 	partition = kit_partition(store, "orders", 0);
 	assert_int_equal(kit_ends(partition).log_end, end);
-	assert_whole(partition, 4000);
+	kit_assert_whole(partition, 4000);
 	kit_fill(partition, 300, KIT_NOW + 1000);
-	assert_whole(partition, 4000);
+	kit_assert_whole(partition, 4000);
 	assert_int_equal(store_close(store), 0);
 	kit_remove(copy);
 }
@@ -205,7 +175,7 @@ static void idempotent_producers_are_remembered(void **state)
 	assert_int_equal(kit_ends(partition).log_end, 20);
 	assert_int_equal(store_close(store), 0);
 
-	assert_int_equal(size_of("orders-0/00000000000000000020.snapshot"), 10 + 46);
+	assert_int_equal(kit_size(folder, "orders-0/00000000000000000020.snapshot"), 10 + 46);
 	store = kit_open(folder, NULL);
 	partition = kit_partition(store, "orders", 0);
 	batch.epoch = 2;
@@ -238,203 +208,10 @@ static void a_flush_moves_the_high_watermark(void **state)
 	assert_false(partition_flush(partition));
 	assert_int_equal(kit_ends(partition).high_watermark, 10);
 	assert_int_equal(kit_ends(partition).durable_end, 10);
-	assert_whole(partition, 1000);
+	kit_assert_whole(partition, 1000);
 	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
 	assert_true(appended.flush_due);
-	assert_whole(partition, 1000);
-	store_close(store);
-}
-
-static void retention_takes_old_segments_and_slices_stay(void **state)
-{
-	struct topic_config config = small_segments();
-	struct store *store;
-	struct partition *partition;
-	struct partition_read read = {.offset = 0, .max_bytes = 50000, .whole_first = true};
-	struct partition_slice slice;
-	enum kafka_error error;
-	char byte;
-
-	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
-	store = kit_open(folder, &config);
-	partition = kit_create(store, "orders", 1);
-	kit_fill(partition, 600, KIT_NOW);
-	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
-	store_maintain(store, KIT_NOW + 10000);
-	assert_true(kit_ends(partition).log_start > 0);
-	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
-	assert_true(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
-	store_maintain(store, KIT_NOW + 20000);
-	assert_false(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
-	assert_int_equal(pread(slice.fd, &byte, 1, (off_t)slice.position), 1);
-	partition_slice_release(&slice);
-	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
-	assert_int_equal(error, KAFKA_OFFSET_OUT_OF_RANGE);
-	assert_whole(partition, 5000);
-	/* By time everything goes, and offsets go on. */
-	store_maintain(store, KIT_NOW + INT64_C(604800000) + 100000);
-	assert_int_equal(kit_ends(partition).log_start, kit_ends(partition).log_end);
-	kit_fill(partition, 10, KIT_NOW);
-	assert_whole(partition, 5000);
-	store_close(store);
-}
-
-/* A batch without a time, appended at one. */
-static void append_timeless(struct partition *partition, int64_t now_ms)
-{
-	struct partition_appended appended;
-	size_t len;
-	char *batch = kit_batch(&KIT_PLAIN(1, 700, -1), &len);
-
-	assert_int_equal(partition_append(partition, batch, len, now_ms, &appended), KAFKA_NONE);
-	free(batch);
-}
-
-static unsigned segments_of(struct store *store)
-{
-	struct store_stats stats;
-
-	store_stats(store, &stats);
-	return stats.segments;
-}
-
-static void records_without_times_are_kept_by_when_they_were_written(void **state)
-{
-	struct topic_config config = small_segments();
-	struct partition *partition;
-	struct store *store;
-	struct stat st;
-	char path[128];
-
-	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 1024);
-	topic_config_set(&config, TOPIC_CONFIG_RETENTION_MS, 10000);
-	store = kit_open(folder, &config);
-	partition = kit_create(store, "orders", 1);
-	for (int i = 0; i < 4; i++)
-		append_timeless(partition, KIT_NOW + i * 1000);
-	store_maintain(store, KIT_NOW + 10000);
-	assert_int_equal(segments_of(store), 4);
-	store_maintain(store, KIT_NOW + 11001);
-	assert_int_equal(segments_of(store), 2);
-	assert_int_equal(store_close(store), 0);
-	/* The last one goes as well when its time has come: by what the file says. */
-	snprintf(path, sizeof(path), "%s/orders-0/00000000000000000003.log", folder);
-	assert_int_equal(stat(path, &st), 0);
-	store = kit_open(folder, &config);
-	store_maintain(store, (int64_t)st.st_mtim.tv_sec * 1000 + 5000);
-	assert_int_equal(segments_of(store), 2);
-	store_maintain(store, (int64_t)st.st_mtim.tv_sec * 1000 + 12000);
-	assert_int_equal(kit_ends(kit_partition(store, "orders", 0)).log_start, 4);
-	assert_int_equal(store_close(store), 0);
-}
-
-static void nothing_is_kept_where_no_bytes_may_be(void **state)
-{
-	struct topic_config config = small_segments();
-	struct partition *partition;
-	struct store *store;
-
-	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 0);
-	store = kit_open(folder, &config);
-	partition = kit_create(store, "orders", 1);
-	kit_fill(partition, 10, KIT_NOW);
-	store_maintain(store, KIT_NOW);
-	assert_int_equal(kit_ends(partition).log_start, kit_ends(partition).log_end);
-	assert_int_equal(store_close(store), 0);
-}
-
-static void segments_are_rolled_at_different_times(void **state)
-{
-	struct topic_config config = small_segments();
-	struct store *store;
-	struct topic *topic;
-
-	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_MS, 1000);
-	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_JITTER_MS, 5000);
-	store = kit_open(folder, &config);
-	kit_create(store, "orders", 64);
-	topic = store_topic(store, SLICE_LITERAL("orders"));
-	for (int64_t at = 0; at <= 1001; at += at == 0 ? 500 : 501)
-		for (int32_t i = 0; i < 64; i++) {
-			assert_int_equal(kit_append(topic_partition(topic, i),
-						    &KIT_PLAIN(1, 10, KIT_NOW + at), NULL),
-					 KAFKA_NONE);
-			/* Half of the way, about half of them. */
-			if (at == 500 && i == 63)
-				assert_true(segments_of(store) > 64 && segments_of(store) < 128);
-		}
-	/* All of it, and no later: a second one each, of those that began anew perhaps a third. */
-	assert_true(segments_of(store) >= 128);
-	topic_unref(topic);
-	assert_int_equal(store_close(store), 0);
-}
-
-static uint64_t room_of(const char *name)
-{
-	char path[256];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	assert_int_equal(stat(path, &st), 0);
-	return (uint64_t)st.st_blocks * 512;
-}
-
-static void room_is_reserved_and_given_back(void **state)
-{
-	struct topic_config config = small_segments();
-	struct partition *partition;
-	struct store *store;
-	pid_t child;
-
-	topic_config_set(&config, TOPIC_CONFIG_PREALLOCATE, 1);
-	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 4 << 20);
-	store = kit_open(folder, &config);
-	partition = kit_create(store, "orders", 1);
-	if (room_of("orders-0/00000000000000000000.log") < 4 << 20) {
-		store_close(store);
-		unit_skip("the file system reserves no room");
-	}
-	kit_fill(partition, 10, KIT_NOW);
-	assert_true(size_of("orders-0/00000000000000000000.log") < 100000);
-	assert_int_equal(store_close(store), 0);
-	assert_true(room_of("orders-0/00000000000000000000.log") < 1 << 20);
-	/* And what a kill has left of it. */
-	child = fork();
-	if (child == 0) {
-		store = kit_open(folder, &config);
-		kit_fill(kit_create(store, "other", 1), 10, KIT_NOW);
-		_exit(0);
-	}
-	assert_true(waitpid(child, NULL, 0) == child);
-	assert_true(room_of("other-0/00000000000000000000.log") >= 4 << 20);
-	store = kit_open(folder, &config);
-	assert_whole(kit_partition(store, "other", 0), 5000);
-	assert_int_equal(store_close(store), 0);
-	assert_true(room_of("other-0/00000000000000000000.log") < 1 << 20);
-}
-
-static void records_are_deleted_for_good(void **state)
-{
-	struct topic_config config = small_segments();
-	struct store *store = kit_open(folder, &config);
-	struct partition *partition = kit_create(store, "orders", 1);
-	int64_t start, end;
-
-	kit_fill(partition, 300, KIT_NOW);
-	end = kit_ends(partition).log_end;
-	assert_int_equal(partition_delete_records(partition, end + 1, &start),
-			 KAFKA_OFFSET_OUT_OF_RANGE);
-	assert_int_equal(partition_delete_records(partition, 500, &start), KAFKA_NONE);
-	assert_int_equal(start, 500);
-	store_maintain(store, KIT_NOW);
-	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
-	assert_int_equal(store_close(store), 0);
-	store = kit_open(folder, &config);
-	partition = kit_partition(store, "orders", 0);
-	assert_int_equal(kit_ends(partition).log_start, 500);
-	assert_int_equal(kit_ends(partition).log_end, end);
-	assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
-	assert_int_equal(start, end);
+	kit_assert_whole(partition, 1000);
 	store_close(store);
 }
 
@@ -496,7 +273,7 @@ static void topics_are_made_grown_configured_and_deleted(void **state)
 
 static void records_are_found_by_time(void **state)
 {
-	struct topic_config config = small_segments();
+	struct topic_config config = kit_small_segments();
 	struct store *store = kit_open(folder, &config);
 	struct partition *partition = kit_create(store, "orders", 1);
 	struct partition_found found;
@@ -560,6 +337,48 @@ static void producer_ids_are_given_once(void **state)
 	store_close(store);
 }
 
+#define MANY 300
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void more_partitions_than_descriptors(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store_stats stats;
+	struct rlimit before;
+	struct store *store;
+	struct topic *topic;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){200, before.rlim_max}), 0);
+	store = kit_open(folder, &config);
+	kit_create(store, "orders", MANY);
+	topic = store_topic(store, SLICE_LITERAL("orders"));
+	for (unsigned round = 0; round < 4; round++) {
+		for (int32_t i = 0; i < MANY; i++)
+			kit_fill(topic_partition(topic, i), 2, KIT_NOW);
+		store_stats(store, &stats);
+		assert_true(stats.segments_open <= 200 / 8 + 1);
+		assert_true(descriptors() < 100);
+	}
+	for (int32_t i = 0; i < MANY; i++)
+		kit_assert_whole(topic_partition(topic, i), 1 << 20);
+	topic_unref(topic);
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, &config);
+	assert_true(descriptors() < 100);
+	kit_assert_whole(kit_partition(store, "orders", MANY - 1), 1 << 20);
+	assert_int_equal(store_close(store), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -571,16 +390,11 @@ int main(void)
 	    TEST(a_torn_tail_is_cut_and_the_rest_stays),
 	    TEST(idempotent_producers_are_remembered),
 	    TEST(a_flush_moves_the_high_watermark),
-	    TEST(retention_takes_old_segments_and_slices_stay),
-	    TEST(records_without_times_are_kept_by_when_they_were_written),
-	    TEST(nothing_is_kept_where_no_bytes_may_be),
-	    TEST(segments_are_rolled_at_different_times),
-	    TEST(room_is_reserved_and_given_back),
-	    TEST(records_are_deleted_for_good),
 	    TEST(topics_are_made_grown_configured_and_deleted),
 	    TEST(records_are_found_by_time),
 	    TEST(refusals),
 	    TEST(producer_ids_are_given_once),
+	    TEST(more_partitions_than_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

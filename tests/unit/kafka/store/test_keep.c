@@ -1,0 +1,236 @@
+/*
+ * What a log keeps and for how long: rolling, retention, DeleteRecords.
+ */
+#include "unit/unit.h"
+
+#include "kit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static int set_up(void **state)
+{
+	kit_folder(folder);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	kit_remove(folder);
+	return 0;
+}
+
+static void retention_takes_old_segments_and_slices_stay(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store *store;
+	struct partition *partition;
+	struct partition_read read = {.offset = 0, .max_bytes = 50000, .whole_first = true};
+	struct partition_slice slice;
+	enum kafka_error error;
+	char byte;
+
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	kit_fill(partition, 600, KIT_NOW);
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	store_maintain(store, KIT_NOW + 10000);
+	assert_true(kit_ends(partition).log_start > 0);
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
+	assert_true(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
+	store_maintain(store, KIT_NOW + 20000);
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log.deleted"));
+	assert_int_equal(pread(slice.fd, &byte, 1, (off_t)slice.position), 1);
+	partition_slice_release(&slice);
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_int_equal(error, KAFKA_OFFSET_OUT_OF_RANGE);
+	kit_assert_whole(partition, 5000);
+	/* By time everything goes, and offsets go on. */
+	store_maintain(store, KIT_NOW + INT64_C(604800000) + 100000);
+	assert_int_equal(kit_ends(partition).log_start, kit_ends(partition).log_end);
+	kit_fill(partition, 10, KIT_NOW);
+	kit_assert_whole(partition, 5000);
+	store_close(store);
+}
+
+/* A batch without a time, appended at one. */
+static void append_timeless(struct partition *partition, int64_t now_ms)
+{
+	struct partition_appended appended;
+	size_t len;
+	char *batch = kit_batch(&KIT_PLAIN(1, 700, -1), &len);
+
+	assert_int_equal(partition_append(partition, batch, len, now_ms, &appended), KAFKA_NONE);
+	free(batch);
+}
+
+static unsigned segments_of(struct store *store)
+{
+	struct store_stats stats;
+
+	store_stats(store, &stats);
+	return stats.segments;
+}
+
+static void records_without_times_are_kept_by_when_they_were_written(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct partition *partition;
+	struct store *store;
+	struct stat st;
+	char path[128];
+
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 1024);
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_MS, 10000);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	for (int i = 0; i < 4; i++)
+		append_timeless(partition, KIT_NOW + i * 1000);
+	store_maintain(store, KIT_NOW + 10000);
+	assert_int_equal(segments_of(store), 4);
+	store_maintain(store, KIT_NOW + 11001);
+	assert_int_equal(segments_of(store), 2);
+	assert_int_equal(store_close(store), 0);
+	/* The last one goes as well when its time has come: by what the file says. */
+	snprintf(path, sizeof(path), "%s/orders-0/00000000000000000003.log", folder);
+	assert_int_equal(stat(path, &st), 0);
+	store = kit_open(folder, &config);
+	store_maintain(store, (int64_t)st.st_mtim.tv_sec * 1000 + 5000);
+	assert_int_equal(segments_of(store), 2);
+	store_maintain(store, (int64_t)st.st_mtim.tv_sec * 1000 + 12000);
+	assert_int_equal(kit_ends(kit_partition(store, "orders", 0)).log_start, 4);
+	assert_int_equal(store_close(store), 0);
+}
+
+static void nothing_is_kept_where_no_bytes_may_be(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct partition *partition;
+	struct store *store;
+
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 0);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	kit_fill(partition, 10, KIT_NOW);
+	store_maintain(store, KIT_NOW);
+	assert_int_equal(kit_ends(partition).log_start, kit_ends(partition).log_end);
+	assert_int_equal(store_close(store), 0);
+}
+
+static void segments_are_rolled_at_different_times(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store *store;
+	struct topic *topic;
+
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_MS, 1000);
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_JITTER_MS, 5000);
+	store = kit_open(folder, &config);
+	kit_create(store, "orders", 64);
+	topic = store_topic(store, SLICE_LITERAL("orders"));
+	for (int64_t at = 0; at <= 1001; at += at == 0 ? 500 : 501)
+		for (int32_t i = 0; i < 64; i++) {
+			assert_int_equal(kit_append(topic_partition(topic, i),
+						    &KIT_PLAIN(1, 10, KIT_NOW + at), NULL),
+					 KAFKA_NONE);
+			/* Half of the way, about half of them. */
+			if (at == 500 && i == 63)
+				assert_true(segments_of(store) > 64 && segments_of(store) < 128);
+		}
+	/* All of it, and no later: a second one each, of those that began anew perhaps a third. */
+	assert_true(segments_of(store) >= 128);
+	topic_unref(topic);
+	assert_int_equal(store_close(store), 0);
+}
+
+static uint64_t room_of(const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void room_is_reserved_and_given_back(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct partition *partition;
+	struct store *store;
+	pid_t child;
+
+	topic_config_set(&config, TOPIC_CONFIG_PREALLOCATE, 1);
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_BYTES, 4 << 20);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	if (room_of("orders-0/00000000000000000000.log") < 4 << 20) {
+		store_close(store);
+		unit_skip("the file system reserves no room");
+	}
+	kit_fill(partition, 10, KIT_NOW);
+	assert_true(kit_size(folder, "orders-0/00000000000000000000.log") < 100000);
+	assert_int_equal(store_close(store), 0);
+	assert_true(room_of("orders-0/00000000000000000000.log") < 1 << 20);
+	/* And what a kill has left of it. */
+	child = fork();
+	if (child == 0) {
+		store = kit_open(folder, &config);
+		kit_fill(kit_create(store, "other", 1), 10, KIT_NOW);
+		_exit(0);
+	}
+	assert_true(waitpid(child, NULL, 0) == child);
+	assert_true(room_of("other-0/00000000000000000000.log") >= 4 << 20);
+	store = kit_open(folder, &config);
+	kit_assert_whole(kit_partition(store, "other", 0), 5000);
+	assert_int_equal(store_close(store), 0);
+	assert_true(room_of("other-0/00000000000000000000.log") < 1 << 20);
+}
+
+static void records_are_deleted_for_good(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = kit_create(store, "orders", 1);
+	int64_t start, end;
+
+	kit_fill(partition, 300, KIT_NOW);
+	end = kit_ends(partition).log_end;
+	assert_int_equal(partition_delete_records(partition, end + 1, &start),
+			 KAFKA_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(partition_delete_records(partition, 500, &start), KAFKA_NONE);
+	assert_int_equal(start, 500);
+	store_maintain(store, KIT_NOW);
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.log"));
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, &config);
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(kit_ends(partition).log_start, 500);
+	assert_int_equal(kit_ends(partition).log_end, end);
+	assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
+	assert_int_equal(start, end);
+	store_close(store);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(retention_takes_old_segments_and_slices_stay),
+	    TEST(records_without_times_are_kept_by_when_they_were_written),
+	    TEST(nothing_is_kept_where_no_bytes_may_be),
+	    TEST(segments_are_rolled_at_different_times),
+	    TEST(room_is_reserved_and_given_back),
+	    TEST(records_are_deleted_for_good),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
