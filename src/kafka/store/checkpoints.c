@@ -13,7 +13,7 @@
 /* Topic, partition, offset. */
 #define LINE_MAX_BYTES (STORE_TOPIC_NAME_MAX + 1 + 11 + 1 + 20 + 1)
 
-enum { RECOVERY_POINT, HIGH_WATERMARK, LOG_START, KINDS };
+enum { RECOVERY_POINT, HIGH_WATERMARK, LOG_START, KINDS }; /* LOG_START is the last */
 
 static const char *const names[KINDS] = {
     "recovery-point-offset-checkpoint",
@@ -75,7 +75,8 @@ static int write_text(struct store *store, const char *name, uint64_t lines, str
 	return r;
 }
 
-int store_write_checkpoints(struct store *store)
+/* The kinds from `first` on. */
+static int write_kinds(struct store *store, unsigned first)
 {
 	struct texts texts = {.lines = {0}};
 	uint64_t partitions = 0;
@@ -91,10 +92,9 @@ int store_write_checkpoints(struct store *store)
 		if (!texts.bufs[kind].ptr)
 			r = -ENOMEM;
 	}
-	store->checkpoints_dirty = false;
 	for (uint32_t i = 0; i < store->topic_count && r == 0; i++)
 		add_topic(store->by_name[i], &texts);
-	for (unsigned kind = 0; kind < KINDS && r == 0; kind++) {
+	for (unsigned kind = first; kind < KINDS && r == 0; kind++) {
 		CHECK(!texts.bufs[kind].overflow);
 		r = write_text(store, names[kind], texts.lines[kind], buf_slice(&texts.bufs[kind]));
 	}
@@ -105,6 +105,17 @@ int store_write_checkpoints(struct store *store)
 		log_error("%s: could not write the checkpoints: %s", store->dir, strerror(-r));
 	}
 	return r;
+}
+
+int store_write_checkpoints(struct store *store)
+{
+	store->checkpoints_dirty = false;
+	return write_kinds(store, 0);
+}
+
+int store_write_log_starts(struct store *store)
+{
+	return write_kinds(store, LOG_START);
 }
 
 static void apply(struct store *store, unsigned kind, const struct checkpoint_offset *line)

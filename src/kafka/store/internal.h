@@ -304,8 +304,9 @@ int crew_run_all(struct store *store, unsigned threads, crew_work work, bool cle
 
 /* ---- checkpoints.c ---- */
 
-/* By store->change. */
+/* By store->change: all of them; log starts alone. */
 int store_write_checkpoints(struct store *store);
+int store_write_log_starts(struct store *store);
 void store_read_checkpoints(struct store *store);
 
 /* ---- doomed.c ---- */

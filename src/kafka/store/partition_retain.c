@@ -206,7 +206,7 @@ enum kafka_error partition_delete_records(struct partition *partition, int64_t o
 	if (error != KAFKA_NONE)
 		return error;
 	pthread_mutex_lock(&store->change);
-	if (store_write_checkpoints(store) < 0)
+	if (store_write_log_starts(store) < 0)
 		error = KAFKA_KAFKA_STORAGE_ERROR;
 	pthread_mutex_unlock(&store->change);
 	return error;
