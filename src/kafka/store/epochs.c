@@ -45,7 +45,9 @@ void epochs_assign(struct epochs *epochs, int32_t epoch, int64_t offset)
 
 void epochs_cut_end(struct epochs *epochs, int64_t end)
 {
-	while (epochs->count > 0 && epochs->entries[epochs->count - 1].start >= end) {
+	/* One that begins just there stays: an epoch does not go back because all that was written
+	 * in it is gone. */
+	while (epochs->count > 0 && epochs->entries[epochs->count - 1].start > end) {
 		epochs->count--;
 		epochs->dirty = true;
 	}
@@ -76,10 +78,11 @@ void epochs_end_of(const struct epochs *epochs, int32_t epoch, int64_t log_end, 
 
 	while (at > 0 && epochs->entries[at - 1].epoch > epoch)
 		at--;
-	*ret_epoch = at > 0 ? epochs->entries[at - 1].epoch : -1;
-	*ret_end = at == 0 ? -1 : at == epochs->count ? log_end : epochs->entries[at].start;
+	/* One from before all that are known ended, at the latest, where these begin. */
+	*ret_epoch = at > 0 ? epochs->entries[at - 1].epoch : epoch;
+	*ret_end = at == epochs->count ? log_end : epochs->entries[at].start;
 	/* A newer epoch than any: the leader knows nothing of it. */
-	if (epoch > epochs_latest(epochs)) {
+	if (epoch < 0 || epoch > epochs_latest(epochs)) {
 		*ret_epoch = -1;
 		*ret_end = -1;
 	}

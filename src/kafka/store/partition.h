@@ -157,7 +157,8 @@ enum kafka_error partition_find_time_from(struct partition *partition, int64_t t
 /* Blocks. The record with the greatest timestamp of all. */
 enum kafka_error partition_find_latest(struct partition *partition, struct partition_found *ret);
 
-/* The greatest epoch that is at most `epoch`, and where it ended; -1 and -1: none. */
+/* The greatest epoch that is at most `epoch`, and where it ended; of one from before all that are
+ * known: itself, and where these begin. -1 and -1: a later one than any. */
 enum kafka_error partition_epoch_end(struct partition *partition, int32_t epoch, int32_t *ret_epoch,
 				     int64_t *ret_end);
 

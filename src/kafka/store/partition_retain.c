@@ -198,7 +198,6 @@ enum kafka_error partition_delete_records(struct partition *partition, int64_t o
 		error = KAFKA_OFFSET_OUT_OF_RANGE;
 	if (error == KAFKA_NONE && offset > partition->log_start) {
 		partition->log_start = offset;
-		epochs_cut_start(&partition->epochs, offset);
 		store->checkpoints_dirty = true;
 	}
 	*ret_log_start = partition->log_start;
@@ -209,5 +208,10 @@ enum kafka_error partition_delete_records(struct partition *partition, int64_t o
 	if (store_write_log_starts(store) < 0)
 		error = KAFKA_KAFKA_STORAGE_ERROR;
 	pthread_mutex_unlock(&store->change);
+	/* Only now: without the checkpoint a crash brings back what has these epochs. */
+	pthread_mutex_lock(&partition->lock);
+	if (error == KAFKA_NONE)
+		epochs_cut_start(&partition->epochs, *ret_log_start);
+	pthread_mutex_unlock(&partition->lock);
 	return error;
 }

@@ -374,10 +374,18 @@ static void epochs_answer_where_they_end(void **state)
 	epochs_end_of(&epochs, 6, 500, &epoch, &end);
 	assert_true(epoch == -1 && end == -1);
 	assert_int_equal(epochs_of(&epochs, 299), 2);
+	epochs_end_of(&epochs, -1, 500, &epoch, &end);
+	assert_true(epoch == -1 && end == -1);
+	/* One that begins at the end stays, so that the epoch does not go back. */
 	epochs_cut_end(&epochs, 300);
+	assert_int_equal(epochs_latest(&epochs), 5);
+	epochs_cut_end(&epochs, 299);
 	assert_int_equal(epochs_latest(&epochs), 2);
 	epochs_cut_start(&epochs, 150);
 	assert_true(epochs.count == 1 && epochs.entries[0].start == 150 && epochs.dirty);
+	/* Older than any that is known: as Kafka answers. */
+	epochs_end_of(&epochs, 1, 500, &epoch, &end);
+	assert_true(epoch == 1 && end == 150);
 	epochs_fini(&epochs);
 	assert_int_equal(epochs_parse(&epochs, SLICE_LITERAL("0\n2\n0 0\n")), -EBADMSG);
 	assert_int_equal(epochs_parse(&epochs, SLICE_LITERAL("1\n0\n")), -EPROTONOSUPPORT);
