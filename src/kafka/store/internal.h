@@ -280,6 +280,11 @@ int folder_set_aside(struct store *store, const char *topic, int32_t number);
  * some. -errno. */
 int folders_adopt(struct store *store, int64_t now_ms, const struct image *image, bool *ret_news);
 
+/* ---- store.c ---- */
+
+/* From here on the files of partitions change: a start after a crash has to see that. */
+int store_take_mark(struct store *store, struct err *err);
+
 /* ---- store_load.c ---- */
 
 /* A topic that is there already, with so many partitions. -ENOMEM. */

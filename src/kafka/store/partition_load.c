@@ -428,7 +428,7 @@ static int load_epochs(struct partition *partition)
 static int settle(struct partition *partition, const struct load *load)
 {
 	int64_t first = partition->segments[0]->base_offset;
-	int r = 0;
+	int r;
 
 	partition->log_start = max_i64(partition->log_start, first);
 	/* DeleteRecords went further than what a crash has left of the log: offsets never go back.
@@ -438,6 +438,8 @@ static int settle(struct partition *partition, const struct load *load)
 		partition->log_end = partition->log_start;
 		if (r == 0)
 			r = partition_create(partition, load->now_ms);
+		if (r < 0)
+			return r;
 	}
 	if (partition->recovery_point > partition->log_end)
 		log_error("%s/%s: the log ends at %lld, but %lld was on disk: records are lost",
@@ -455,7 +457,7 @@ static int settle(struct partition *partition, const struct load *load)
 								(uint64_t)partition->log_end);
 	partition->recovery_point = partition->durable_end;
 	partition->high_watermark = partition->durable_end;
-	return r;
+	return 0;
 }
 
 static int load_partition(struct partition *partition, struct load *load, struct names *names)
@@ -489,8 +491,9 @@ int partition_load(struct partition *partition, struct load *load)
 		partition_fail(partition, r, "it can't be loaded");
 	if (partition->state != PARTITION_GOOD)
 		return 0;
-	/* What a crash has left in the page cache is on disk before anybody is shown it, where that
-	 * was promised; else soon. */
+	/* What a crash has left in the page cache, and that it has left no more than this, is on
+	 * disk before anybody is shown it, where that was promised; else soon. */
+	partition->was_cut |= !load->clean;
 	partition->wants_sync = partition->durable_end < partition->log_end ||
 				partition->folder_dirty || partition->was_cut;
 	if (partition->wants_sync && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)

@@ -128,16 +128,15 @@ static int open_folder(struct store *store, struct err *err)
 	return 0;
 }
 
-/* From here on the files change: a start after a crash has to see that. */
-static int take_mark(struct store *store, struct err *err)
+int store_take_mark(struct store *store, struct err *err)
 {
 	int r = sys_unlinkat(store->fd, clean_mark, 0);
 
-	if (r == 0)
+	/* Also where it is not there: a start that was killed may have taken it, and a power cut
+	 * would bring it back. */
+	if (r == 0 || r == -ENOENT)
 		r = files_sync_folder(store->fd, ".");
-	if (r < 0 && r != -ENOENT)
-		return err_set(err, r, "%s/%s: %s", store->dir, clean_mark, strerror(-r));
-	return 0;
+	return r < 0 ? err_set(err, r, "%s/%s: %s", store->dir, clean_mark, strerror(-r)) : 0;
 }
 
 /* Whether it was closed properly. The mark says, too, which broker epoch Kafka had: its controllers
@@ -185,7 +184,7 @@ static int open_store(struct store *store, const struct store_options *options, 
 	r = store_load(store, options, err);
 	/* A folder that was empty had nothing to recover. */
 	store->was_clean |= fresh && store->topic_count == 0;
-	return r == 0 ? take_mark(store, err) : r;
+	return r;
 }
 
 static struct store *store_new(const char *dir, const struct store_options *options)

@@ -199,15 +199,18 @@ int store_load(struct store *store, const struct store_options *options, struct 
 	r = find_topics(store, options->now_ms, &news);
 	if (r < 0)
 		return err_set(err, r, "%s: can't be read: %s", store->dir, strerror(-r));
+	r = news ? store_write_topics(store, NULL) : 0;
+	if (r < 0)
+		return err_set(err, r, "%s/leat-topics: can't be written: %s", store->dir,
+			       strerror(-r));
 	store_read_checkpoints(store);
+	r = store_take_mark(store, err);
+	if (r < 0)
+		return r;
 	r = crew_run_all(store, options->threads ? options->threads : (unsigned)sys_cpu_count(),
 			 partition_load, store->was_clean, options->now_ms);
 	if (r < 0)
 		return err_set(err, r, "%s: not enough memory", store->dir);
 	pass_known_producers(store);
-	r = news ? store_write_topics(store, NULL) : 0;
-	if (r < 0)
-		return err_set(err, r, "%s/leat-topics: can't be written: %s", store->dir,
-			       strerror(-r));
 	return 0;
 }
