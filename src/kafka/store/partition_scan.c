@@ -63,7 +63,9 @@ static bool ends_early(const struct pass *pass, uint32_t nth)
 	const struct partition *partition = pass->partition;
 	int64_t policy = partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY);
 
+	/* What lies below the recovery point was on disk: there it is compaction. */
 	return nth + 1 < partition->segment_count && !pass->reader.scan.sparse &&
+	       pass->reader.scan.next_offset >= partition->recovery_point &&
 	       !(policy & TOPIC_CLEANUP_COMPACT) &&
 	       pass->reader.scan.next_offset != partition->segments[nth + 1]->base_offset;
 }
