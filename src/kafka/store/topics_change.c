@@ -244,6 +244,8 @@ enum kafka_error store_topic_delete(struct store *store, struct topic *topic, in
 	r = store_write_topics(store, NULL);
 	if (r < 0) {
 		topic->deleted = false;
+		/* The file may say so already, and what is appended now would go with it. */
+		(void)store_write_topics(store, NULL);
 		error = storage_error(store, "delete", topic_name_slice(topic), r);
 	} else {
 		unlink_locked(store, topic);
@@ -318,6 +320,7 @@ enum kafka_error store_topic_configure(struct store *store, struct topic *topic,
 		r = store_write_topics(store, NULL);
 		if (r < 0) {
 			topic_set_config(topic, &before);
+			(void)store_write_topics(store, NULL);
 			error = storage_error(store, "configure", topic_name_slice(topic), r);
 		}
 	}
