@@ -417,6 +417,10 @@ int log_segment_sync(struct log_segment *segment, bool all_files)
 	if (fd < 0)
 		return fd;
 	r = sys_fdatasync(fd);
+	/* The kernel calls clean what it could not write, and would show it to the next start as
+	 * if it were on disk: that one is to see what the disk has. */
+	if (r < 0)
+		(void)sys_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	log_segment_done(segment);
 	if (r == 0 && all_files)
 		r = sync_file(segment, LOG_FILE_INDEX);
