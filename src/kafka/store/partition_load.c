@@ -324,6 +324,22 @@ static int drop_from(struct partition *partition, uint32_t first)
 	return 0;
 }
 
+/* Of a segment that was gone through. On a disk that is full they may stay behind, which costs time
+ * later: the log can be read all the same. */
+static int write_indexes(const struct partition *partition, struct log_segment *segment,
+			 bool complete)
+{
+	int r = complete ? log_segment_finish(segment) : log_segment_trim(segment);
+
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	log_warning("%s/%s: no room for the indexes of segment %lld: looking for an offset there "
+		    "will take longer",
+		    partition->topic->store->dir, partition->folder,
+		    (long long)segment->base_offset);
+	return 0;
+}
+
 /* The segments from `first` on: everything is looked at. */
 static int recover(struct partition *partition, struct load *load, uint32_t first)
 {
@@ -333,9 +349,8 @@ static int recover(struct partition *partition, struct load *load, uint32_t firs
 		if (r == 1)
 			r = drop_from(partition, nth + 1);
 		if (r == 0)
-			r = nth + 1 < partition->segment_count
-				? log_segment_finish(partition->segments[nth])
-				: log_segment_trim(partition->segments[nth]);
+			r = write_indexes(partition, partition->segments[nth],
+					  nth + 1 < partition->segment_count);
 		if (r < 0)
 			return r;
 	}
@@ -365,7 +380,7 @@ static int catch_up(struct partition *partition, struct load *load, const struct
 				  partition->topic->store->dir, partition->folder,
 				  (long long)segment->base_offset);
 		if (r >= 0 && reindex)
-			r = log_segment_finish(segment);
+			r = write_indexes(partition, segment, true);
 		if (r < 0)
 			return r;
 	}
