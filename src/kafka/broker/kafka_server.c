@@ -154,6 +154,7 @@ static int open_store(struct kafka_server *server, struct err *err)
 	    .user_bytes = sizeof(struct partition_watch),
 	    .user_init = partition_watch_init,
 	    .user_fini = partition_watch_fini,
+	    .moved = partition_wake,
 	};
 
 	if (!dir)

@@ -116,25 +116,31 @@ int files_sync_folder(int dir, const char *path)
 	return r;
 }
 
-int files_write(int dir, const char *path, struct slice data)
+int files_replace(int dir, const char *path, struct slice data)
 {
-	char other[PATH_BYTES], folder[PATH_BYTES];
-	const char *slash = strrchr(path, '/');
+	char other[PATH_BYTES];
 	int r;
 
 	if (snprintf(other, sizeof(other), "%s.tmp", path) >= (int)sizeof(other))
 		return -ENAMETOOLONG;
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
-		 slash ? path : ".");
 	r = write_new(dir, other, data, true);
 	if (r < 0)
 		return r;
 	r = sys_renameat(dir, other, dir, path);
-	if (r < 0) {
+	if (r < 0)
 		(void)sys_unlinkat(dir, other, 0);
-		return r;
-	}
-	return files_sync_folder(dir, folder);
+	return r;
+}
+
+int files_write(int dir, const char *path, struct slice data)
+{
+	char folder[PATH_BYTES];
+	const char *slash = strrchr(path, '/');
+	int r = files_replace(dir, path, data);
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
+		 slash ? path : ".");
+	return r == 0 ? files_sync_folder(dir, folder) : r;
 }
 
 /* ---- folders ---- */

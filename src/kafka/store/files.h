@@ -8,8 +8,10 @@
 
 /* *ret: malloc'ed, to be freed. -EFBIG above `max`. */
 int files_read(int dir, const char *path, size_t max, char **ret, size_t *ret_len);
-/* By another name, synced, and renamed: a crash leaves the old one or the new one. The folder is
- * synced as well. */
+/* By another name, synced, and renamed: a crash leaves the old one or the new one. On failure it is
+ * the old one. */
+int files_replace(int dir, const char *path, struct slice data);
+/* The same, and the folder is synced as well. */
 int files_write(int dir, const char *path, struct slice data);
 /* As it is; neither whole nor lasting until it is synced. */
 int files_write_plain(int dir, const char *path, struct slice data);

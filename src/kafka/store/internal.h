@@ -54,6 +54,7 @@ struct partition {
 	/* Below it recovery does not look; what the checkpoint will say. */
 	int64_t recovery_point;
 	int32_t leader_epoch;
+	int64_t durable_wanted;  /* somebody was told to wait until the durable end is there */
 	bool flush_running;      /* somebody was told flush_due */
 	bool folder_dirty;       /* names were made that are not on disk */
 	bool wants_sync;         /* a segment was completed */
@@ -107,6 +108,7 @@ struct store {
 	size_t user_bytes;
 	void (*user_init)(void *user, struct partition *partition);
 	void (*user_fini)(void *user);
+	void (*moved)(struct partition *partition);
 
 	pthread_mutex_t change;
 	pthread_rwlock_t lock;

@@ -78,7 +78,8 @@ enum kafka_error partition_append(struct partition *partition, char *records, si
  * that moves durable_end, and the high watermark where flush.messages is 1: the caller then answers
  * producers and wakes consumers by partition_ends(). True: more became due meanwhile, call it again
  * (behind other jobs in the queue). After a failure the ends stay and partition_ends() says
- * KAFKA_STORAGE_ERROR. Only for who was told flush_due. */
+ * KAFKA_STORAGE_ERROR. For want of descriptors, memory or room for a small file it is put off, to the
+ * next append or store_maintain(). Only for who was told flush_due. */
 bool partition_flush(struct partition *partition);
 
 /* ---- read ---- */

@@ -221,6 +221,8 @@ enum kafka_error partition_append(struct partition *partition, char *records, si
 		ret->flush_due = flush_is_due(partition);
 		ret->wait_durable = partition->durable_end <= ret->last_offset &&
 				    partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1;
+		if (ret->wait_durable && ret->last_offset >= partition->durable_wanted)
+			partition->durable_wanted = ret->last_offset + 1;
 	}
 	ret->log_start = partition->log_start;
 	pthread_mutex_unlock(&partition->lock);

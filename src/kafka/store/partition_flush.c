@@ -29,6 +29,7 @@ struct round {
 	unsigned count;
 	int64_t end;
 	bool folder, was_cut;
+	bool put_off; /* for want of something: nothing is known to be lost */
 	char *epochs; /* the file's new text */
 	size_t epochs_len;
 };
@@ -96,6 +97,12 @@ static int sync_snapshot(const struct partition *partition, int64_t offset)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Nothing was tried for want of something: nothing is known to be lost. */
+static bool is_passing(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 static int carry_out(const struct partition *partition, struct round *round)
 {
 	int dir = partition->topic->store->fd, r = 0;
@@ -111,19 +118,18 @@ static int carry_out(const struct partition *partition, struct round *round)
 		if (r == -ENOENT && segment->dropped)
 			r = 0;
 	}
+	round->put_off = is_passing(r);
 	if (r == 0 && round->epochs) {
 		snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", partition->folder);
-		r = files_write(dir, path, slice_make(round->epochs, round->epochs_len));
-	} else if (r == 0 && round->folder) {
+		r = files_replace(dir, path, slice_make(round->epochs, round->epochs_len));
+		/* Whatever it is: the old one is there, and this one can be made again. */
+		round->put_off = r < 0;
+	}
+	if (r == 0 && (round->folder || round->epochs)) {
 		r = files_sync_folder(dir, partition->folder);
+		round->put_off = is_passing(r);
 	}
 	return r;
-}
-
-/* Nothing was tried for want of something: nothing is known to be lost. */
-static bool is_passing(int error)
-{
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
 static void put_off(struct partition *partition, const struct round *round)
@@ -137,7 +143,7 @@ static void put_off(struct partition *partition, const struct round *round)
 /* Under the lock. */
 static void conclude(struct partition *partition, struct round *round, int r)
 {
-	if (r < 0 && is_passing(r))
+	if (r < 0 && round->put_off)
 		put_off(partition, round);
 	else if (r < 0)
 		partition_fail(partition, r, "a sync of the disk failed");
@@ -200,14 +206,18 @@ static int run(struct partition *partition)
 bool partition_flush(struct partition *partition)
 {
 	bool again;
+	int r;
 
 	pthread_mutex_lock(&partition->sync);
-	(void)run(partition);
+	r = run(partition);
 	pthread_mutex_unlock(&partition->sync);
 	pthread_mutex_lock(&partition->lock);
-	again = partition->state == PARTITION_GOOD &&
-		partition->log_end - partition->durable_end >=
-		    partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES);
+	/* Somebody may have been told to wait before flush.messages was changed. What was put off is
+	 * for the next append, or for maintenance. */
+	again = r == 0 && partition->state == PARTITION_GOOD &&
+		(partition->durable_wanted > partition->durable_end ||
+		 partition->log_end - partition->durable_end >=
+		     partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES));
 	partition->flush_running = again;
 	pthread_mutex_unlock(&partition->lock);
 	return again;

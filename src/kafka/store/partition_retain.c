@@ -66,7 +66,7 @@ static uint64_t log_bytes(const struct partition *partition)
 	return bytes;
 }
 
-/* By the times of its records; where they have none, by when it was made (or found). */
+/* By the times of its records; where they have none, by when it was written to last. */
 static bool is_expired(struct log_segment *segment, int64_t retention_ms, int64_t now_ms)
 {
 	int64_t newest;
@@ -168,6 +168,8 @@ static bool wants_sync(const struct partition *partition, int64_t now_ms)
 void partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
 {
 	struct store *store = partition->topic->store;
+	struct partition_ends before, after;
+	enum kafka_error error_before = partition_ends(partition, &before), error_after;
 	bool sync = false;
 
 	while (retain_some(partition, now_ms))
@@ -182,6 +184,13 @@ void partition_maintain(struct partition *partition, int64_t now_ms, bool expire
 	pthread_mutex_unlock(&partition->lock);
 	if (sync)
 		(void)partition_sync(partition);
+	error_after = partition_ends(partition, &after);
+	if (store->moved &&
+	    (error_after != error_before ||
+	     (error_after == KAFKA_NONE &&
+	      (after.high_watermark != before.high_watermark ||
+	       after.durable_end != before.durable_end || after.log_start != before.log_start))))
+		store->moved(partition);
 }
 
 enum kafka_error partition_delete_records(struct partition *partition, int64_t offset,

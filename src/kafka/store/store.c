@@ -211,6 +211,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	store->user_bytes = options->user_bytes;
 	store->user_init = options->user_init;
 	store->user_fini = options->user_fini;
+	store->moved = options->moved;
 	pthread_mutex_init(&store->change, NULL);
 	pthread_rwlock_init(&store->lock, NULL);
 	pthread_mutex_init(&store->doomed.lock, NULL);

@@ -58,6 +58,9 @@ struct store_options {
 	size_t user_bytes;
 	void (*user_init)(void *user, struct partition *partition);
 	void (*user_fini)(void *user);
+	/* Maintenance has moved the partition's ends, or taken it offline: whoever waits for it
+	 * should look again. Called by store_maintain(); no lock is held. NULL: nobody waits. */
+	void (*moved)(struct partition *partition);
 };
 
 struct store_stats {
