@@ -245,16 +245,17 @@ int log_segment_tail(struct log_segment *segment)
 	if (segment->tail)
 		return 0;
 	segment->tail = calloc(1, sizeof(*segment->tail));
-	if (!segment->tail)
-		return -ENOMEM;
-	for (unsigned i = 0; i < TAIL_STARTS; i++)
-		segment->tail->starts[i].offset = -1;
-	return 0;
+	return segment->tail ? 0 : -ENOMEM;
 }
 
-static void note_start(struct log_tail *tail, int64_t offset, uint32_t position)
+static void add_index(struct log_tail *tail, struct log_index_entry entry)
 {
-	tail->starts[tail->next_start++ % TAIL_STARTS] = (struct log_start){offset, position};
+	log_index_store(tail->index + tail->index_count++ * LOG_INDEX_ENTRY, entry);
+}
+
+static void add_time(struct log_tail *tail, struct log_time_entry entry)
+{
+	log_time_store(tail->time + tail->time_count++ * LOG_TIME_ENTRY, entry);
 }
 
 int log_segment_note(struct log_segment *segment, const struct record_batch *batch,
@@ -281,25 +282,23 @@ int log_segment_note(struct log_segment *segment, const struct record_batch *bat
 	if (tail->index_count == TAIL_ENTRIES || tail->time_count == TAIL_ENTRIES)
 		(void)log_segment_write_tail(segment);
 	if (news & LOG_INDEX_NEW)
-		tail->index[tail->index_count++] = index;
+		add_index(tail, index);
 	if (news & LOG_TIME_NEW)
-		tail->time[tail->time_count++] = time;
-	note_start(tail, batch->base_offset, position);
+		add_time(tail, time);
+	tail->starts[tail->start_count++ % TAIL_STARTS] =
+	    (struct log_index_entry){(uint32_t)(batch->base_offset - segment->base_offset),
+				     position};
 	return 0;
 }
 
 static int write_index(struct log_segment *segment)
 {
-	char bytes[TAIL_ENTRIES * LOG_INDEX_ENTRY];
 	struct log_tail *tail = segment->tail;
-	int fd, r;
+	int fd = log_segment_use(segment, LOG_FILE_INDEX, false), r;
 
-	for (uint32_t i = 0; i < tail->index_count; i++)
-		log_index_store(bytes + i * LOG_INDEX_ENTRY, tail->index[i]);
-	fd = log_segment_use(segment, LOG_FILE_INDEX, false);
 	if (fd < 0)
 		return fd;
-	r = write_all(fd, bytes, tail->index_count * LOG_INDEX_ENTRY,
+	r = write_all(fd, tail->index, tail->index_count * LOG_INDEX_ENTRY,
 		      (uint64_t)segment->index_entries * LOG_INDEX_ENTRY);
 	log_segment_done(segment);
 	if (r == 0)
@@ -309,16 +308,12 @@ static int write_index(struct log_segment *segment)
 
 static int write_times(struct log_segment *segment)
 {
-	char bytes[TAIL_ENTRIES * LOG_TIME_ENTRY];
 	struct log_tail *tail = segment->tail;
-	int fd, r;
+	int fd = open_file(segment, LOG_FILE_TIME), r;
 
-	for (uint32_t i = 0; i < tail->time_count; i++)
-		log_time_store(bytes + i * LOG_TIME_ENTRY, tail->time[i]);
-	fd = open_file(segment, LOG_FILE_TIME);
 	if (fd < 0)
 		return fd;
-	r = write_all(fd, bytes, tail->time_count * LOG_TIME_ENTRY,
+	r = write_all(fd, tail->time, tail->time_count * LOG_TIME_ENTRY,
 		      (uint64_t)segment->time_entries * LOG_TIME_ENTRY);
 	sys_close(fd);
 	if (r == 0)
@@ -390,7 +385,7 @@ int log_segment_finish(struct log_segment *segment)
 	int r = log_segment_write_tail(segment), r2;
 
 	if (log_indexer_finish(&segment->indexer, &time) && log_segment_tail(segment) == 0)
-		segment->tail->time[segment->tail->time_count++] = time;
+		add_time(segment->tail, time);
 	r2 = log_segment_trim(segment);
 	r = r < 0 ? r : r2;
 	r2 = give_back_room(segment);

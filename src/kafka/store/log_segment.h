@@ -48,21 +48,17 @@ struct log_files {
 };
 
 /* Entries that are not in the files yet, of the segment that is written to. */
-#define TAIL_ENTRIES 64u
+#define TAIL_ENTRIES 32u
 /* Where the last appends began: consumers at the tail ask just for these. */
 #define TAIL_STARTS 16u
 
-struct log_start {
-	int64_t offset; /* -1: none */
-	uint32_t position;
-};
-
 struct log_tail {
 	uint32_t index_count, time_count;
-	uint32_t next_start;
-	struct log_index_entry index[TAIL_ENTRIES];
-	struct log_time_entry time[TAIL_ENTRIES];
-	struct log_start starts[TAIL_STARTS];
+	uint32_t start_count; /* ever; those that were overwritten as well */
+	/* As the files have them. */
+	char index[TAIL_ENTRIES * LOG_INDEX_ENTRY];
+	char time[TAIL_ENTRIES * LOG_TIME_ENTRY];
+	struct log_index_entry starts[TAIL_STARTS]; /* first offset and position */
 };
 
 struct log_segment {

@@ -120,21 +120,20 @@ bool log_segment_lookup_tail(const struct log_segment *segment, int64_t offset,
 			     uint32_t *ret_position)
 {
 	const struct log_tail *tail = segment->tail;
-	uint32_t at;
+	uint32_t relative, upto;
 
 	if (!tail || offset < segment->base_offset)
 		return false;
-	for (unsigned i = 0; i < TAIL_STARTS; i++)
-		if (tail->starts[i].offset == offset) {
+	relative = relative_to(segment, offset);
+	for (unsigned i = 0; i < min_u64(tail->start_count, TAIL_STARTS); i++)
+		if (tail->starts[i].offset == relative) {
 			*ret_position = tail->starts[i].position;
 			return true;
 		}
-	at = tail->index_count;
-	while (at > 0 && tail->index[at - 1].offset > relative_to(segment, offset))
-		at--;
-	if (at > 0)
-		*ret_position = tail->index[at - 1].position;
-	return at > 0;
+	upto = log_index_upto(tail->index, tail->index_count, relative);
+	if (upto > 0)
+		*ret_position = log_index_load(tail->index + (upto - 1) * LOG_INDEX_ENTRY).position;
+	return upto > 0;
 }
 
 int log_segment_lookup(struct log_segment *segment, int64_t offset, int64_t end, uint32_t size,
