@@ -60,31 +60,31 @@ int store_doom(struct store *store, const char *path, const char *renamed, bool 
 	return 0;
 }
 
-static void take_due(struct store *store, int64_t now_ms, struct list *ret)
+/* NULL: nothing is due. */
+static struct doomed *take_due(struct store *store, int64_t now_ms)
 {
-	struct list *node, *next;
+	struct doomed *found = NULL;
+	struct list *node;
 
 	pthread_mutex_lock(&store->doomed.lock);
-	for (node = store->doomed.list.next; node != &store->doomed.list; node = next) {
+	list_for_each (node, &store->doomed.list) {
 		struct doomed *doomed = container_of(node, struct doomed, in_list);
 
-		next = node->next;
-		if (doomed->due_ms > now_ms)
-			continue;
-		list_remove(node);
-		list_push_back(ret, node);
+		if (doomed->due_ms <= now_ms) {
+			found = doomed;
+			list_remove(node);
+			break;
+		}
 	}
 	pthread_mutex_unlock(&store->doomed.lock);
+	return found;
 }
 
-void store_reap(struct store *store, int64_t now_ms)
+void store_reap(struct store *store, int64_t now_ms, uint64_t until_ns)
 {
-	struct list due, *node;
+	struct doomed *doomed;
 
-	list_init(&due);
-	take_due(store, now_ms, &due);
-	while ((node = list_pop_front(&due))) {
-		struct doomed *doomed = container_of(node, struct doomed, in_list);
+	while (sys_now_ns() <= until_ns && (doomed = take_due(store, now_ms))) {
 		int r = doomed->folder ? files_remove_folder(store->fd, doomed->path)
 				       : sys_unlinkat(store->fd, doomed->path, 0);
 

@@ -217,8 +217,10 @@ int partition_scan(struct partition *partition, struct load *load, uint32_t nth,
 
 /* ---- partition_retain.c ---- */
 
-/* Blocks. What has its time: rolling, retention, producers. */
-void partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers);
+/* Blocks. What has its time: retention, producers. True: and a sync has. */
+bool partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers);
+/* Blocks. The sync: a crew_work. */
+int partition_sync_and_tell(struct partition *partition, struct load *unused);
 
 /* ---- topics.c ---- */
 
@@ -328,8 +330,8 @@ void store_name_aside(struct slice topic, int32_t number, const char *suffix,
  * store's folder. 0 too when there is no such name; a failure is logged. */
 int store_doom(struct store *store, const char *path, const char *renamed, bool folder,
 	       int64_t due_ms);
-/* Unlinks what is due. */
-void store_reap(struct store *store, int64_t now_ms);
+/* Unlinks what is due, until the clock says so (sys_now_ns()); what is left has its turn later. */
+void store_reap(struct store *store, int64_t now_ms, uint64_t until_ns);
 void store_forget_doomed(struct store *store);
 
 #endif

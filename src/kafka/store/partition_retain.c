@@ -165,11 +165,36 @@ static bool wants_sync(const struct partition *partition, int64_t now_ms)
 	return partition->dirty_since > 0 && now_ms - partition->dirty_since >= flush_ms;
 }
 
-void partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
+/* What others see of it. */
+struct look {
+	enum kafka_error error;
+	struct partition_ends ends;
+};
+
+static struct look look_at(struct partition *partition)
+{
+	struct look look = {.error = KAFKA_NONE};
+
+	look.error = partition_ends(partition, &look.ends);
+	return look;
+}
+
+static void tell_if_moved(struct partition *partition, const struct look *before)
 {
 	struct store *store = partition->topic->store;
-	struct partition_ends before, after;
-	enum kafka_error error_before = partition_ends(partition, &before), error_after;
+	struct look after = look_at(partition);
+
+	if (store->moved && (after.error != before->error ||
+			     after.ends.high_watermark != before->ends.high_watermark ||
+			     after.ends.durable_end != before->ends.durable_end ||
+			     after.ends.log_start != before->ends.log_start))
+		store->moved(partition);
+}
+
+bool partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
+{
+	struct store *store = partition->topic->store;
+	struct look before = look_at(partition);
 	bool sync = false;
 
 	while (retain_some(partition, now_ms))
@@ -182,15 +207,17 @@ void partition_maintain(struct partition *partition, int64_t now_ms, bool expire
 		sync = wants_sync(partition, now_ms);
 	}
 	pthread_mutex_unlock(&partition->lock);
-	if (sync)
-		(void)partition_sync(partition);
-	error_after = partition_ends(partition, &after);
-	if (store->moved &&
-	    (error_after != error_before ||
-	     (error_after == KAFKA_NONE &&
-	      (after.high_watermark != before.high_watermark ||
-	       after.durable_end != before.durable_end || after.log_start != before.log_start))))
-		store->moved(partition);
+	tell_if_moved(partition, &before);
+	return sync;
+}
+
+int partition_sync_and_tell(struct partition *partition, struct load *unused)
+{
+	struct look before = look_at(partition);
+	int r = partition_sync(partition);
+
+	tell_if_moved(partition, &before);
+	return r;
 }
 
 enum kafka_error partition_delete_records(struct partition *partition, int64_t offset,

@@ -19,6 +19,9 @@
 /* How often checkpoints are written where something moved, and silent producers forgotten. */
 #define CHECKPOINTS_MS 10000
 #define PRODUCERS_MS   600000
+/* A call of store_maintain() begins nothing new after this long: the next one goes on, and a stop
+ * need not wait. */
+#define MAINTAIN_NS UINT64_C(500000000)
 
 static const char clean_mark[] = ".kafka_cleanshutdown";
 
@@ -353,22 +356,62 @@ void store_flush_times(struct store *store, struct histogram *sum)
 	pthread_mutex_unlock(&store->flushes.lock);
 }
 
-void store_maintain(struct store *store, int64_t now_ms)
+/* Partitions whose sync has its time. Their topics are held. */
+struct due {
+	struct store *store;
+	struct partition *list[CREW_SYNCING];
+	size_t count;
+};
+
+/* Together: the disk does them as one. */
+static void sync_due(struct due *due)
 {
-	bool expire = now_ms >= store->producers_due_ms;
+	(void)crew_run(due->list, due->count, due->store->syncing, partition_sync_and_tell, false,
+		       0);
+	for (size_t i = 0; i < due->count; i++)
+		topic_unref(due->list[i]->topic);
+	due->count = 0;
+}
+
+static void maintain_topic(struct due *due, struct topic *topic, int64_t now_ms, bool expire,
+			   uint64_t until_ns)
+{
+	for (int32_t i = 0; i < topic_partition_count(topic); i++) {
+		struct partition *partition = topic_partition(topic, i);
+
+		if (!partition_maintain(partition, now_ms, expire) || sys_now_ns() > until_ns)
+			continue;
+		topic_ref(topic);
+		due->list[due->count++] = partition;
+		if (due->count == ARRAY_SIZE(due->list))
+			sync_due(due);
+	}
+}
+
+static void maintain_partitions(struct store *store, int64_t now_ms, bool expire, uint64_t until_ns)
+{
+	struct due due = {.store = store};
 	struct topic *topic, *before = NULL;
 
 	/* One by one, by name: changes of topics are not kept waiting for all of them. */
 	while ((topic = store_topic_next(store, before ? topic_name_slice(before)
 						       : slice_make(NULL, 0)))) {
-		for (int32_t i = 0; i < topic_partition_count(topic); i++)
-			partition_maintain(topic_partition(topic, i), now_ms, expire);
+		maintain_topic(&due, topic, now_ms, expire, until_ns);
 		if (before)
 			topic_unref(before);
 		before = topic;
 	}
 	if (before)
 		topic_unref(before);
+	sync_due(&due);
+}
+
+void store_maintain(struct store *store, int64_t now_ms)
+{
+	uint64_t until_ns = sys_now_ns() + MAINTAIN_NS;
+	bool expire = now_ms >= store->producers_due_ms;
+
+	maintain_partitions(store, now_ms, expire, until_ns);
 	if (expire)
 		store->producers_due_ms = now_ms + PRODUCERS_MS;
 	if (store->checkpoints_dirty && now_ms >= store->checkpoints_due_ms) {
@@ -378,7 +421,7 @@ void store_maintain(struct store *store, int64_t now_ms)
 		pthread_mutex_unlock(&store->change);
 		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;
 	}
-	store_reap(store, now_ms);
+	store_reap(store, now_ms, until_ns);
 }
 
 int store_take_producer_ids(struct store *store, int64_t count, int64_t *ret_first)
