@@ -45,6 +45,8 @@ struct log_files {
 	struct list used; /* the longest unused first */
 	unsigned open, open_max;
 	int dir; /* the store's folder */
+	/* It is in memory: nothing there waits for a disk, also where the kernel does not say so. */
+	bool in_memory;
 };
 
 /* Entries that are not in the files yet, of the segment that is written to. */
@@ -163,8 +165,5 @@ int log_segment_find_time(struct log_segment *segment, uint32_t from, uint32_t s
 int log_segment_time(struct log_segment *segment, int64_t timestamp, struct log_time_entry *ret);
 /* Learns max_timestamp and first_timestamp from the files. */
 int log_segment_learn_times(struct log_segment *segment);
-
-/* len bytes or less, with or without waiting; a file system that can't say does wait. */
-ssize_t log_read_at(int fd, void *buf, size_t len, uint64_t position, bool nowait);
 
 #endif

@@ -14,15 +14,17 @@
 #define BLOCK_ENTRIES 512u /* a page of .index */
 #define WINDOW_BYTES  4096u
 
-ssize_t log_read_at(int fd, void *buf, size_t len, uint64_t position, bool nowait)
+/* len bytes or less. Where the file system can't say what is in memory (overlayfs, FUSE, NFS), it is
+ * taken not to be: -EAGAIN has a helper do it, which costs time, but never a loop's. */
+static ssize_t read_at(const struct log_segment *segment, int fd, void *buf, size_t len,
+		       uint64_t position, bool nowait)
 {
 	ssize_t n;
 
-	if (!nowait)
+	if (!nowait || segment->files->in_memory)
 		return sys_pread(fd, buf, len, position);
 	n = sys_pread_nowait(fd, buf, len, position);
-	/* A file system without it is one in memory, or believed to be fast. */
-	return n == -EOPNOTSUPP ? sys_pread(fd, buf, len, position) : n;
+	return n == -EOPNOTSUPP ? -EAGAIN : n;
 }
 
 static int count_entries(struct log_segment *segment, int fd)
@@ -40,8 +42,8 @@ static int count_entries(struct log_segment *segment, int fd)
 }
 
 /* A block of entries from *first on, which is moved so that a whole one fits. */
-static int read_block(int fd, uint32_t *first, uint32_t low, uint32_t high, bool nowait,
-		      char *block, uint32_t *ret_count)
+static int read_block(const struct log_segment *segment, int fd, uint32_t *first, uint32_t low,
+		      uint32_t high, bool nowait, char *block, uint32_t *ret_count)
 {
 	ssize_t n;
 
@@ -51,8 +53,8 @@ static int read_block(int fd, uint32_t *first, uint32_t low, uint32_t high, bool
 	if (*first < low)
 		*first = low;
 	*ret_count = (uint32_t)min_u64(high - *first, BLOCK_ENTRIES);
-	n = log_read_at(fd, block, *ret_count * LOG_INDEX_ENTRY, (uint64_t)*first * LOG_INDEX_ENTRY,
-			nowait);
+	n = read_at(segment, fd, block, *ret_count * LOG_INDEX_ENTRY,
+		    (uint64_t)*first * LOG_INDEX_ENTRY, nowait);
 	if (n < 0)
 		return (int)n;
 	*ret_count = (uint32_t)((size_t)n / LOG_INDEX_ENTRY);
@@ -69,8 +71,8 @@ static uint32_t guess(uint32_t low, uint32_t high, uint32_t offset, int64_t span
 }
 
 /* The last entry at or before the offset; its position, or 0 where there is none. */
-static int search_index(int fd, uint32_t count, uint32_t offset, int64_t span, bool nowait,
-			uint32_t *ret_position)
+static int search_index(const struct log_segment *segment, int fd, uint32_t count, uint32_t offset,
+			int64_t span, bool nowait, uint32_t *ret_position)
 {
 	char block[BLOCK_ENTRIES * LOG_INDEX_ENTRY];
 	uint32_t low = 0, high = count, position = 0;
@@ -78,7 +80,7 @@ static int search_index(int fd, uint32_t count, uint32_t offset, int64_t span, b
 
 	while (low < high) {
 		uint32_t first = guess(low, high, offset, span, first_time), have, upto;
-		int r = read_block(fd, &first, low, high, nowait, block, &have);
+		int r = read_block(segment, fd, &first, low, high, nowait, block, &have);
 
 		if (r < 0)
 			return r;
@@ -106,7 +108,8 @@ static int search_file(struct log_segment *segment, uint32_t offset, int64_t spa
 		return fd;
 	r = count_entries(segment, fd);
 	if (r == 0)
-		r = search_index(fd, segment->index_entries, offset, span, nowait, ret_position);
+		r = search_index(segment, fd, segment->index_entries, offset, span, nowait,
+				 ret_position);
 	log_segment_done(segment);
 	return r;
 }
@@ -169,8 +172,8 @@ static int fill(struct log_segment *segment, struct window *window, uint32_t pos
 
 	if (fd < 0)
 		return fd;
-	n = log_read_at(fd, window->bytes, min_size(WINDOW_BYTES, size - position), position,
-			nowait);
+	n = read_at(segment, fd, window->bytes, min_size(WINDOW_BYTES, size - position), position,
+		    nowait);
 	log_segment_done(segment);
 	if (n < 0)
 		return (int)n;

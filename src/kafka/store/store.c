@@ -4,6 +4,7 @@
 #include "kafka/store/store.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -116,6 +117,7 @@ static int lock(struct store *store, struct err *err)
 static int open_folder(struct store *store, struct err *err)
 {
 	int fd = sys_open(store->dir, O_RDONLY | O_DIRECTORY, 0);
+	long magic;
 
 	if (fd == -ENOENT) {
 		int r = sys_mkdirat(AT_FDCWD, store->dir, 0755);
@@ -128,6 +130,8 @@ static int open_folder(struct store *store, struct err *err)
 		return err_set(err, fd, "%s: can't be opened: %s", store->dir, strerror(-fd));
 	store->fd = fd;
 	store->files.dir = fd;
+	store->files.in_memory =
+	    sys_statfs_type(fd, &magic) == 0 && (magic == TMPFS_MAGIC || magic == RAMFS_MAGIC);
 	return 0;
 }
 
