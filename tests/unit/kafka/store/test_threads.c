@@ -1,6 +1,7 @@
 /*
- * Many threads on one store: what producers, consumers and maintenance do at once. Made for
- * ThreadSanitizer; each reader checks that what it reads is whole and in order.
+ * Many threads on one store: what producers, consumers, maintenance, DeleteRecords and changes of
+ * topics do at once. Made for ThreadSanitizer; each reader checks that what it reads is whole and in
+ * order.
  */
 #include "unit/unit.h"
 
@@ -93,12 +94,87 @@ static void *consume(void *arg)
 		rest = slice_make(bytes, slice.len);
 		while (record_batch_next(&rest, &batch) == RECORD_BATCH_OK) {
 			HOLDS(record_batch_check(&batch) == RECORD_BATCH_OK);
-			HOLDS(batch.base_offset == read.offset);
+			/* DeleteRecords may have moved the start into a batch. */
+			HOLDS(batch.base_offset == read.offset ||
+			      (batch.base_offset < read.offset &&
+			       record_batch_last_offset(&batch) >= read.offset));
 			read.offset = record_batch_last_offset(&batch) + 1;
 		}
 		partition_slice_release(&slice);
 	}
 	free(bytes);
+	return NULL;
+}
+
+/* ---- a topic that comes and goes while it is used ---- */
+
+#define CHURNS   40
+#define CHURNERS 3
+
+static _Atomic bool churning;
+
+static enum kafka_error use_once(struct partition *used, int64_t at)
+{
+	struct partition_read read = {.max_bytes = 20000, .whole_first = true, .nowait = at & 1};
+	struct partition_appended appended;
+	struct partition_found found;
+	struct partition_slice slice;
+	enum kafka_error error = kit_append(used, &KIT_PLAIN(3, 400, KIT_NOW + at), &appended);
+	int64_t start;
+	char byte;
+
+	if (error == KAFKA_NONE && appended.flush_due)
+		(void)partition_flush(used);
+	if (partition_read(used, &read, &slice, &error) == 0 && error == KAFKA_NONE &&
+	    slice.len > 0 && pread(slice.fd, &byte, 1, (off_t)slice.position) != 1)
+		wrong = true;
+	if (partition_find_time(used, KIT_NOW + at / 2, &found) == KAFKA_NONE)
+		partition_slice_release(&found.batch);
+	if (at % 10 == 0)
+		(void)partition_delete_records(used, -1, &start);
+	/* Its files may be gone by now; what is in the slice is there. */
+	if (slice.len > 0 && pread(slice.fd, &byte, 1, (off_t)slice.position) != 1)
+		wrong = true;
+	partition_slice_release(&slice);
+	return error;
+}
+
+static void *use(void *arg)
+{
+	for (int64_t i = 0; churning; i++) {
+		struct topic *topic = store_topic(store, SLICE_LITERAL("churn"));
+		enum kafka_error error;
+
+		if (!topic)
+			continue;
+		error =
+		    use_once(topic_partition(topic, (int32_t)(i % topic_partition_count(topic))),
+			     i);
+		HOLDS(error == KAFKA_NONE || error == KAFKA_OFFSET_OUT_OF_RANGE ||
+		      error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+		topic_unref(topic);
+	}
+	return NULL;
+}
+
+static void *churn(void *arg)
+{
+	struct topic_config config;
+	struct topic *topic;
+
+	for (int32_t i = 0; i < CHURNS; i++) {
+		HOLDS(store_topic_create(store, SLICE_LITERAL("churn"), 1, NULL, &topic) ==
+		      KAFKA_NONE);
+		usleep(2000);
+		HOLDS(store_topic_grow(store, topic, 2) == KAFKA_NONE);
+		topic_config_own(topic, &config);
+		topic_config_set(&config, TOPIC_CONFIG_FLUSH_MESSAGES, 1 + i % 3);
+		HOLDS(store_topic_configure(store, topic, &config) == KAFKA_NONE);
+		usleep(2000);
+		HOLDS(store_topic_delete(store, topic, KIT_NOW) == KAFKA_NONE);
+		topic_unref(topic);
+	}
+	churning = false;
 	return NULL;
 }
 
@@ -122,6 +198,15 @@ static void *administer(void *arg)
 		store_stats(store, &stats);
 		HOLDS(partition_find_time(partition, KIT_NOW + i, &found) == KAFKA_NONE);
 		partition_slice_release(&found.batch);
+		if (i % 4 == 0) {
+			struct partition_ends ends;
+			int64_t start;
+
+			HOLDS(partition_ends(partition, &ends) == KAFKA_NONE);
+			HOLDS(partition_delete_records(partition,
+						       (ends.log_start + ends.high_watermark) / 2,
+						       &start) == KAFKA_NONE);
+		}
 		usleep(1000);
 	}
 	return NULL;
@@ -129,7 +214,7 @@ static void *administer(void *arg)
 
 static void all_at_once(void **state)
 {
-	pthread_t threads[PRODUCERS + CONSUMERS + 1];
+	pthread_t threads[PRODUCERS + CONSUMERS + 1 + CHURNERS + 1];
 	struct topic_config config;
 	unsigned count = 0;
 
@@ -149,6 +234,10 @@ static void all_at_once(void **state)
 	for (unsigned i = 0; i < CONSUMERS; i++)
 		pthread_create(&threads[count++], NULL, consume, NULL);
 	pthread_create(&threads[count++], NULL, administer, NULL);
+	churning = true;
+	for (unsigned i = 0; i < CHURNERS; i++)
+		pthread_create(&threads[count++], NULL, use, NULL);
+	pthread_create(&threads[count++], NULL, churn, NULL);
 	for (unsigned i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
 	assert_false(wrong);
