@@ -2,7 +2,8 @@
  * The folders of partitions in the store's folder: which there are, and whose they say they are.
  *
  * Folders of topics that are not known from elsewhere are taken in, with the ids that their
- * partition.metadata say. What Kafka has set aside (-stray) or was moving (-future) is left alone.
+ * partition.metadata say; since nobody knows for how long they are to be kept, for ever. What Kafka
+ * has set aside (-stray) or was moving (-future) is left alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +76,8 @@ struct folders {
 	struct found *list;
 	size_t count, capacity;
 	int64_t now_ms;
+	unsigned adopted;
+	char first_adopted[STORE_TOPIC_NAME_MAX + 1];
 	unsigned left_alone;
 	char first_left[NAME_ASIDE_MAX];
 };
@@ -168,6 +171,7 @@ static int adopt_topic(struct folders *folders, size_t first, size_t end)
 	struct store *store = folders->store;
 	int32_t count = folders->list[end - 1].number + 1;
 	const char *name = folders->list[first].name;
+	struct topic_config config;
 	struct kafka_uuid id;
 	int r = -ENOENT;
 
@@ -181,7 +185,13 @@ static int adopt_topic(struct folders *folders, size_t first, size_t end)
 		log_warning("%s: topic %s has folders for %zu of %d partitions: the others start "
 			    "empty",
 			    store->dir, name, end - first, count);
-	return store_link_known(store, slice_of(name), &id, count, NULL);
+	if (folders->adopted++ == 0)
+		snprintf(folders->first_adopted, sizeof(folders->first_adopted), "%s", name);
+	/* It may have been meant to be kept for ever. */
+	topic_config_init(&config);
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_MS, -1);
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, -1);
+	return store_link_known(store, slice_of(name), &id, count, &config);
 }
 
 /* Those of topics that Kafka has deleted are not taken in. */
@@ -235,6 +245,12 @@ int folders_adopt(struct store *store, int64_t now_ms, const struct image *image
 		r = drop_removed(&folders, image);
 	if (r == 0)
 		r = adopt_all(&folders);
+	if (folders.adopted > 0)
+		log_warning("%s: %u topics are taken in as their folders say. Their settings are "
+			    "not known: all that is in them is kept until retention.ms and "
+			    "retention.bytes are set: %s%s",
+			    store->dir, folders.adopted, folders.first_adopted,
+			    folders.adopted > 1 ? " and others" : "");
 	if (folders.left_alone > 0)
 		log_warning("%s: %u folders are no partitions, or were set aside by Kafka, and are "
 			    "left alone: %s%s",

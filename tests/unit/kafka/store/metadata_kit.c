@@ -179,8 +179,8 @@ void assert_value(struct store *store, const char *name, enum topic_config_id co
 
 	assert_non_null(topic);
 	topic_config_own(topic, &values);
-	assert_int_equal(topic_config_is_set(&values, config), own >= 0);
-	if (own >= 0)
+	assert_int_equal(topic_config_is_set(&values, config), own != NOT_SET);
+	if (own != NOT_SET)
 		assert_int_equal(values.values[config], own);
 	topic_unref(topic);
 }

@@ -46,7 +46,9 @@ void store_log(const struct metadata *metadata);
 
 /* ---- topics ---- */
 
-/* What the topic has of its own; -1: nothing. */
+#define NOT_SET INT64_MIN
+
+/* What the topic has of its own. */
 void assert_value(struct store *store, const char *name, enum topic_config_id config, int64_t own);
 bool has_topic(struct store *store, const char *name);
 int32_t partitions_of(struct store *store, const char *name);

@@ -46,7 +46,7 @@ static void assert_captured(struct store *store)
 	assert_int_equal(partitions_of(store, "orders"), 2);
 	assert_value(store, "orders", TOPIC_CONFIG_RETENTION_MS, 2000000);
 	assert_value(store, "orders", TOPIC_CONFIG_MAX_MESSAGE_BYTES, 70000);
-	assert_value(store, "orders", TOPIC_CONFIG_SEGMENT_BYTES, -1);
+	assert_value(store, "orders", TOPIC_CONFIG_SEGMENT_BYTES, NOT_SET);
 	assert_int_equal(partitions_of(store, "other"), 3);
 	assert_value(store, "other", TOPIC_CONFIG_FLUSH_MESSAGES, 1);
 	assert_int_equal(partitions_of(store, "gone"), 1);
@@ -142,6 +142,9 @@ static void assert_not_used(const char *why)
 	assert_non_null(strstr(said, "are not taken from there"));
 	assert_true(has_topic(store, "folder"));
 	assert_false(has_topic(store, "orders"));
+	/* Who knows for how long it was to be kept. */
+	assert_value(store, "folder", TOPIC_CONFIG_RETENTION_MS, -1);
+	assert_non_null(strstr(said, "all that is in them is kept"));
 	assert_int_equal(store_close(store), 0);
 	assert_null(strstr(text_of("leat-topics"), "kafka-metadata"));
 }
@@ -236,7 +239,7 @@ static void settings_that_are_not_known_are_said(void **state)
 	assert_non_null(strstr(said, "retention.ms=soon"));
 	assert_null(strstr(said, "remote.storage.enable"));
 	assert_value(store, "orders", TOPIC_CONFIG_SEGMENT_MS, 777);
-	assert_value(store, "orders", TOPIC_CONFIG_RETENTION_MS, -1);
+	assert_value(store, "orders", TOPIC_CONFIG_RETENTION_MS, NOT_SET);
 	assert_int_equal(store_close(store), 0);
 	free(metadata);
 }
