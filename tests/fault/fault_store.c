@@ -1,7 +1,7 @@
 /*
  * The store with each of its system calls failing in turn: making it, topics, appends with rolls,
- * syncs, reads, retention, DeleteRecords, deletion of a topic, the end; and all of that again on a
- * folder that has to be recovered.
+ * syncs, reads, retention, DeleteRecords, growth, settings and deletion of a topic, the end; all of
+ * that again on a folder that has to be recovered; and a directory of Kafka's.
  *
  * What must hold after every run:
  *   - a call that failed said so, and a store that did not open said why;
@@ -20,7 +20,7 @@
 
 #include "base/log.h"
 #include "fault/fault.h"
-#include "unit/kafka/store/kit.h"
+#include "unit/kafka/store/metadata_kit.h"
 
 #define BATCHES 12
 #define RECORDS 3
@@ -153,6 +153,20 @@ static const char *read_all(struct partition *partition, int64_t until)
 	return NULL;
 }
 
+/* Growing it, setting things for it, and retention. */
+static void change(struct life *life, struct store *store, struct topic *topic)
+{
+	struct topic_config config = settings();
+
+	(void)store_topic_grow(store, topic, 3);
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 3000);
+	topic_config_set(&config, TOPIC_CONFIG_PREALLOCATE, 1);
+	topic_config_set(&config, TOPIC_CONFIG_SEGMENT_JITTER_MS, 1000);
+	(void)store_topic_configure(store, topic, &config);
+	append_some(&(struct life){.durable = 0}, topic_partition(topic, 0), BATCHES);
+	store_maintain(store, KIT_NOW);
+}
+
 static void use(struct life *life, struct store *store)
 {
 	struct topic *orders, *other;
@@ -167,6 +181,7 @@ static void use(struct life *life, struct store *store)
 	other = store_topic(store, slice_of("other"));
 	if (other) {
 		append_some(&(struct life){.durable = 0}, topic_partition(other, 0), 1);
+		change(life, store, other);
 		life->deleted = store_topic_delete(store, other, KIT_NOW) == KAFKA_NONE;
 		topic_unref(other);
 	}
@@ -262,6 +277,126 @@ static void clean(void *state)
 	free(life);
 }
 
+/* ---- a directory of Kafka's ---- */
+
+#define KAFKAS_RETENTION 777000
+
+/* A segment of ours under a name of Kafka's: two batches from `base` on, as if compacted. */
+static void write_segment(const char *name, int64_t base)
+{
+	char bytes[8192];
+	size_t len = 0;
+
+	for (int64_t at = base; at < base + 2 * RECORDS; at += RECORDS) {
+		struct kit_batch what = nth_batch(at);
+		size_t batch_len;
+		char *batch = kit_batch(&what, &batch_len);
+
+		record_batch_place(batch, at, 0);
+		memcpy(bytes + len, batch, batch_len);
+		len += batch_len;
+		free(batch);
+	}
+	kit_write(folder, name, bytes, len);
+}
+
+/* Metadata with a topic that is there, one that was deleted while its folder is not yet away, and one
+ * whose folder is of another; and a compaction that was not finished. */
+static void *prepare_kafkas(void *arg)
+{
+	struct life *life = calloc(1, sizeof(*life));
+	struct metadata *metadata = metadata_new();
+	struct kafka_uuid orders = id_of(1), gone = id_of(2), old = id_of(4);
+
+	metadata_set_up(NULL);
+	add_topic(metadata, "gone", 2, 1);
+	add_topic(metadata, "orders", 1, 1);
+	add_config(metadata, 2, "orders", "retention.ms", "777000");
+	add_config(metadata, 2, "orders", "segment.bytes", "4096");
+	add_config(metadata, 2, "orders", "flush.messages", "1");
+	add_config(metadata, 4, "", "log.cleaner.threads", "2");
+	add_removal(metadata, 2);
+	add_topic(metadata, "again", 3, 1);
+	store_log(metadata);
+	free(metadata);
+	make_partition("orders-0", &orders);
+	write_segment("orders-0/00000000000000000000.log", 0);
+	write_segment("orders-0/00000000000000000000.log.swap", 0);
+	write_segment("orders-0/00000000000000000006.log", 6);
+	kit_write(folder, "orders-0/00000000000000000006.log.deleted", "x", 1);
+	make_partition("gone-0", &gone);
+	make_partition("again-0", &old);
+	make_folder("nobodys-0");
+	kit_unlink(folder, ".kafka_cleanshutdown");
+	strcpy(life->folder, folder);
+	life->before = life->durable = 4 * RECORDS;
+	return life;
+}
+
+static int run_kafkas(void *state)
+{
+	struct life *life = state;
+	struct err err = {""};
+	struct store *store;
+	struct topic *orders;
+	int r = open_quietly(life, &store, &err);
+
+	if (r < 0) {
+		if (!err.text[0])
+			strcpy(life->complaint, "it did not open and did not say why");
+		return r;
+	}
+	orders = store_topic(store, SLICE_LITERAL("orders"));
+	if (orders) {
+		append_some(life, topic_partition(orders, 0), 1);
+		topic_unref(orders);
+	}
+	return store_close(store);
+}
+
+static fault_complaint check_kafkas(void *state, int result, bool hit)
+{
+	struct life *life = state;
+	struct err err = {""};
+	const char *complaint = NULL;
+	struct store *store;
+	struct topic *orders;
+	int64_t retention;
+
+	if (life->complaint[0])
+		return life->complaint;
+	if (!hit && result < 0)
+		return "unharmed, something failed";
+	if (open_quietly(life, &store, &err) < 0) {
+		snprintf(life->complaint, sizeof(life->complaint), "it does not open again: %.120s",
+			 err.text);
+		return life->complaint;
+	}
+	orders = store_topic(store, SLICE_LITERAL("orders"));
+	retention = orders ? topic_config_value(orders, TOPIC_CONFIG_RETENTION_MS) : 0;
+	if (!orders)
+		complaint = "the topic is gone";
+	/* Where Kafka's metadata could not be read, all is kept. */
+	else if (retention != KAFKAS_RETENTION && !(hit && retention == -1))
+		complaint = "the topic has lost its settings";
+	else
+		complaint = read_all(topic_partition(orders, 0), life->durable);
+	if (orders)
+		topic_unref(orders);
+	if (store_close(store) < 0 && !complaint)
+		complaint = "it does not close cleanly";
+	return complaint;
+}
+
+static void a_directory_of_kafkas(void **state)
+{
+	fault_each(&(struct fault_scenario){.name = "a_directory_of_kafkas",
+					    .prepare = prepare_kafkas,
+					    .run = run_kafkas,
+					    .check = check_kafkas,
+					    .clean = clean});
+}
+
 static void a_new_store(void **state)
 {
 	fault_each(&(struct fault_scenario){
@@ -283,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_new_store),
 	    cmocka_unit_test(a_store_to_recover),
+	    cmocka_unit_test(a_directory_of_kafkas),
 	};
 
 	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)

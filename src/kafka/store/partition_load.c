@@ -475,14 +475,24 @@ static int settle(struct partition *partition, const struct load *load)
 	return 0;
 }
 
+/* There is no folder. Unless there is one after all, which can't be read: its first segment would be
+ * written over. */
+static int create_missing(struct partition *partition, const struct load *load)
+{
+	int r = sys_mkdirat(partition->topic->store->fd, partition->folder, 0755);
+
+	if (r < 0)
+		return r == -EEXIST ? -EIO : r;
+	partition->log_end = partition->log_start;
+	return partition_create(partition, load->now_ms);
+}
+
 static int load_partition(struct partition *partition, struct load *load, struct names *names)
 {
 	int r = read_names(partition, load, names);
 
-	if (r == -ENOENT) {
-		partition->log_end = partition->log_start;
-		return partition_create(partition, load->now_ms);
-	}
+	if (r == -ENOENT)
+		return create_missing(partition, load);
 	if (r == 0)
 		r = load_epochs(partition);
 	if (r == 0)

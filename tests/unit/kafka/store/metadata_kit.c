@@ -1,6 +1,6 @@
 #include "unit/unit.h"
 
-#include "metadata_kit.h"
+#include "unit/kafka/store/metadata_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
