@@ -57,6 +57,7 @@ ALLOW(unlinkat)
 ALLOW_STORES(fsync)
 ALLOW_STORES(fdatasync)
 ALLOW_STORES(ftruncate)
+ALLOW_STORES(fallocate)
 ALLOW_STORES(mkdirat)
 ALLOW_STORES(renameat)
 
