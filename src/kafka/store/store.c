@@ -32,12 +32,12 @@ static int check_identity(const struct store_options *options, const struct iden
 			  const char *dir, struct err *err)
 {
 	if (options->cluster_id && strcmp(options->cluster_id, identity->cluster_id) != 0)
-		return err_set(err, -EINVAL,
+		return err_set(err, -EPERM,
 			       "%s/meta.properties: it is of cluster %s, not %s: give the right "
 			       "directory or cluster id",
 			       dir, identity->cluster_id, options->cluster_id);
 	if (options->node_id >= 0 && options->node_id != identity->node_id)
-		return err_set(err, -EINVAL,
+		return err_set(err, -EPERM,
 			       "%s/meta.properties: it is of node %d, not %d: give the right "
 			       "directory or node id",
 			       dir, identity->node_id, options->node_id);

@@ -314,10 +314,10 @@ static void refusals(void **state)
 	assert_non_null(strstr(err.text, "locked by another process"));
 	store_close(store);
 	options.node_id = 2;
-	assert_int_equal(store_open(folder, &options, &other, &err), -EINVAL);
+	assert_int_equal(store_open(folder, &options, &other, &err), -EPERM);
 	assert_non_null(strstr(err.text, "of node 1, not 2"));
 	options = (struct store_options){.node_id = -1, .cluster_id = "other"};
-	assert_int_equal(store_open(folder, &options, &other, &err), -EINVAL);
+	assert_int_equal(store_open(folder, &options, &other, &err), -EPERM);
 	assert_non_null(strstr(err.text, "not other"));
 	assert_true(kit_there(folder, ".kafka_cleanshutdown"));
 }
