@@ -8,6 +8,8 @@ import socket
 import subprocess
 import threading
 
+import pytest
+
 TIMEOUT = 60  # for what takes milliseconds: only a hang reaches it, on any machine
 
 
@@ -30,6 +32,19 @@ def run(command, timeout=TIMEOUT, **options):
         ran.stderr = ran.stderr.decode(errors="replace")
     assert "Sanitizer" not in (ran.stderr or ""), ran.stderr
     return ran
+
+
+@contextlib.contextmanager
+def tiny_disk(path, size):
+    """A file system of this size, which can be full."""
+    path.mkdir()
+    ran = run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path])
+    if ran.returncode:
+        pytest.skip(f"can't mount a tmpfs here: {ran.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        run(["umount", "-l", path])
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from http_client import Client, Closed, Server, pattern, request
 from metrics import Metrics, admin_of, manual_entries, scrape
-from support import TIMEOUT, run
+from support import TIMEOUT, run, tiny_disk
 
 
 @pytest.fixture
@@ -370,18 +370,6 @@ def test_a_log_that_nobody_reads_holds_nothing_up(leat, root, tmp_path):
         os.close(reader)
         if server.process.poll() is None:
             server.process.kill()
-
-
-@contextlib.contextmanager
-def tiny_disk(path, size):
-    path.mkdir()
-    ran = run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path])
-    if ran.returncode:
-        pytest.skip(f"can't mount a tmpfs here: {ran.stderr.strip()}")
-    try:
-        yield path
-    finally:
-        run(["umount", "-l", path])
 
 
 def test_a_full_disk_cuts_no_line_for_good(leat, root, tmp_path):

@@ -1,0 +1,181 @@
+"""`leat kafka` on disks that are full or can't be written to, and over one directory twice."""
+
+import contextlib
+import os
+import time
+
+import pytest
+from kafka_batches import batch, record
+from kafka_server import Broker, consume, needs_kcat, produce
+from kafka_wire import connect, send_batch
+from support import run, tiny_disk
+
+STORAGE_ERROR = 56
+
+
+def large():
+    """A batch that takes pages of its own."""
+    return batch(record(0, value=b"x" * 20000), 1, now=int(time.time() * 1000))
+
+
+def tree(folder):
+    """All that is there, to the last byte."""
+    return {path.relative_to(folder): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def refusal(leat, data):
+    """The one line that a start ends with."""
+    ran = run([leat, "kafka", "--listen", "127.0.0.1:0", data])
+    assert ran.returncode == 1, ran.stderr
+    line, = ran.stderr.strip().split("\n")
+    return line
+
+
+@contextlib.contextmanager
+def running(leat, data, *arguments):
+    broker = Broker(leat, data, *arguments)
+    try:
+        yield broker
+        assert broker.end() == 0, broker.log()
+    finally:
+        broker.process.kill()
+
+
+def fill(disk):
+    """Leaves nothing."""
+    with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(1 << 16))
+    with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x")
+
+
+@needs_kcat
+def test_a_read_only_directory_is_refused_as_it_is(leat, tmp_path):
+    data = tmp_path / "disk" / "data"
+    with tiny_disk(tmp_path / "disk", "16m"):
+        with running(leat, data) as broker:
+            produce(broker, "t", [b"one"])
+        before = tree(data)
+        if run(["mount", "-o", "remount,ro", tmp_path / "disk"]).returncode:
+            pytest.skip("can't mount it read-only here")
+        assert "Read-only file system" in refusal(leat, data)
+        assert "Read-only file system" in refusal(leat, tmp_path / "disk" / "new")
+        assert tree(data) == before and not (tmp_path / "disk" / "new").exists()
+
+
+def test_a_new_directory_on_a_full_disk_is_refused(leat, tmp_path):
+    with tiny_disk(tmp_path / "disk", "1m") as disk:
+        (disk / "data").mkdir()
+        fill(disk)
+        assert "No space left on device" in refusal(leat, disk / "data")
+        (disk / "ballast").unlink()
+        with running(leat, disk / "data"):
+            pass
+
+
+@needs_kcat
+def test_a_full_disk_is_read_from_and_taken_up_again(leat, tmp_path):
+    with tiny_disk(tmp_path / "disk", "8m") as disk:
+        with running(leat, disk / "data") as broker:
+            produce(broker, "t", [b"one", b"two"])
+            fill(disk)
+            # While it runs: the producer hears of it, and nothing else has changed.
+            with connect(broker) as client:
+                assert send_batch(client, large()) == STORAGE_ERROR
+                assert consume(broker, "t") == [b"one", b"two"]
+                (disk / "ballast").unlink()
+                assert send_batch(client, large()) == 0
+            assert "can't append: No space left on device" in broker.log()
+            assert len(consume(broker, "t")) == 3
+            produce(broker, "t", [b"three"])
+        # And from the start: what is there can be had, so that room can be made.
+        fill(disk)
+        with running(leat, disk / "data") as broker:
+            assert consume(broker, "t")[-1] == b"three"
+            with connect(broker) as client:
+                assert send_batch(client, large()) == STORAGE_ERROR
+            (disk / "ballast").unlink()
+            produce(broker, "t", [b"four"])
+            assert consume(broker, "t")[-1] == b"four"
+
+
+@needs_kcat
+def test_a_full_disk_after_a_kill(leat, tmp_path):
+    with tiny_disk(tmp_path / "disk", "8m") as disk:
+        broker = Broker(leat, disk / "data")
+        produce(broker, "t", [b"%d" % n + b"x" * 200 for n in range(2000)], "-X", "batch.size=3000")
+        fill(disk)
+        broker.process.kill()
+        broker.process.wait()
+        # Without room for the indexes it still has the records.
+        for index in (disk / "data").glob("t-0/*index"):
+            index.unlink()
+        fill(disk)
+        with running(leat, disk / "data") as broker:
+            assert len(consume(broker, "t")) == 2000
+            (disk / "ballast").unlink()
+        with running(leat, disk / "data") as broker:
+            assert len(consume(broker, "t")) == 2000
+
+
+@needs_kcat
+def test_a_directory_by_another_name_is_the_same(leat, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with running(leat, tmp_path / "link") as broker:
+        produce(broker, "t", [b"one"])
+        for name in ("real", "link", "real/../link/."):
+            assert "locked by another process" in refusal(leat, tmp_path / name)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "t-0").is_dir()
+    with running(leat, tmp_path / "real") as broker:
+        assert consume(broker, "t") == [b"one"]
+
+
+@pytest.mark.parametrize("name,text,word", [
+    ("meta.properties", "version=2\nnode.id=1\ncluster.id=x\n", "newer"),
+    ("meta.properties", "version=1\nnode.id=1\n", "missing"),
+    ("meta.properties", "version=1\nnode.id=7\ncluster.id=x\n", "node 7"),
+    ("leat-topics", "1\n0\n", "newer"),
+    ("leat-topics", "0\n1\nt what 1 live\n", "damaged"),
+    ("leat-producer-ids", "0\n1\nnext many\n", "damaged"),
+])
+def test_what_does_not_belong_here_is_refused_as_it_is(leat, tmp_path, name, text, word):
+    with running(leat, tmp_path / "data"):
+        pass
+    (tmp_path / "data" / name).write_text(text)
+    before = tree(tmp_path / "data")
+    ran = run([leat, "kafka", "--listen", "127.0.0.1:0", "-o", "node.id=1", tmp_path / "data"])
+    assert ran.returncode == 1 and word in ran.stderr, ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert tree(tmp_path / "data") == before
+
+
+@needs_kcat
+def test_room_is_reserved_also_once_it_serves(leat, tmp_path):
+    probe = tmp_path / "probe"
+    with probe.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        except OSError as error:
+            pytest.skip(f"the file system reserves no room: {error}")
+    size = 2 << 20
+    with running(leat, tmp_path / "data", "-o", "log.preallocate=true", "-o", f"log.segment.bytes={size}") as broker:
+        produce(broker, "t", [b"%04d" % n + b"x" * 1000 for n in range(3000)])
+        first, last = sorted(tmp_path.glob("data/t-0/*.log"))
+        assert last.stat().st_blocks * 512 >= size > last.stat().st_size
+        assert first.stat().st_blocks * 512 < size + (1 << 20)
+    assert last.stat().st_blocks * 512 < size
+
+
+@needs_kcat
+def test_thousands_of_partitions_start_and_stop(leat, tmp_path):
+    with running(leat, tmp_path / "data", "-o", "num.partitions=3000") as broker:
+        produce(broker, "t", [b"%d" % n for n in range(300)])
+    start = time.monotonic()
+    with running(leat, tmp_path / "data") as broker:
+        assert "3000 partitions" in broker.log()
+        assert len(consume(broker, "t")) == 300
+    # Far more than it takes; only something quadratic gets there.
+    assert time.monotonic() - start < 120
