@@ -208,6 +208,7 @@ def test_topics_and_settings_go_there_and_back(directory):
         # Now leat changes things, of which Kafka's metadata will know nothing.
         directory.alter(admin, TOPIC, retention_ms=3000000, flush_messages=5)
         admin.create_topics([NewTopic("leats", 1, 1)])
+        admin.create_partitions({"wide": NewPartitions(4)})
         admin.delete_topics(["doomed"])
     assert ids == {folder.name: (folder / "partition.metadata").read_text()
                    for folder in directory.data.glob("*-[0-9]") if folder.name in ids} | {
@@ -219,7 +220,7 @@ def test_topics_and_settings_go_there_and_back(directory):
         directory.alter(admin, TOPIC, retention_ms=2000000, flush_messages=5, segment_ms=800000)
         admin.create_topics([NewTopic("later", 1, 1, topic_configs={"retention.bytes": "123456789"})])
     # Kafka has set aside what it did not know, with all that was in it.
-    assert list(directory.data.glob("leats-0.*-stray"))
+    assert list(directory.data.glob("leats-0.*-stray")) and list(directory.data.glob("wide-3.*-stray"))
     with directory.leat(), directory.admin() as admin:
         topics = set(admin.list_topics())
         # For Kafka it was still there, so it has made its folder again, empty.
