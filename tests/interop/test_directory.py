@@ -167,6 +167,22 @@ def test_either_goes_on_where_the_other_was_killed(directory):
         directory.consume(3 * COUNT)
 
 
+def test_indexes_are_those_that_kafka_makes(directory):
+    with directory.apache():
+        with directory.admin() as admin:
+            admin.create_topics([NewTopic(TOPIC, 2, 1)])
+        directory.produce(0, 20000)
+    indexes = {file: file.read_bytes() for file in directory.data.glob(f"{TOPIC}-*/*index")}
+    assert len(indexes) >= 8
+    # As after a crash that has left none of them.
+    for file in [*indexes, directory.data / ".kafka_cleanshutdown", directory.data / "recovery-point-offset-checkpoint"]:
+        file.unlink()
+    with directory.leat():
+        directory.consume(20000)
+    for file, kafkas in indexes.items():
+        assert file.read_bytes() == kafkas, file
+
+
 def wait_for(what):
     for _ in range(240):
         if what():
