@@ -15,6 +15,7 @@
  *                                         aside: no longer there. Its folder is there: it stays
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "kafka/store/internal.h"
@@ -24,6 +25,8 @@ struct merge {
 	struct image *image;
 	int64_t since; /* -1: leat-topics knows nothing of Kafka's yet */
 	unsigned topics, settings, left_out;
+	unsigned missing; /* folders */
+	char first_missing[FOLDER_NAME_MAX];
 };
 
 /* ---- settings ---- */
@@ -104,6 +107,15 @@ static int update(struct merge *merge, struct topic *topic, const struct image_t
 	return grow(topic, from->partitions);
 }
 
+/* Kafka may have had them in another of its directories. */
+static void count_missing(struct merge *merge, const struct image_topic *from)
+{
+	for (int32_t i = 0; i < from->partitions; i++)
+		if (!folder_exists(merge->store, from->name, i) && merge->missing++ == 0)
+			snprintf(merge->first_missing, sizeof(merge->first_missing), "%s-%d",
+				 from->name, i);
+}
+
 static int take_in(struct merge *merge, const struct image_topic *from)
 {
 	struct topic_config config;
@@ -115,6 +127,7 @@ static int take_in(struct merge *merge, const struct image_topic *from)
 	merge_settings(merge, from, &config);
 	merge->since = since;
 	merge->topics++;
+	count_missing(merge, from);
 	return store_link_known(merge->store, slice_of(from->name), &from->id, from->partitions,
 				&config);
 }
@@ -274,6 +287,11 @@ int metadata_merge(struct store *store, struct image *image, bool *ret_news)
 		log_info("%s: Kafka's metadata up to offset %lld: %u topics and %u settings are "
 			 "new here",
 			 store->dir, (long long)image->end, merge.topics, merge.settings);
+		if (merge.missing > 0)
+			log_warning("%s: %u partitions that Kafka's metadata tells of have no "
+				    "folder here and start empty: %s%s",
+				    store->dir, merge.missing, merge.first_missing,
+				    merge.missing > 1 ? " and others" : "");
 	}
 	for (size_t i = 0; i < image->topic_count; i++) {
 		const struct image_topic *from = &image->topics[i];
