@@ -508,6 +508,7 @@ int partition_load(struct partition *partition, struct load *load)
 {
 	struct names names = {.leftovers = false};
 	int r = load_partition(partition, load, &names);
+	bool undurable;
 
 	if (r == 0)
 		r = settle(partition, load);
@@ -516,13 +517,15 @@ int partition_load(struct partition *partition, struct load *load)
 		partition_fail(partition, r, "it can't be loaded");
 	if (partition->state != PARTITION_GOOD)
 		return 0;
-	/* What a crash has left in the page cache, and that it has left no more than this, is on
-	 * disk before anybody is shown it, where that was promised; else soon. */
-	partition->was_cut |= !load->clean;
-	partition->wants_sync = partition->durable_end < partition->log_end ||
-				partition->folder_dirty || partition->was_cut;
-	if (partition->wants_sync && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)
+	/* What a crash has left in the page cache is on disk before anybody is shown it, where that
+	 * was promised; else soon. */
+	undurable = partition->durable_end < partition->log_end || partition->folder_dirty ||
+		    partition->was_cut;
+	if (undurable && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)
 		(void)partition_sync(partition);
+	/* And so is, soon, that it has left no more than this. */
+	partition->was_cut |= !load->clean;
+	partition->wants_sync = undurable || partition->was_cut;
 	partition_advance(partition);
 	return 0;
 }
