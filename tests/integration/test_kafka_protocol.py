@@ -185,3 +185,173 @@ def test_clusters_are_asked_at_the_right_endpoint(client):
     for endpoint, error in ((0, 115), (1, 0), (2, 114), (3, 115)):
         found = client.call("DescribeCluster", 2, endpoint_type=endpoint)
         assert (found["error_code"], found["endpoint_type"], bool(found["error_message"])) == (error, 1, error != 0)
+
+
+# ---- topics ----
+
+def topic(name, partitions=1, replicas=1, assignments=(), **configs):
+    return {"name": name, "num_partitions": partitions, "replication_factor": replicas,
+            "assignments": [{"partition_index": number, "broker_ids": nodes} for number, nodes in assignments],
+            "configs": [{"name": key.replace("_", "."), "value": value} for key, value in configs.items()]}
+
+
+def by_hand(name, *assignments):
+    return topic(name, -1, -1, assignments)
+
+
+def creation(client, topics, version=7, validate_only=False):
+    """Name to error; what fails says why and has no settings."""
+    made = client.call("CreateTopics", version, topics=topics, timeout_ms=30000, validate_only=validate_only)["topics"]
+    for each in made:
+        assert bool(each["error_message"]) == (each["error_code"] != 0)
+        if version >= 5:
+            assert (each["num_partitions"] > 0) == bool(each["configs"]) == (each["error_code"] == 0)
+    assert len({each["name"] for each in made}) == len(made)
+    return {each["name"]: each["error_code"] for each in made}
+
+
+def test_which_topics_are_made(client):
+    make_topics(client, "there", "with_dot")
+    assert creation(client, [
+        topic("there"), topic("with.dot"), topic("a" * 249), topic("a" * 250), topic("x/y"), topic("."), topic(".."),
+        topic(""), topic("__consumer_offsets")]) == {
+        "there": 36, "with.dot": 17, "a" * 249: 0, "a" * 250: 17, "x/y": 17, ".": 17, "..": 17, "": 17,
+        "__consumer_offsets": 17}
+    assert creation(client, [topic("p0", 0), topic("p-2", -2), topic("many", 10001), topic("r0", 1, 0),
+                             topic("r2", 1, 2), topic("r-2", 1, -2), topic("default", -1, -1)]) == {
+        "p0": 37, "p-2": 37, "many": 44, "r0": 38, "r2": 38, "r-2": 38, "default": 0}
+    assert creation(client, [topic("twice"), topic("once"), topic("twice"), topic("twice")]) == {"twice": 42, "once": 0}
+    # What is only looked at is not made, and is looked at in full.
+    looked = [topic("v", 2), topic("there"), topic("with.dot"), topic("c", no_such="1")]
+    assert creation(client, looked, validate_only=True) == {"v": 0, "there": 36, "with.dot": 17, "c": 40}
+    assert creation(client, [topic("v")], version=4) == {"v": 0}
+
+
+def test_replicas_placed_by_hand(client):
+    assert creation(client, [
+        by_hand("good", (1, [1]), (0, [1])), topic("counted", 2, -1, [(0, [1])]), topic("factor", -1, 1, [(0, [1])]),
+        by_hand("elsewhere", (0, [2])), by_hand("gap", (1, [1])), by_hand("again", (0, [1]), (0, [1])),
+        by_hand("nowhere", (0, [])), by_hand("double", (0, [1, 1])), by_hand("negative", (-1, [1]))]) == {
+        "good": 0, "counted": 42, "factor": 42, "elsewhere": 39, "gap": 39, "again": 39, "nowhere": 39, "double": 39,
+        "negative": 39}
+    assert len(client.call("Metadata", 9, topics=[{"name": "good"}])["topics"][0]["partitions"]) == 2
+
+
+@pytest.mark.parametrize(("name", "value", "error"), [
+    ("no.such", "1", 40), ("retention.ms", "x", 40), ("retention.ms", None, 40), ("retention.ms", "-2", 40),
+    ("retention.ms", " 5 ", 0), ("cleanup.policy", "shrink", 40), ("cleanup.policy", "", 0),
+    ("cleanup.policy", " delete , compact", 0), ("compression.type", "GZIP", 40), ("preallocate", "TRUE", 0),
+    ("preallocate", "yes", 40), ("message.timestamp.type", "logappendtime", 40), ("min.insync.replicas", "3", 0)])
+def test_which_settings_new_topics_take(client, name, value, error):
+    assert creation(client, [{**topic("t"), "configs": [{"name": name, "value": value}]}]) == {"t": error}
+
+
+def test_which_topics_are_removed(broker, client):
+    def removal(version=6, **fields):
+        answers = client.call("DeleteTopics", version, timeout_ms=30000, **fields)["responses"]
+        assert all(bool(each["error_message"]) == (each["error_code"] != 0) for each in answers if version >= 5)
+        return [(each["name"], each["error_code"]) for each in answers]
+
+    make_topics(client, "a", "b", "c", "d")
+    ids = {each["name"]: each["topic_id"] for each in client.call("Metadata", 12, topics=None)["topics"]}
+    assert removal(topics=[{"name": "a"}, {"name": "nope"}, {"name": "a"}]) == [("a", 42), ("nope", 3)]
+    assert removal(topics=[{"name": None}, {"name": "a", "topic_id": ids["a"]}]) == [(None, 42), ("a", 42)]
+    by_id = [{"name": None, "topic_id": ids[name]} for name in "ab"]
+    assert removal(topics=[*by_id, by_id[1]]) == [("a", 0), (None, 42)]
+    assert removal(topics=by_id) == [(None, 100), ("b", 0)]
+    assert removal(5, topic_names=["c", "x/y", "c"]) == [("c", 42), ("x/y", 3)]
+    assert removal(1, topic_names=["c"]) == [("c", 0)]
+    broker.arguments += ["-o", "delete.topic.enable=false"]
+    broker.restart()
+    with Client(broker.port) as client:
+        assert removal(topics=[{"name": "d"}, {"name": "nope"}]) == [("d", 73), ("nope", 73)]
+        assert removal(2, topic_names=["d"]) == [("d", 42)]
+
+
+def test_which_topics_grow(client):
+    def growth(*topics, **fields):
+        answers = client.call("CreatePartitions", 3, timeout_ms=30000, topics=[
+            {"name": name, "count": count, "assignments": nodes and [{"broker_ids": each} for each in nodes]}
+            for name, count, nodes in topics], **fields)["results"]
+        assert all(bool(each["error_message"]) == (each["error_code"] != 0) for each in answers)
+        return [(each["name"], each["error_code"]) for each in answers]
+
+    make_topics(client, "a", "b", partitions=2)
+    assert growth(("a", 3, None), ("b", 2, None), ("nope", 3, None)) == [("a", 0), ("b", 37), ("nope", 3)]
+    assert growth(("a", 4, None), ("b", 3, None), ("a", 5, None)) == [("a", 42), ("b", 0)]
+    for count, nodes, error in ((1, None, 37), (0, None, 37), (-1, None, 37), (20000, None, 44), (4, [], 39),
+                                (4, [[2]], 39), (4, [[]], 39), (4, [[1], [1]], 39), (4, [[1]], 0)):
+        assert growth(("a", count, nodes), validate_only=True) == [("a", error)]
+    assert len(client.call("Metadata", 9, topics=[{"name": "a"}])["topics"][0]["partitions"]) == 3
+
+
+# ---- settings ----
+
+TOPIC, BROKER, LOGGER = 2, 4, 8
+SET, DELETE, APPEND, SUBTRACT = range(4)
+
+
+def alteration(client, *resources, **fields):
+    """Errors of AlterConfigs."""
+    answers = client.call("AlterConfigs", 2, resources=[
+        {"resource_type": kind, "resource_name": name, "configs": [{"name": key, "value": value} for key, value in configs]}
+        for kind, name, configs in resources], **fields)["responses"]
+    assert all(bool(each["error_message"]) == (each["error_code"] != 0) for each in answers)
+    return [each["error_code"] for each in answers]
+
+
+def increment(client, *resources, **fields):
+    answers = client.call("IncrementalAlterConfigs", 1, resources=[
+        {"resource_type": kind, "resource_name": name, "configs": [
+            {"name": key, "config_operation": operation, "value": value} for key, operation, value in configs]}
+        for kind, name, configs in resources], **fields)["responses"]
+    assert all(bool(each["error_message"]) == (each["error_code"] != 0) for each in answers)
+    return [each["error_code"] for each in answers]
+
+
+def setting(client, topic, name):
+    found = client.call("DescribeConfigs", 4, resources=[
+        {"resource_type": TOPIC, "resource_name": topic, "configuration_keys": [name]}])["results"][0]["configs"]
+    return found[0]["value"], found[0]["config_source"]
+
+
+def test_which_settings_are_altered(client):
+    make_topics(client, "t", retention_ms="1")
+    assert alteration(client, (TOPIC, "t", [("segment.ms", "5")])) == [0]
+    assert (setting(client, "t", "segment.ms"), setting(client, "t", "retention.ms")) == (("5", 1), ("604800000", 5))
+    assert alteration(client, (TOPIC, "t", [("segment.ms", "7")]), validate_only=True) == [0]
+    for resource, error in (
+            ((TOPIC, "t", [("segment.ms", "x")]), 40), ((TOPIC, "t", [("segment.ms", None)]), 42),
+            ((TOPIC, "t", [("nope", "1")]), 40), ((TOPIC, "t", [("segment.ms", "1"), ("segment.ms", "2")]), 42),
+            ((TOPIC, "nope", [("segment.ms", "1")]), 3), ((TOPIC, "x/y", [("segment.ms", "1")]), 17),
+            ((TOPIC, "", [("segment.ms", "1")]), 42), ((BROKER, "1", [("log.retention.ms", "1")]), 42),
+            ((BROKER, "", [("log.retention.ms", "1")]), 42), ((BROKER, "2", [("log.retention.ms", "1")]), 42),
+            ((BROKER, "x", [("log.retention.ms", "1")]), 42), ((LOGGER, "1", [("root", "INFO")]), 42),
+            ((99, "t", [("segment.ms", "1")]), 42), ((0, "t", [("segment.ms", "1")]), 42)):
+        assert alteration(client, resource) == [error], resource
+    assert alteration(client, (TOPIC, "t", [("segment.ms", "6")]), (TOPIC, "t", [("segment.ms", "7")])) == [42, 42]
+    assert setting(client, "t", "segment.ms") == ("5", 1)
+    assert alteration(client, (TOPIC, "t", [])) == [0]
+    assert setting(client, "t", "segment.ms") == ("604800000", 5)
+
+
+def test_which_settings_are_altered_one_by_one(client):
+    make_topics(client, "t")
+    for name, operation, value, error in (
+            ("retention.ms", SET, "7", 0), ("retention.ms", SET, "x", 40), ("retention.ms", SET, None, 42),
+            ("nope", SET, "1", 40), ("nope", DELETE, None, 0), ("retention.ms", APPEND, "5", 40),
+            ("retention.ms", 4, "5", 42), ("retention.ms", -1, "5", 42), ("cleanup.policy", APPEND, None, 42),
+            ("cleanup.policy", APPEND, "shrink", 40), ("", SET, "", 40)):
+        assert increment(client, (TOPIC, "t", [(name, operation, value)])) == [error], (name, operation)
+    assert setting(client, "t", "retention.ms") == ("7", 1)
+    assert increment(client, (TOPIC, "t", [("retention.ms", DELETE, "x")])) == [0]
+    assert setting(client, "t", "retention.ms") == ("604800000", 5)
+    for operation, value, after in ((APPEND, "compact", "delete,compact"), (APPEND, "compact,delete", "delete,compact"),
+                                    (SUBTRACT, "delete", "compact"), (SUBTRACT, "delete", "compact"),
+                                    (SUBTRACT, "compact", ""), (APPEND, "delete", "delete")):
+        assert increment(client, (TOPIC, "t", [("cleanup.policy", operation, value)])) == [0]
+        assert setting(client, "t", "cleanup.policy") == (after, 1)
+    assert increment(client, (TOPIC, "t", [("retention.ms", SET, "1"), ("retention.ms", SET, "2")])) == [42]
+    assert increment(client, (TOPIC, "t", [("retention.ms", SET, "1")]), (TOPIC, "u", [("retention.ms", SET, "2")]),
+                     (TOPIC, "t", [("retention.ms", SET, "2")])) == [42, 3, 42]
+    assert setting(client, "t", "retention.ms") == ("604800000", 5)

@@ -66,9 +66,8 @@ static bool describe_one(struct kafka_call *call, struct slice group_id, bool op
 		visit_end(&visit);
 	}
 	to->error_code = (int16_t)error;
-	if (error != KAFKA_NONE)
-		to->error_message = slice_of(kafka_error_info(error)->text);
-	else if (operations)
+	to->error_message = call_error_text(error, NULL);
+	if (error == KAFKA_NONE && operations)
 		to->authorized_operations = OPERATIONS_ON_GROUP;
 	return fits;
 }

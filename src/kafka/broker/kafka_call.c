@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -95,6 +96,34 @@ struct slice call_keep(struct kafka_call *call, struct slice s)
 	if (memory && s.len)
 		memcpy(memory, s.ptr, s.len);
 	return slice_make(memory, s.len);
+}
+
+const char *call_printf(struct kafka_call *call, const char *format, ...)
+{
+	char text[CALL_TEXT_MAX + 1], *memory;
+	va_list arguments;
+	int len;
+
+	va_start(arguments, format);
+	len = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	/* No half of a character at the end. */
+	if (len > CALL_TEXT_MAX) {
+		for (len = CALL_TEXT_MAX; len > 0 && (text[len - 1] & 0xc0) == 0x80; len--)
+			;
+		text[len > 0 && (text[len - 1] & 0x80) ? len - 1 : len] = '\0';
+	}
+	memory = call_take(call, strlen(text) + 1, 1);
+	if (memory)
+		strcpy(memory, text);
+	return memory;
+}
+
+struct slice call_error_text(enum kafka_error error, const char *text)
+{
+	if (text)
+		return slice_of(text);
+	return error == KAFKA_NONE ? slice_make(NULL, 0) : slice_of(kafka_error_info(error)->text);
 }
 
 void call_renew_work(struct kafka_call *call)

@@ -121,6 +121,12 @@ void *call_take(struct kafka_call *call, size_t count, size_t size);
 	 (array)->at != NULL)
 /* A copy that lives as long; ptr NULL: no memory. */
 struct slice call_keep(struct kafka_call *call, struct slice s);
+/* A text of at most CALL_TEXT_MAX bytes (what is longer is cut); NULL: no memory. */
+const char *call_printf(struct kafka_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+#define CALL_TEXT_MAX 400
+/* What an answer says of an error: `text` if there is one, else what the code means; null for NONE. */
+struct slice call_error_text(enum kafka_error error, const char *text);
 /* The answer is made later, or on another thread: nothing taken so far is valid any more. */
 void call_renew_work(struct kafka_call *call);
 /* The request gets memory that lasts as long as the call, and call->body moves there. What `blocking`

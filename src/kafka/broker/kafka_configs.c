@@ -1,15 +1,9 @@
 /*
- * DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. Topics have settings that can be changed;
- * the broker's are those it was started with.
+ * DescribeConfigs: what holds, and where it comes from.
  */
 #include "kafka/broker/kafka_configs.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#define RESOURCE_TOPIC  2
-#define RESOURCE_BROKER 4
 
 #define VALUE_TEXT_MAX 64
 
@@ -40,61 +34,6 @@ enum config_source config_topic_source(const struct kafka_call *call,
 		return CONFIG_FROM_TOPIC;
 	return topic_config_is_set(store_defaults(call->server->store), id) ? CONFIG_FROM_FILE
 									    : CONFIG_FROM_DEFAULT;
-}
-
-static enum kafka_error complain(struct kafka_call *call, const char **ret_text, const char *what,
-				 struct slice name)
-{
-	char *text = call_take(call, name.len + 100, 1);
-
-	if (text) {
-		snprintf(text, name.len + 100, "%.*s: %s", (int)name.len, name.ptr, what);
-		*ret_text = text;
-	}
-	return KAFKA_INVALID_CONFIG;
-}
-
-static enum kafka_error change_list(struct kafka_call *call, struct topic_config *config,
-				    enum topic_config_id id, bool append, int64_t value,
-				    const char **ret_text)
-{
-	const struct topic_config *defaults = store_defaults(call->server->store);
-	int64_t now = topic_config_is_set(config, id) ? config->values[id] : defaults->values[id];
-	int64_t after = append ? now | value : now & ~value;
-
-	if (topic_configs[id].kind != TOPIC_CONFIG_LIST)
-		return complain(call, ret_text, "is not a list", slice_of(topic_configs[id].name));
-	if (after < topic_configs[id].min)
-		return complain(call, ret_text, "nothing would be left",
-				slice_of(topic_configs[id].name));
-	topic_config_set(config, id, after);
-	return KAFKA_NONE;
-}
-
-enum kafka_error config_change(struct kafka_call *call, struct topic_config *config,
-			       enum config_operation operation, struct slice name,
-			       struct slice value, const char **ret_text)
-{
-	int id = topic_config_find(name);
-	int64_t number;
-
-	if (id < 0)
-		return complain(call, ret_text, "there is no such setting for a topic", name);
-	if (operation == CONFIG_DELETE) {
-		topic_config_unset(config, (enum topic_config_id)id);
-		return KAFKA_NONE;
-	}
-	if (operation > CONFIG_SUBTRACT)
-		return complain(call, ret_text, "there is no such operation", name);
-	if (!value.ptr)
-		return complain(call, ret_text, "a value is missing", name);
-	if (topic_config_parse((enum topic_config_id)id, value, &number) < 0)
-		return complain(call, ret_text, "it does not have such a value", name);
-	if (operation != CONFIG_SET)
-		return change_list(call, config, (enum topic_config_id)id,
-				   operation == CONFIG_APPEND, number, ret_text);
-	topic_config_set(config, (enum topic_config_id)id, number);
-	return KAFKA_NONE;
 }
 
 /* ---- DescribeConfigs ---- */
@@ -191,7 +130,7 @@ static void describe_topic(struct describing *d)
 	}
 }
 
-static bool is_this_broker(const struct kafka_call *call, struct slice name)
+bool config_is_this_broker(const struct kafka_call *call, struct slice name)
 {
 	char text[16];
 
@@ -225,7 +164,7 @@ static void describe_broker(struct describing *d)
 	/* The defaults that all brokers would share: nothing is set there. */
 	if (d->from->resource_name.len == 0)
 		return;
-	if (!is_this_broker(call, d->from->resource_name)) {
+	if (!config_is_this_broker(call, d->from->resource_name)) {
 		d->to->error_code = KAFKA_INVALID_REQUEST;
 		d->to->error_message = SLICE_LITERAL("there is no broker of that number");
 		return;
@@ -276,120 +215,6 @@ enum handled handle_describe_configs(struct kafka_call *call)
 			d.to->error_code = KAFKA_INVALID_REQUEST;
 		if (d.failed)
 			return CALL_ENDS;
-	}
-	return call_answer(call, &response);
-}
-
-/* ---- changing ---- */
-
-struct altering {
-	struct kafka_call *call;
-	int8_t type;
-	struct slice name;
-	struct topic *topic;
-	struct topic_config config;
-	enum kafka_error error;
-	const char *text;
-};
-
-static void alter_begin(struct altering *a, bool from_nothing)
-{
-	struct store *store = a->call->server->store;
-
-	if (a->type != RESOURCE_TOPIC) {
-		a->error = KAFKA_INVALID_REQUEST;
-		a->text = a->type == RESOURCE_BROKER
-			      ? "the broker's settings are those it was started with"
-			      : "no such kind of resource has settings";
-		return;
-	}
-	a->topic = store_topic(store, a->name);
-	if (!a->topic)
-		a->error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	else if (!from_nothing)
-		topic_config_own(a->topic, &a->config);
-}
-
-static void alter_end(struct altering *a, bool validate_only)
-{
-	if (a->error == KAFKA_NONE && !validate_only)
-		a->error = store_topic_configure(a->call->server->store, a->topic, &a->config);
-	if (a->topic)
-		topic_unref(a->topic);
-}
-
-static void alter_one(struct altering *a, int8_t operation, struct slice name, struct slice value)
-{
-	if (a->error != KAFKA_NONE)
-		return;
-	if (operation < 0)
-		operation = INT8_MAX;
-	a->error = config_change(a->call, &a->config, (enum config_operation)operation, name, value,
-				 &a->text);
-}
-
-enum handled handle_alter_configs(struct kafka_call *call)
-{
-	struct kafka_alter_configs_request request;
-	struct kafka_alter_configs_response response;
-
-	if (!call->may_block)
-		return CALL_BLOCKS;
-	if (!call_decode(call, &request))
-		return CALL_CLOSES;
-	kafka_alter_configs_response_init(&response);
-	if (!call_array(call, &response.responses, request.resources.count))
-		return CALL_ENDS;
-	for (int32_t i = 0; i < request.resources.count; i++) {
-		const struct kafka_alter_configs_request_resource *from = &request.resources.at[i];
-		struct kafka_alter_configs_response_response *to = &response.responses.at[i];
-		struct altering a = {.call = call,
-				     .type = from->resource_type,
-				     .name = from->resource_name};
-
-		alter_begin(&a, true);
-		for (int32_t n = 0; n < from->configs.count; n++)
-			alter_one(&a, CONFIG_SET, from->configs.at[n].name,
-				  from->configs.at[n].value);
-		alter_end(&a, request.validate_only);
-		to->resource_type = from->resource_type;
-		to->resource_name = from->resource_name;
-		to->error_code = (int16_t)a.error;
-		to->error_message = a.text ? slice_of(a.text) : slice_make(NULL, 0);
-	}
-	return call_answer(call, &response);
-}
-
-enum handled handle_incremental_alter_configs(struct kafka_call *call)
-{
-	struct kafka_incremental_alter_configs_request request;
-	struct kafka_incremental_alter_configs_response response;
-
-	if (!call->may_block)
-		return CALL_BLOCKS;
-	if (!call_decode(call, &request))
-		return CALL_CLOSES;
-	kafka_incremental_alter_configs_response_init(&response);
-	if (!call_array(call, &response.responses, request.resources.count))
-		return CALL_ENDS;
-	for (int32_t i = 0; i < request.resources.count; i++) {
-		const struct kafka_incremental_alter_configs_request_resource *from =
-		    &request.resources.at[i];
-		struct kafka_incremental_alter_configs_response_response *to =
-		    &response.responses.at[i];
-		struct altering a = {.call = call,
-				     .type = from->resource_type,
-				     .name = from->resource_name};
-
-		alter_begin(&a, false);
-		for (int32_t n = 0; n < from->configs.count; n++)
-			alter_one(&a, from->configs.at[n].config_operation,
-				  from->configs.at[n].name, from->configs.at[n].value);
-		alter_end(&a, request.validate_only);
-		to->resource_type = from->resource_type;
-		to->resource_name = from->resource_name;
-		to->error_code = (int16_t)a.error;
-		to->error_message = a.text ? slice_of(a.text) : slice_make(NULL, 0);
 	}
 	return call_answer(call, &response);
 }

@@ -6,6 +6,15 @@
 
 #include "kafka/broker/kafka_call.h"
 
+/* What has settings, as clients number it. */
+enum config_resource {
+	RESOURCE_TOPIC = 2,
+	RESOURCE_BROKER = 4,
+	RESOURCE_BROKER_LOGGER = 8,
+	RESOURCE_CLIENT_METRICS = 16,
+	RESOURCE_GROUP = 32,
+};
+
 /* As IncrementalAlterConfigs numbers them. */
 enum config_operation { CONFIG_SET, CONFIG_DELETE, CONFIG_APPEND, CONFIG_SUBTRACT };
 
@@ -16,10 +25,11 @@ enum config_source {
 	CONFIG_FROM_DEFAULT = 5,
 };
 
-/* One of a topic's settings is changed in `config`. INVALID_CONFIG, INVALID_REQUEST with a text. */
+/* One of a topic's settings is changed in `config`. INVALID_CONFIG with a text. */
 enum kafka_error config_change(struct kafka_call *call, struct topic_config *config,
 			       enum config_operation operation, struct slice name,
 			       struct slice value, const char **ret_text);
+bool config_is_this_broker(const struct kafka_call *call, struct slice name);
 /* What holds for a topic that has `own`; ptr NULL: no memory. */
 struct slice config_topic_text(struct kafka_call *call, const struct topic_config *own,
 			       enum topic_config_id id);

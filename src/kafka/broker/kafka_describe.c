@@ -2,9 +2,8 @@
  * What the broker tells of itself and its logs: DescribeCluster, DescribeTopicPartitions,
  * DescribeLogDirs, DescribeProducers, OffsetForLeaderEpoch.
  */
-#include <stdlib.h>
-
 #include "kafka/broker/kafka_call.h"
+#include "kafka/broker/names.h"
 
 #define ENDPOINT_BROKERS 1
 /* Of one answer, however many are asked for: Kafka's max.request.partition.size.limit. */
@@ -24,7 +23,7 @@ enum handled handle_describe_cluster(struct kafka_call *call)
 	if (request.endpoint_type != ENDPOINT_BROKERS) {
 		response.error_code = request.endpoint_type == 2 ? KAFKA_MISMATCHED_ENDPOINT_TYPE
 								 : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
-		response.error_message = slice_of(kafka_error_info(response.error_code)->text);
+		response.error_message = call_error_text(response.error_code, NULL);
 		return call_answer(call, &response);
 	}
 	if (!call_array(call, &response.brokers, 1))
@@ -117,25 +116,6 @@ static bool page_topic(struct paging *p, struct slice name, int32_t first)
 	return fits;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct slice *x = a, *y = b;
-	int order = memcmp(x->ptr, y->ptr, min_size(x->len, y->len));
-
-	return order ? order : (x->len > y->len) - (x->len < y->len);
-}
-
-/* Of sorted names; how many are left. */
-static int32_t drop_twins(struct slice *names, int32_t count)
-{
-	int32_t kept = 0;
-
-	for (int32_t i = 0; i < count; i++)
-		if (kept == 0 || !slice_eq(names[i], names[kept - 1]))
-			names[kept++] = names[i];
-	return kept;
-}
-
 /* The names that were asked for, or all there are; sorted, as cursors need. */
 static struct slice *take_names(struct kafka_call *call,
 				const struct kafka_describe_topic_partitions_request *request,
@@ -162,8 +142,7 @@ static struct slice *take_names(struct kafka_call *call,
 			return NULL;
 		names[count++] = after;
 	}
-	qsort(names, (size_t)count, sizeof(*names), by_name);
-	*ret_count = drop_twins(names, count);
+	*ret_count = names_settle(names, count);
 	return names;
 }
 
@@ -201,7 +180,7 @@ static void page_all(struct paging *p,
 				.topic_authorized_operations = OPERATIONS_UNKNOWN};
 			continue;
 		}
-		if (request->cursor && by_name(&names[i], &request->cursor->topic_name) < 0)
+		if (request->cursor && name_compare(names[i], request->cursor->topic_name) < 0)
 			continue;
 		if (request->cursor && slice_eq(names[i], request->cursor->topic_name))
 			first = request->cursor->partition_index;

@@ -2,98 +2,142 @@
  * Topics made, changed and removed: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All
  * of it by helpers.
  */
-#include <stdio.h>
-
 #include "base/log.h"
 #include "kafka/broker/coordinator.h"
 #include "kafka/broker/kafka_call.h"
 #include "kafka/broker/kafka_configs.h"
+#include "kafka/broker/names.h"
 #include "kafka/broker/watch.h"
 #include "sys/sys.h"
 
 #define TOPIC_IS_OURS "the topic is the broker's own"
+#define NAMED_TWICE   "the topic is named twice"
 
-static struct slice text_of(const char *text)
-{
-	return text ? slice_of(text) : slice_make(NULL, 0);
-}
+/* A name in a text: printf's "%.*s". */
+#define NAME(s) (int)(s).len, (s).ptr
 
-/* Replicas are placed by hand: there is one place. */
-static bool is_here(const struct kafka_call *call, const int32_t *nodes, int32_t count)
+/* ---- replicas ---- */
+
+/* Where a partition is to be, by hand: there is one place. */
+static enum kafka_error check_place(struct kafka_call *call, const int32_t *nodes, int32_t count,
+				    const char **text)
 {
-	return count == 1 && nodes[0] == store_node_id(call->server->store);
+	int32_t here = store_node_id(call->server->store);
+
+	if (count == 0)
+		*text = "a partition has a replica";
+	for (int32_t i = 0; i < count && !*text; i++)
+		if (nodes[i] != here)
+			*text = call_printf(call, "there is no broker %d", nodes[i]);
+		else if (i > 0)
+			*text = call_printf(call, "broker %d is named twice for a partition", here);
+	return *text ? KAFKA_INVALID_REPLICA_ASSIGNMENT : KAFKA_NONE;
 }
 
 /* ---- CreateTopics ---- */
 
 typedef struct kafka_create_topics_request_topic new_topic;
 
-static enum kafka_error check_replicas(const struct kafka_call *call, const new_topic *from,
+static enum kafka_error check_assignments(struct kafka_call *call, const new_topic *from,
+					  const char **text)
+{
+	int32_t count = from->assignments.count;
+	bool *seen = call_take(call, (size_t)count, sizeof(*seen));
+
+	if (!seen)
+		return KAFKA_UNKNOWN_SERVER_ERROR;
+	for (int32_t i = 0; i < count; i++) {
+		const struct kafka_create_topics_request_assignment *each =
+		    &from->assignments.at[i];
+		int32_t number = each->partition_index;
+		enum kafka_error error =
+		    check_place(call, each->broker_ids.at, each->broker_ids.count, text);
+
+		if (error != KAFKA_NONE)
+			return error;
+		if (number < 0 || number >= count || seen[number]) {
+			*text = call_printf(call, "partitions count up from 0: %d is %s", number,
+					    number < 0 || number >= count ? "not among them"
+									  : "there twice");
+			return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+		}
+		seen[number] = true;
+	}
+	return KAFKA_NONE;
+}
+
+static enum kafka_error check_assigned(struct kafka_call *call, const new_topic *from,
 				       int32_t *ret_partitions, const char **text)
 {
-	if (from->assignments.count == 0) {
-		if (from->replication_factor != -1 && from->replication_factor != 1) {
-			*text = "there is one broker: the replication factor is 1";
-			return KAFKA_INVALID_REPLICATION_FACTOR;
-		}
-		if (from->num_partitions != -1)
-			*ret_partitions = from->num_partitions;
-		return KAFKA_NONE;
-	}
 	if (from->num_partitions != -1 || from->replication_factor != -1) {
 		*text = "with assignments, no number of partitions and no replication factor";
 		return KAFKA_INVALID_REQUEST;
 	}
 	*ret_partitions = from->assignments.count;
-	for (int32_t i = 0; i < from->assignments.count; i++) {
-		const struct kafka_create_topics_request_assignment *each =
-		    &from->assignments.at[i];
+	if (*ret_partitions > KAFKA_PARTITIONS_MAX)
+		return KAFKA_NONE; /* refused for that */
+	return check_assignments(call, from, text);
+}
 
-		if (!is_here(call, each->broker_ids.at, each->broker_ids.count) ||
-		    each->partition_index < 0 || each->partition_index >= from->assignments.count) {
-			*text = "there is one broker, and partitions count up from 0";
-			return KAFKA_INVALID_REPLICA_ASSIGNMENT;
-		}
+static enum kafka_error check_counts(struct kafka_call *call, const new_topic *from,
+				     int32_t *ret_partitions, const char **text)
+{
+	*ret_partitions = from->num_partitions;
+	if (*ret_partitions == -1)
+		*ret_partitions =
+		    (int32_t)config_value(call->server->config, KAFKA_CONFIG_PARTITIONS);
+	if (from->replication_factor != -1 && from->replication_factor != 1) {
+		*text = call_printf(call, "there is one broker: no replication factor of %d",
+				    from->replication_factor);
+		return KAFKA_INVALID_REPLICATION_FACTOR;
+	}
+	if (*ret_partitions < 1) {
+		*text = call_printf(call, "a topic can't have %d partitions", *ret_partitions);
+		return KAFKA_INVALID_PARTITIONS;
 	}
 	return KAFKA_NONE;
+}
+
+static enum kafka_error check_name(struct kafka_call *call, struct slice name, const char **text)
+{
+	enum kafka_error error = store_topic_check(call->server->store, name);
+
+	if (error == KAFKA_TOPIC_ALREADY_EXISTS) {
+		*text = call_printf(call, "topic '%.*s' exists", NAME(name));
+	} else if (!store_topic_name_valid(name)) {
+		*text = call_printf(call,
+				    "'%.*s' is no name of a topic: 1 to %d letters, digits, '.', "
+				    "'_' and '-', but not '.' or '..' alone",
+				    NAME(name), STORE_TOPIC_NAME_MAX);
+	} else if (error == KAFKA_INVALID_TOPIC_EXCEPTION) {
+		*text =
+		    call_printf(call, "'%.*s' collides with a topic in which '.' and '_' differ",
+				NAME(name));
+	} else if (error == KAFKA_NONE && kafka_topic_is_internal(name)) {
+		*text = TOPIC_IS_OURS;
+		error = KAFKA_INVALID_TOPIC_EXCEPTION;
+	}
+	return error;
 }
 
 static enum kafka_error check_new(struct kafka_call *call, const new_topic *from,
 				  struct topic_config *config, int32_t *ret_partitions,
 				  const char **text)
 {
-	enum kafka_error error;
+	enum kafka_error error = check_name(call, from->name, text);
 
-	*ret_partitions = (int32_t)config_value(call->server->config, KAFKA_CONFIG_PARTITIONS);
-	if (!store_topic_name_valid(from->name))
-		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	if (kafka_topic_is_internal(from->name)) {
-		*text = TOPIC_IS_OURS;
-		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	}
-	error = check_replicas(call, from, ret_partitions, text);
-	if (error != KAFKA_NONE)
-		return error;
-	if (*ret_partitions < 1 || *ret_partitions > KAFKA_PARTITIONS_MAX) {
-		*text = "from 1 to 10000 partitions";
-		return KAFKA_INVALID_PARTITIONS;
-	}
-	for (int32_t i = 0; i < from->configs.count; i++) {
+	for (int32_t i = 0; i < from->configs.count && error == KAFKA_NONE; i++)
 		error = config_change(call, config, CONFIG_SET, from->configs.at[i].name,
 				      from->configs.at[i].value, text);
-		if (error != KAFKA_NONE)
-			return error;
+	if (error != KAFKA_NONE)
+		return error;
+	error = from->assignments.count > 0 ? check_assigned(call, from, ret_partitions, text)
+					    : check_counts(call, from, ret_partitions, text);
+	if (error == KAFKA_NONE && *ret_partitions > KAFKA_PARTITIONS_MAX) {
+		*text = call_printf(call, "at most %d partitions", KAFKA_PARTITIONS_MAX);
+		return KAFKA_POLICY_VIOLATION;
 	}
-	return KAFKA_NONE;
-}
-
-static bool named_twice(const struct kafka_create_topics_request *request, int32_t which)
-{
-	for (int32_t i = 0; i < request->topics.count; i++)
-		if (i != which &&
-		    slice_eq(request->topics.at[i].name, request->topics.at[which].name))
-			return true;
-	return false;
+	return error;
 }
 
 static bool put_made(struct kafka_call *call, const struct topic_config *own, int32_t partitions,
@@ -114,63 +158,94 @@ static bool put_made(struct kafka_call *call, const struct topic_config *own, in
 	return true;
 }
 
-static bool create_one(struct kafka_call *call, const struct kafka_create_topics_request *request,
-		       int32_t which, struct kafka_create_topics_response_topic *to)
+static enum kafka_error make(struct kafka_call *call, struct slice name, int32_t partitions,
+			     const struct topic_config *config, struct kafka_uuid *ret_id)
 {
-	const new_topic *from = &request->topics.at[which];
+	struct topic *topic;
+	enum kafka_error error =
+	    store_topic_create(call->server->store, name, partitions, config, &topic);
+
+	if (error != KAFKA_NONE)
+		return error;
+	*ret_id = *topic_id(topic);
+	log_info("topic %s was made with %d partitions", topic_name(topic), partitions);
+	topic_unref(topic);
+	return KAFKA_NONE;
+}
+
+static bool create_one(struct kafka_call *call, const new_topic *from, bool twice,
+		       bool validate_only, struct kafka_create_topics_response_topic *to)
+{
 	struct topic_config config = {0};
-	struct topic *topic = NULL;
 	const char *text = NULL;
 	int32_t partitions;
 	enum kafka_error error = KAFKA_INVALID_REQUEST;
 
 	to->name = from->name;
 	to->num_partitions = to->replication_factor = -1;
-	to->configs.count = -1;
-	if (named_twice(request, which))
-		text = "the topic is named twice";
+	if (twice)
+		text = NAMED_TWICE;
 	else
 		error = check_new(call, from, &config, &partitions, &text);
-	if (error == KAFKA_NONE && request->validate_only) {
-		topic = store_topic(call->server->store, from->name);
-		error = topic ? KAFKA_TOPIC_ALREADY_EXISTS : KAFKA_NONE;
-	} else if (error == KAFKA_NONE) {
-		error = store_topic_create(call->server->store, from->name, partitions, &config,
-					   &topic);
-		if (error == KAFKA_NONE) {
-			to->topic_id = *topic_id(topic);
-			log_info("topic %s was made with %d partitions", topic_name(topic),
-				 partitions);
-		}
-	}
-	if (topic)
-		topic_unref(topic);
+	if (error == KAFKA_NONE && !validate_only)
+		error = make(call, from->name, partitions, &config, &to->topic_id);
 	to->error_code = (int16_t)error;
-	to->error_message = text_of(text);
+	to->error_message = call_error_text(error, text);
 	return error != KAFKA_NONE || put_made(call, &config, partitions, to);
 }
+
+/* The names of something's elements, as an array of the call's. */
+#define TAKE_NAMES(call, array, member)                                                         \
+	({                                                                                      \
+		struct slice *names_ = call_take(call, (size_t)(array).count, sizeof(*names_)); \
+		for (int32_t i_ = 0; names_ && i_ < (array).count; i_++)                        \
+			names_[i_] = (array).at[i_].member;                                     \
+		names_;                                                                         \
+	})
 
 enum handled handle_create_topics(struct kafka_call *call)
 {
 	struct kafka_create_topics_request request;
 	struct kafka_create_topics_response response;
+	const enum name_twin *twins;
+	struct slice *names;
+	int32_t count = 0;
 
 	if (!call->may_block)
 		return CALL_BLOCKS;
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_create_topics_response_init(&response);
-	if (!call_array(call, &response.topics, request.topics.count))
+	names = TAKE_NAMES(call, request.topics, name);
+	twins = names ? names_twins(call, names, request.topics.count) : NULL;
+	if (!twins || !call_array(call, &response.topics, request.topics.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.topics.count; i++)
-		if (!create_one(call, &request, i, &response.topics.at[i]))
+		if (twins[i] != NAME_AGAIN &&
+		    !create_one(call, &request.topics.at[i], twins[i] == NAME_FIRST,
+				request.validate_only, &response.topics.at[count++]))
 			return CALL_ENDS;
+	response.topics.count = count;
 	return call_answer(call, &response);
 }
 
 /* ---- DeleteTopics ---- */
 
-static enum kafka_error delete_topic(struct kafka_call *call, struct topic *topic,
+/* As it is named in a request: by one of the two. */
+struct doomed_name {
+	struct slice name; /* ptr NULL: by id */
+	struct kafka_uuid id;
+	enum name_twin twin;
+};
+
+static const struct kafka_uuid no_id;
+
+static bool has_id(const struct doomed_name *doomed)
+{
+	return memcmp(&doomed->id, &no_id, sizeof(no_id)) != 0;
+}
+
+static enum kafka_error delete_found(struct kafka_call *call, struct topic *topic,
 				     const char **text)
 {
 	enum kafka_error error;
@@ -179,124 +254,178 @@ static enum kafka_error delete_topic(struct kafka_call *call, struct topic *topi
 		*text = TOPIC_IS_OURS;
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
 	}
+	error = store_topic_delete(call->server->store, topic, sys_wall_ms());
+	if (error != KAFKA_NONE)
+		return error;
+	coordinator_topic_deleted(call->server->coordinator, slice_of(topic_name(topic)));
+	/* Who waits for it hears that it is gone. */
+	for (int32_t i = 0; i < topic_partition_count(topic); i++)
+		partition_wake(topic_partition(topic, i));
+	log_info("topic %s was deleted", topic_name(topic));
+	return KAFKA_NONE;
+}
+
+/* What is wrong with the request for it. */
+static enum kafka_error check_doomed(const struct kafka_call *call,
+				     const struct doomed_name *doomed, const char **text)
+{
 	if (!config_value(call->server->config, KAFKA_CONFIG_DELETE_TOPICS))
 		return call->header.version >= 3 ? KAFKA_TOPIC_DELETION_DISABLED
 						 : KAFKA_INVALID_REQUEST;
-	error = store_topic_delete(call->server->store, topic, sys_wall_ms());
-	if (error == KAFKA_NONE)
-		coordinator_topic_deleted(call->server->coordinator, slice_of(topic_name(topic)));
-	/* Who waits for it hears that it is gone. */
-	for (int32_t i = 0; error == KAFKA_NONE && i < topic_partition_count(topic); i++)
-		partition_wake(topic_partition(topic, i));
-	if (error == KAFKA_NONE)
-		log_info("topic %s was deleted", topic_name(topic));
-	return error;
+	if (doomed->name.ptr && has_id(doomed))
+		*text = "a topic is named by its name or its id, not by both";
+	else if (!doomed->name.ptr && !has_id(doomed))
+		*text = "a topic is named by its name or its id";
+	else if (doomed->twin != NAME_ALONE)
+		*text = NAMED_TWICE;
+	return *text ? KAFKA_INVALID_REQUEST : KAFKA_NONE;
 }
 
-static bool delete_one(struct kafka_call *call, struct slice name, const struct kafka_uuid *id,
+static bool delete_one(struct kafka_call *call, const struct doomed_name *doomed,
 		       struct kafka_delete_topics_response_response *to)
 {
 	struct store *store = call->server->store;
-	struct topic *topic = name.ptr ? store_topic(store, name) : store_topic_by_id(store, id);
 	const char *text = NULL;
-	enum kafka_error error =
-	    name.ptr ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
+	enum kafka_error error = check_doomed(call, doomed, &text);
+	struct topic *topic = NULL;
 
-	to->name = name;
-	to->topic_id = *id;
+	to->name = doomed->name;
+	to->topic_id = doomed->id;
+	if (error == KAFKA_NONE) {
+		topic = doomed->name.ptr ? store_topic(store, doomed->name)
+					 : store_topic_by_id(store, &doomed->id);
+		error =
+		    doomed->name.ptr ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
+	}
 	if (topic) {
 		to->name = call_keep(call, slice_of(topic_name(topic)));
 		to->topic_id = *topic_id(topic);
-		error = delete_topic(call, topic, &text);
+		error = delete_found(call, topic, &text);
 		topic_unref(topic);
 	}
 	to->error_code = (int16_t)error;
-	to->error_message = text_of(text);
+	to->error_message = call_error_text(error, text);
 	return !topic || to->name.ptr;
+}
+
+/* What is named, in `ret`; and by what it is told from others. */
+static void take_doomed(const struct kafka_delete_topics_request *request, bool ids,
+			struct doomed_name *ret, struct slice *ret_keys, int32_t count)
+{
+	for (int32_t i = 0; i < count; i++) {
+		ret[i].name = ids ? request->topics.at[i].name : request->topic_names.at[i];
+		if (ids)
+			ret[i].id = request->topics.at[i].topic_id;
+		ret_keys[i] = ret[i].name.ptr ? ret[i].name
+					      : slice_make((const char *)&ret[i].id, sizeof(no_id));
+	}
 }
 
 enum handled handle_delete_topics(struct kafka_call *call)
 {
-	static const struct kafka_uuid none;
 	struct kafka_delete_topics_request request;
 	struct kafka_delete_topics_response response;
 	bool ids = call->header.version >= 6;
+	int32_t count, answers = 0;
+	const enum name_twin *twins;
+	struct doomed_name *doomed;
+	struct slice *keys;
 
 	if (!call->may_block)
 		return CALL_BLOCKS;
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_delete_topics_response_init(&response);
-	if (!call_array(call, &response.responses,
-			ids ? request.topics.count : request.topic_names.count))
+	count = ids ? request.topics.count : request.topic_names.count;
+	doomed = call_take(call, (size_t)count, sizeof(*doomed));
+	keys = call_take(call, (size_t)count, sizeof(*keys));
+	if (!doomed || !keys || !call_array(call, &response.responses, count))
 		return CALL_ENDS;
-	for (int32_t i = 0; i < response.responses.count; i++)
-		if (!delete_one(call, ids ? request.topics.at[i].name : request.topic_names.at[i],
-				ids ? &request.topics.at[i].topic_id : &none,
-				&response.responses.at[i]))
+	take_doomed(&request, ids, doomed, keys, count);
+	twins = names_twins(call, keys, count);
+	for (int32_t i = 0; twins && i < count; i++) {
+		doomed[i].twin = twins[i];
+		if (twins[i] != NAME_AGAIN &&
+		    !delete_one(call, &doomed[i], &response.responses.at[answers++]))
 			return CALL_ENDS;
-	return call_answer(call, &response);
+	}
+	response.responses.count = answers;
+	return twins ? call_answer(call, &response) : CALL_ENDS;
 }
 
 /* ---- CreatePartitions ---- */
 
-static enum kafka_error grow(struct kafka_call *call, struct topic *topic,
-			     const struct kafka_create_partitions_request_topic *from,
-			     bool validate_only, const char **text)
+static enum kafka_error check_growth(struct kafka_call *call, const struct topic *topic,
+				     const struct kafka_create_partitions_request_topic *from,
+				     const char **text)
 {
 	int32_t has = topic_partition_count(topic), more = from->count - has;
+	enum kafka_error error = KAFKA_NONE;
 
 	if (kafka_topic_is_internal(slice_of(topic_name(topic)))) {
 		*text = TOPIC_IS_OURS;
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
 	}
-	if (more <= 0 || from->count > KAFKA_PARTITIONS_MAX) {
-		*text = more == 0  ? "the topic has that many partitions already"
-			: more < 0 ? "the topic has more partitions than that"
-				   : "from 1 to 10000 partitions";
+	if (from->count <= has) {
+		*text = call_printf(call, "the topic has %d partitions: %d would not be more", has,
+				    from->count);
 		return KAFKA_INVALID_PARTITIONS;
 	}
+	if (from->count > KAFKA_PARTITIONS_MAX) {
+		*text = call_printf(call, "at most %d partitions", KAFKA_PARTITIONS_MAX);
+		return KAFKA_POLICY_VIOLATION;
+	}
 	if (from->assignments.count >= 0 && from->assignments.count != more) {
-		*text = "one assignment for each new partition";
+		*text = call_printf(call, "%d partitions would come, and %d assignments are there",
+				    more, from->assignments.count);
 		return KAFKA_INVALID_REPLICA_ASSIGNMENT;
 	}
-	for (int32_t i = 0; i < from->assignments.count; i++)
-		if (!is_here(call, from->assignments.at[i].broker_ids.at,
-			     from->assignments.at[i].broker_ids.count)) {
-			*text = "there is one broker";
-			return KAFKA_INVALID_REPLICA_ASSIGNMENT;
-		}
-	return validate_only ? KAFKA_NONE
-			     : store_topic_grow(call->server->store, topic, from->count);
+	for (int32_t i = 0; i < from->assignments.count && error == KAFKA_NONE; i++)
+		error = check_place(call, from->assignments.at[i].broker_ids.at,
+				    from->assignments.at[i].broker_ids.count, text);
+	return error;
+}
+
+static void grow(struct kafka_call *call, const struct kafka_create_partitions_request_topic *from,
+		 bool twice, bool validate_only, struct kafka_create_partitions_response_result *to)
+{
+	struct topic *topic = twice ? NULL : store_topic(call->server->store, from->name);
+	enum kafka_error error = twice ? KAFKA_INVALID_REQUEST : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	const char *text = twice ? NAMED_TWICE : NULL;
+
+	if (topic) {
+		error = check_growth(call, topic, from, &text);
+		if (error == KAFKA_NONE && !validate_only)
+			error = store_topic_grow(call->server->store, topic, from->count);
+		topic_unref(topic);
+	}
+	to->name = from->name;
+	to->error_code = (int16_t)error;
+	to->error_message = call_error_text(error, text);
 }
 
 enum handled handle_create_partitions(struct kafka_call *call)
 {
 	struct kafka_create_partitions_request request;
 	struct kafka_create_partitions_response response;
+	const enum name_twin *twins;
+	struct slice *names;
+	int32_t count = 0;
 
 	if (!call->may_block)
 		return CALL_BLOCKS;
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_create_partitions_response_init(&response);
-	if (!call_array(call, &response.results, request.topics.count))
+	names = TAKE_NAMES(call, request.topics, name);
+	twins = names ? names_twins(call, names, request.topics.count) : NULL;
+	if (!twins || !call_array(call, &response.results, request.topics.count))
 		return CALL_ENDS;
-	for (int32_t i = 0; i < request.topics.count; i++) {
-		const struct kafka_create_partitions_request_topic *from = &request.topics.at[i];
-		struct kafka_create_partitions_response_result *to = &response.results.at[i];
-		struct topic *topic = store_topic(call->server->store, from->name);
-		enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-		const char *text = NULL;
-
-		if (topic) {
-			error = grow(call, topic, from, request.validate_only, &text);
-			topic_unref(topic);
-		}
-		to->name = from->name;
-		to->error_code = (int16_t)error;
-		to->error_message = text_of(text);
-	}
+	for (int32_t i = 0; i < request.topics.count; i++)
+		if (twins[i] != NAME_AGAIN)
+			grow(call, &request.topics.at[i], twins[i] == NAME_FIRST,
+			     request.validate_only, &response.results.at[count++]);
+	response.results.count = count;
 	return call_answer(call, &response);
 }
 

@@ -130,6 +130,8 @@ void topic_config_own(struct topic *topic, struct topic_config *ret);
  * (also where '.' and '_' alone make the difference to another name), INVALID_PARTITIONS,
  * UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR (logged). `ret` may be NULL, else gets a
  * reference. */
+/* Does not block: could there be a topic of that name? What store_topic_create() would say of it. */
+enum kafka_error store_topic_check(struct store *store, struct slice name);
 enum kafka_error store_topic_create(struct store *store, struct slice name, int32_t partitions,
 				    const struct topic_config *config, struct topic **ret);
 enum kafka_error store_topic_delete(struct store *store, struct topic *topic, int64_t now_ms);

@@ -46,7 +46,7 @@ int config_word_parse(const char *words, struct slice text, int64_t *ret)
 	struct slice rest = slice_of(words), word;
 
 	for (int64_t i = 0; take_word(&rest, &word); i++)
-		if (slice_eq_nocase(text, word)) {
+		if (slice_eq(text, word)) {
 			*ret = i;
 			return 0;
 		}
@@ -75,6 +75,13 @@ static int parse_list(const char *words, struct slice text, int64_t *ret)
 	}
 	*ret = bits;
 	return 0;
+}
+
+/* In any case, as with Kafka; other words are read as they are. */
+static int parse_boolean(struct slice text, int64_t *ret)
+{
+	*ret = slice_eq_nocase(text, SLICE_LITERAL("true"));
+	return *ret || slice_eq_nocase(text, SLICE_LITERAL("false")) ? 0 : -EINVAL;
 }
 
 static int parse_number(struct slice text, int64_t *ret)
@@ -108,6 +115,8 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 	text = slice_trim(text);
 	if (info->kind == TOPIC_CONFIG_LIST)
 		r = parse_list(info->words, text, &value);
+	else if (info->kind == TOPIC_CONFIG_BOOLEAN)
+		r = parse_boolean(text, &value);
 	else if (info->words)
 		r = config_word_parse(info->words, text, &value);
 	else

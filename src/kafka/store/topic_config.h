@@ -17,7 +17,7 @@
 /* X(ID, the topic's name for it, the server's name for the default, kind, words, default, min,
  * max), by name. The numbers are Kafka's. */
 #define TOPIC_CONFIGS(X)                                                                           \
-	X(CLEANUP_POLICY, "cleanup.policy", "log.cleanup.policy", LIST, "delete,compact", 1, 1, 3) \
+	X(CLEANUP_POLICY, "cleanup.policy", "log.cleanup.policy", LIST, "delete,compact", 1, 0, 3) \
 	X(COMPRESSION_TYPE, "compression.type", "compression.type", CHOICE,                        \
 	  "producer,uncompressed,gzip,snappy,lz4,zstd", 0, 0, 5)                                   \
 	X(DELETE_RETENTION_MS, "delete.retention.ms", "log.cleaner.delete.retention.ms", LONG,     \

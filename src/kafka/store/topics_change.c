@@ -35,12 +35,10 @@ static bool same_but_dots(struct slice a, struct slice b)
 	return true;
 }
 
-static enum kafka_error check_new(const struct store *store, struct slice name, int32_t partitions)
+static enum kafka_error check_name(const struct store *store, struct slice name)
 {
 	if (!store_topic_name_valid(name))
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	if (partitions < 1 || partitions > PARTITIONS_MAX)
-		return KAFKA_INVALID_PARTITIONS;
 	for (uint32_t i = 0; i < store->topic_count; i++) {
 		struct slice other = topic_name_slice(store->by_name[i]);
 
@@ -50,6 +48,16 @@ static enum kafka_error check_new(const struct store *store, struct slice name, 
 			return KAFKA_INVALID_TOPIC_EXCEPTION;
 	}
 	return KAFKA_NONE;
+}
+
+enum kafka_error store_topic_check(struct store *store, struct slice name)
+{
+	enum kafka_error error;
+
+	pthread_rwlock_rdlock(&store->lock);
+	error = check_name(store, name);
+	pthread_rwlock_unlock(&store->lock);
+	return error;
 }
 
 static int random_id(struct kafka_uuid *ret)
@@ -203,7 +211,9 @@ enum kafka_error store_topic_create(struct store *store, struct slice name, int3
 	int r;
 
 	pthread_mutex_lock(&store->change);
-	error = check_new(store, name, partitions);
+	error = check_name(store, name);
+	if (error == KAFKA_NONE && (partitions < 1 || partitions > PARTITIONS_MAX))
+		error = KAFKA_INVALID_PARTITIONS;
 	if (error == KAFKA_NONE && is_leaving(store, name)) {
 		store_finish_deletions(store);
 		if (is_leaving(store, name))

@@ -1,0 +1,23 @@
+/*
+ * The names of one request, however many: sorted, each once, or which of them stand there more than
+ * once. In n log n: a request may have a million.
+ */
+#ifndef KAFKA_BROKER_NAMES_H
+#define KAFKA_BROKER_NAMES_H
+
+#include "kafka/broker/kafka_call.h"
+
+enum name_twin {
+	NAME_ALONE,
+	NAME_FIRST, /* of several that are the same */
+	NAME_AGAIN,
+};
+
+int name_compare(struct slice a, struct slice b);
+/* Sorted, and each once: how many are left. */
+int32_t names_settle(struct slice *names, int32_t count);
+/* For each whether it stands alone; NULL: no memory. */
+const enum name_twin *names_twins(struct kafka_call *call, const struct slice *names,
+				  int32_t count);
+
+#endif
