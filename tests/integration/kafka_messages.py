@@ -13,6 +13,7 @@ import importlib.util
 import socket
 import struct
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -195,6 +196,49 @@ def response_of(name, version, data):
     assert body.at == len(body.data), "there is more than the message"
     return correlation, message
 
+
+# ---- records ----
+
+def _crc32c_table():
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ 0x82F63B78 * (value & 1)
+        yield value
+
+
+CRC32C = list(_crc32c_table())
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = CRC32C[(crc ^ byte) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def varint(n):
+    return uvarint((n << 1 ^ n >> 63) & 2**64 - 1)
+
+
+def _bytes(data):
+    return varint(-1) if data is None else varint(len(data)) + data
+
+
+def record_batch(values, key=b"k", time_ms=None, producer=-1, epoch=-1, sequence=-1, attributes=0, **lies):
+    """A batch of format 2, not compressed. `lies`: what its header says instead of the truth (magic, base, count,
+    last_delta, max_timestamp)."""
+    time_ms = int(time.time() * 1000) if time_ms is None else time_ms
+    records = b""
+    for number, value in enumerate(values):
+        record = b"\0" + varint(0) + varint(number) + _bytes(key) + _bytes(value) + varint(0)
+        records += varint(len(record)) + record
+    rest = struct.pack(">hiqqqhii", attributes, lies.get("last_delta", len(values) - 1), time_ms,
+                       lies.get("max_timestamp", time_ms), producer, epoch, sequence, lies.get("count", len(values)))
+    rest += records
+    return struct.pack(">qiibI", lies.get("base", 0), 9 + len(rest), -1, lies.get("magic", 2), crc32c(rest)) + rest
+
+
+# ---- connections ----
 
 def read_exactly(connection, size):
     data = bytearray()

@@ -1,7 +1,10 @@
 """`leat kafka`, request by request: what Apache Kafka answers, in each version that matters."""
 
+import time
+import uuid
+
 import pytest
-from kafka_messages import Client
+from kafka_messages import Client, record_batch
 
 
 @pytest.fixture
@@ -355,3 +358,148 @@ def test_which_settings_are_altered_one_by_one(client):
     assert increment(client, (TOPIC, "t", [("retention.ms", SET, "1")]), (TOPIC, "u", [("retention.ms", SET, "2")]),
                      (TOPIC, "t", [("retention.ms", SET, "2")])) == [42, 3, 42]
     assert setting(client, "t", "retention.ms") == ("604800000", 5)
+
+
+# ---- records ----
+
+def produce(client, batch, topic="t", partition=0, version=8, acks=-1):
+    answer = client.call("Produce", version, acks=acks, timeout_ms=30000, transactional_id=None, topic_data=[
+        {"name": topic, "partition_data": [{"index": partition, "records": batch}]}])
+    return answer["responses"][0]["partition_responses"][0]
+
+
+def fetch_fields(topics, **fields):
+    return {"replica_id": -1, "max_wait_ms": 0, "min_bytes": 1, "max_bytes": 1 << 20, **fields, "topics": [
+        {"topic": name, "partitions": [{"partition_max_bytes": 1 << 20, **part} for part in parts]}
+        for name, parts in topics.items()]}
+
+
+def fetch(client, topics, version=11, **fields):
+    """{(topic, partition): answer}"""
+    answer = client.call("Fetch", version, **fetch_fields(topics, **fields))
+    assert answer["error_code"] == 0
+    return {(topic["topic"], part["partition_index"]): part for topic in answer["responses"] for part in topic["partitions"]}
+
+
+def part(number, offset=0, **fields):
+    return {"partition": number, "fetch_offset": offset, **fields}
+
+
+def test_fetches_that_find_an_error(client):
+    make_topics(client, "t")
+    assert produce(client, record_batch([b"x"] * 3))["base_offset"] == 0
+    found = fetch(client, {"t": [part(0, 4), part(7)], "nope": [part(0)]})
+    assert {where: answer["error_code"] for where, answer in found.items()} == {("t", 0): 1, ("t", 7): 3, ("nope", 0): 3}
+    for answer in found.values():
+        assert (answer["high_watermark"], answer["last_stable_offset"], answer["log_start_offset"]) == (-1, -1, -1)
+        assert not answer["records"]
+    assert fetch(client, {"t": [part(0, -1)]})["t", 0]["error_code"] == 1
+    assert fetch(client, {"t": [part(0, 3)]})["t", 0]["error_code"] == 0
+    for epoch, error in ((-1, 0), (0, 0), (1, 75)):
+        assert fetch(client, {"t": [part(0, current_leader_epoch=epoch)]})["t", 0]["error_code"] == error
+    # Followers have nothing to follow here.
+    for replica, error in ((-1, 0), (-2, 0), (0, 6), (1, 6), (5, 6)):
+        assert fetch(client, {"t": [part(0)]}, replica_id=replica)["t", 0]["error_code"] == error
+    follower = client.call("Fetch", 15, **{**fetch_fields({}), "replica_state": {"replica_id": 5}, "topics": [
+        {"topic_id": topic_ids(client)["t"], "partitions": [part(0, partition_max_bytes=1 << 20)]}]})
+    assert follower["responses"][0]["partitions"][0]["error_code"] == 6
+
+
+def topic_ids(client):
+    return {each["name"]: each["topic_id"] for each in client.call("Metadata", 12, topics=None)["topics"]}
+
+
+def test_topics_fetched_by_an_id_that_nothing_has(client):
+    make_topics(client, "t")
+    fields = fetch_fields({})
+    fields["topics"] = [{"topic_id": topic_id, "partitions": [part(number, partition_max_bytes=1 << 20)]}
+                        for topic_id, number in ((uuid.UUID(int=7), 0), (topic_ids(client)["t"], 0), (topic_ids(client)["t"], 9))]
+    answer = client.call("Fetch", 13, **fields)
+    assert [each["partitions"][0]["error_code"] for each in answer["responses"]] == [100, 0, 3]
+
+
+def test_limits_of_fetches(client):
+    make_topics(client, "t", partitions=2)
+    one = record_batch([b"x" * 100])
+    for number in (0, 1):
+        for _ in range(5):
+            assert produce(client, one, partition=number)["error_code"] == 0
+    both = {"t": [part(0), part(1)]}
+
+    def sizes(topics, **fields):
+        return [len(answer["records"] or b"") // len(one) for answer in fetch(client, topics, **fields).values()]
+
+    assert sizes(both) == [5, 5]
+    # The first batch comes whole, whatever the limits say, and only the first.
+    assert sizes(both, max_bytes=0) == sizes(both, max_bytes=1) == [1, 0]
+    assert sizes({"t": [part(0, partition_max_bytes=0), part(1, partition_max_bytes=1)]}) == [1, 0]
+    assert sizes(both, max_bytes=2 * len(one)) == [2, 0]
+    assert sizes({"t": [part(0, partition_max_bytes=2 * len(one)), part(1)]}) == [2, 5]
+    # What is asked for can't be more than what fits: nobody waits for it.
+    started_at = time.monotonic()
+    assert sizes(both, max_wait_ms=30000, min_bytes=1 << 30, max_bytes=len(one)) == [1, 0]
+    assert sizes(both, max_wait_ms=30000, min_bytes=-1) == [5, 5]
+    assert time.monotonic() - started_at < 25
+
+
+def test_a_topic_that_is_not_there_makes_no_fetch_hasty(broker, client):
+    """A consumer of a removed topic would otherwise ask without a pause."""
+    make_topics(client, "t")
+    assert fetch(client, {"nope": [part(0)]}, max_wait_ms=30000)["nope", 0]["error_code"] == 3
+    client.send("Fetch", 11, **fetch_fields({"nope": [part(0)], "t": [part(0)]}, max_wait_ms=50000))
+    client.connection.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.frame()
+    client.connection.settimeout(60)
+    with Client(broker.port) as other:
+        assert produce(other, record_batch([b"x"]))["error_code"] == 0
+    answer = client.answer()
+    assert [each["partitions"][0]["error_code"] for each in answer["responses"]] == [3, 0]
+    assert answer["responses"][1]["partitions"][0]["records"]
+
+
+def test_a_fetch_of_a_thousand_partitions(client):
+    make_topics(client, "t", partitions=1000)
+    assert produce(client, record_batch([b"x"]), partition=999)["error_code"] == 0
+    found = fetch(client, {"t": [part(number) for number in range(1000)]}, max_wait_ms=30000)
+    assert len(found) == 1000 and [where for where, answer in found.items() if answer["records"]] == [("t", 999)]
+
+
+def test_sequences_of_idempotent_producers(client):
+    make_topics(client, "t", "u", "wraps")
+
+    def identity():
+        made = client.call("InitProducerId", 4, transactional_id=None, transaction_timeout_ms=1000)
+        assert (made["error_code"], made["producer_epoch"]) == (0, 0)
+        return made["producer_id"]
+
+    def send(count, epoch, sequence, topic="t"):
+        answer = produce(client, record_batch([b"x"] * count, producer=producer, epoch=epoch, sequence=sequence), topic)
+        return answer["error_code"] or answer["base_offset"]
+
+    producer = identity()
+    assert [send(5, 0, 0), send(5, 0, 0), send(5, 0, 5), send(5, 0, 20), send(5, 0, 0)] == [0, 0, 5, 45, 0]
+    assert [send(1, 0, sequence) for sequence in range(10, 16)] == [10, 11, 12, 13, 14, 15]
+    assert send(5, 0, 0) == 45  # more than five batches ago
+    assert send(2, 0, 15) == 45  # half of it was there
+    assert [send(1, 1, 5), send(1, 1, 0), send(1, 0, 16)] == [45, 16, 47]
+    # Of whom nothing is known the first sequence is believed.
+    assert [send(1, 1, 7, "u"), send(1, 1, 8, "u"), send(1, 1, 2, "u"), send(1, 5, 3, "u")] == [0, 1, 45, 45]
+    producer = identity()
+    assert [send(3, 0, 2**31 - 2, "wraps"), send(1, 0, 1, "wraps"), send(3, 0, 2**31 - 2, "wraps")] == [0, 3, 0]
+
+
+def test_who_gets_a_producer_id(client):
+    def error(**fields):
+        return client.call("InitProducerId", 4, **{"transactional_id": None, "transaction_timeout_ms": 1000, **fields})["error_code"]
+
+    assert error() == 0
+    assert error(producer_id=7, producer_epoch=3) == 0  # it is given another one
+    assert [error(producer_id=7), error(producer_epoch=3), error(transactional_id="")] == [42, 42, 42]
+    assert error(transactional_id="t") == 42  # there are no transactions
+
+
+def test_one_replica_is_enough(client):
+    """min.insync.replicas is held against the replicas that there are."""
+    make_topics(client, "t", min_insync_replicas="3")
+    assert produce(client, record_batch([b"x"]))["error_code"] == 0

@@ -36,9 +36,12 @@ struct fetch *fetch_new(struct kafka_call *call, size_t partitions)
 {
 	bool large = partitions > KAFKA_INLINE_PARTITIONS;
 	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
-	struct fetch *fetch =
-	    large ? malloc(fetch_size(partitions)) : spare_take(&call->home->fetches);
+	struct fetch *fetch = NULL;
 
+	if (!large)
+		fetch = spare_take(&call->home->fetches);
+	else if (fetch_size(partitions) <= KAFKA_WORK_BYTES_MAX)
+		fetch = malloc(fetch_size(partitions));
 	if (!fetch)
 		return NULL;
 	memset(fetch, 0, large ? fetch_size(partitions) : offsetof(struct fetch, head));
@@ -71,7 +74,8 @@ static void unwatch(struct fetch *fetch)
 	if (!fetch->watching)
 		return;
 	for (unsigned i = 0; i < fetch->parts_count; i++)
-		watcher_remove(&fetch->parts[i].watcher, fetch->parts[i].partition);
+		if (fetch->parts[i].partition)
+			watcher_remove(&fetch->parts[i].watcher, fetch->parts[i].partition);
 	fetch->watching = false;
 }
 
@@ -104,11 +108,14 @@ void fetch_no_slice(struct fetch_part *part)
 	part->slice.ends = (struct partition_ends){-1, -1, -1, -1, -1, -1};
 }
 
-static int read_part(struct fetch_part *part, struct partition_read *read)
+static int read_part(const struct fetch *fetch, struct fetch_part *part,
+		     struct partition_read *read)
 {
 	struct partition_ends ends;
 
 	part->error = part->unknown;
+	if (part->error == KAFKA_NONE && fetch->by_follower)
+		part->error = KAFKA_NOT_LEADER_OR_FOLLOWER;
 	fetch_no_slice(part);
 	if (part->error == KAFKA_NONE && part->epoch >= 0)
 		part->error = call_partition_ends(part->partition, part->epoch, &ends);
@@ -122,7 +129,8 @@ static int read_part(struct fetch_part *part, struct partition_read *read)
 static int fetch_read(struct fetch *fetch, bool nowait)
 {
 	size_t left = (size_t)fetch->max_bytes, bytes = 0;
-	bool at_once = fetch->wait_ms <= 0 || fetch->parts_count == 0;
+	bool at_once = fetch->wait_ms <= 0;
+	unsigned unknown = 0;
 
 	for (unsigned i = 0; i < fetch->parts_count; i++) {
 		struct fetch_part *part = &fetch->parts[i];
@@ -132,7 +140,7 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 		    .nowait = nowait,
 		    .isolation = fetch->isolation,
 		};
-		int r = read_part(part, &read);
+		int r = read_part(fetch, part, &read);
 
 		if (r < 0)
 			return r;
@@ -140,10 +148,15 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 		left -= min_size(left, part->slice.len);
 		if (fetch->session)
 			fetch->session->parts[i].served = part->slice.len > 0;
-		if (part->error != KAFKA_NONE ||
+		unknown += part->unknown != KAFKA_NONE;
+		if ((part->error != KAFKA_NONE && part->unknown == KAFKA_NONE) ||
 		    (part->slice.len > 0 && !part->slice.newest_segment))
 			at_once = true;
 	}
+	/* A topic that is not there keeps nobody from waiting for others: its consumer would ask
+	 * again and again. */
+	if (unknown == fetch->parts_count)
+		at_once = true;
 	if (fetch->session)
 		fetch->session->unfair = left == 0;
 	return at_once || bytes >= (size_t)fetch->min_bytes;
@@ -181,11 +194,13 @@ static bool put_aborted(struct kafka_call *call, const struct fetch *fetch, stru
 static bool put_part(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
 		     struct kafka_fetch_response_partition *to)
 {
+	bool good = part->error == KAFKA_NONE;
+
 	to->partition_index = part->number;
 	to->error_code = (int16_t)part->error;
-	to->high_watermark = part->slice.ends.high_watermark;
-	to->last_stable_offset = part->slice.ends.last_stable;
-	to->log_start_offset = part->slice.ends.log_start;
+	to->high_watermark = good ? part->slice.ends.high_watermark : -1;
+	to->last_stable_offset = good ? part->slice.ends.last_stable : -1;
+	to->log_start_offset = good ? part->slice.ends.log_start : -1;
 	to->diverging_epoch.epoch = -1;
 	to->diverging_epoch.end_offset = -1;
 	to->current_leader.leader_id = -1;
@@ -363,7 +378,9 @@ static enum handled fetch_wait(struct kafka_call *call)
 	fetch->waiter.message.fn = woken;
 	fetch->watching = true;
 	for (unsigned i = 0; i < fetch->parts_count; i++)
-		watcher_add(&fetch->parts[i].watcher, fetch->parts[i].partition, &fetch->waiter);
+		if (fetch->parts[i].partition)
+			watcher_add(&fetch->parts[i].watcher, fetch->parts[i].partition,
+				    &fetch->waiter);
 	/* What came before the watch was there. */
 	r = fetch_read(fetch, true);
 	if (r < 0)

@@ -35,6 +35,7 @@ struct fetch {
 	struct kafka_loop *loop;
 	struct fetch_session *session; /* NULL: none */
 	bool incremental;              /* of it */
+	bool by_follower;
 	enum partition_isolation isolation;
 	int32_t min_bytes, max_bytes, wait_ms;
 	bool large, watching;

@@ -66,13 +66,18 @@ static struct session_part part_of(const struct kafka_fetch_request_topic *topic
 
 static void take_options(struct fetch *fetch, const struct kafka_fetch_request *request)
 {
-	int64_t max = config_value(fetch->call->server->config, KAFKA_CONFIG_FETCH_MAX);
+	int32_t max = (int32_t)config_value(fetch->call->server->config, KAFKA_CONFIG_FETCH_MAX);
 
-	fetch->min_bytes = request->min_bytes < 0 ? 0 : request->min_bytes;
 	fetch->wait_ms = request->max_wait_ms;
 	fetch->max_bytes = request->max_bytes < 0     ? 0
-			   : request->max_bytes > max ? (int32_t)max
+			   : request->max_bytes > max ? max
 						      : request->max_bytes;
+	/* More than fits would never come. */
+	fetch->min_bytes = request->min_bytes < 0                  ? 0
+			   : request->min_bytes > fetch->max_bytes ? fetch->max_bytes
+								   : request->min_bytes;
+	/* There are no followers; consumers are -1, and -2 where they debug. */
+	fetch->by_follower = request->replica_id >= 0 || request->replica_state.replica_id >= 0;
 	fetch->isolation =
 	    request->isolation_level == 1 ? PARTITION_READ_COMMITTED : PARTITION_READ_UNCOMMITTED;
 }

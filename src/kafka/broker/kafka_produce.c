@@ -68,9 +68,12 @@ static struct produce *produce_new(struct kafka_call *call, size_t partitions)
 {
 	bool large = partitions > KAFKA_INLINE_PARTITIONS;
 	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
-	struct produce *produce =
-	    large ? malloc(produce_size(partitions)) : spare_take(&call->home->produces);
+	struct produce *produce = NULL;
 
+	if (!large)
+		produce = spare_take(&call->home->produces);
+	else if (produce_size(partitions) <= KAFKA_WORK_BYTES_MAX)
+		produce = malloc(produce_size(partitions));
 	if (!produce)
 		return NULL;
 	memset(produce, 0, offsetof(struct produce, head));

@@ -42,7 +42,9 @@ enum handled handle_init_producer_id(struct kafka_call *call)
 		return CALL_CLOSES;
 	kafka_init_producer_id_response_init(&response);
 	response.producer_epoch = -1;
-	if (request.transactional_id.ptr) {
+	/* Who names an id of its own names its epoch. It is given a new one all the same. */
+	if (request.transactional_id.ptr ||
+	    (request.producer_id == -1) != (request.producer_epoch == -1)) {
 		response.error_code = KAFKA_INVALID_REQUEST;
 		return call_answer(call, &response);
 	}
