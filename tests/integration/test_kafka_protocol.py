@@ -4,7 +4,7 @@ import time
 import uuid
 
 import pytest
-from kafka_messages import Client, record_batch
+from kafka_messages import Client, framed, record_batch
 
 
 @pytest.fixture
@@ -503,3 +503,140 @@ def test_one_replica_is_enough(client):
     """min.insync.replicas is held against the replicas that there are."""
     make_topics(client, "t", min_insync_replicas="3")
     assert produce(client, record_batch([b"x"]))["error_code"] == 0
+
+
+def test_offsets_of_times(client):
+    make_topics(client, "t")
+    for time_ms in (1000, 2000, 1500):
+        assert produce(client, record_batch([b"x", b"y"], time_ms=time_ms))["error_code"] == 0
+
+    def offset(version, timestamp, **fields):
+        answer = client.call("ListOffsets", version, replica_id=-1, topics=[
+            {"name": "t", "partitions": [{"partition_index": 0, "timestamp": timestamp, **fields}]}])
+        found = answer["topics"][0]["partitions"][0]
+        return found["error_code"] or found["offset"], found["timestamp"], found.get("leader_epoch")
+
+    for version in range(1, 12):
+        epoch = 0 if version >= 4 else None
+        none = -1 if version >= 4 else None
+        assert offset(version, -1) == (6, -1, epoch)
+        assert offset(version, -2) == (0, -1, epoch)
+        assert offset(version, 1001) == (2, 2000, epoch)
+        assert offset(version, 2001) == (-1, -1, none)
+        assert offset(version, -3) == ((2, 2000, epoch) if version >= 7 else (35, -1, none))
+        assert offset(version, -4) == ((0, -1, epoch) if version >= 8 else (35, -1, none))
+        assert offset(version, -5) == ((-1 if version >= 9 else 35), -1, none)
+        assert offset(version, -6) == ((-1 if version >= 11 else 35), -1, none)
+        assert offset(version, -7) == (35, -1, none)
+    assert [offset(7, -1, current_leader_epoch=epoch)[0] for epoch in (-1, 0, 5)] == [6, 6, 75]
+
+
+# ---- what there is nothing of ----
+
+def test_what_clients_call_themselves(client):
+    def answer(version=3, name="a", release="1", **fields):
+        found = client.call("ApiVersions", version, client_software_name=name, client_software_version=release, **fields)
+        return found["error_code"], len(found["api_keys"]) > 0
+
+    for name, release in (("a", "1"), ("Apache-Kafka.x", "1.2-rc"), ("a" * 3000, "1")):
+        assert answer(name=name, release=release) == (0, True)
+    for name, release in (("", "1"), ("a", ""), ("a b", "1"), ("a", "1 "), (".a", "1"), ("a-", "1"), ("a", "-1"), ("a_b", "1"), ("é", "1")):
+        assert answer(name=name, release=release) == (42, False)
+    ours = client.call("Metadata", 9, topics=[])["cluster_id"]
+    for whom, error in (({}, 0), ({"cluster_id": ours, "node_id": 1}, 0), ({"cluster_id": ours, "node_id": 2}, 129),
+                        ({"cluster_id": "other", "node_id": 1}, 129), ({"cluster_id": ours}, 42), ({"node_id": 1}, 42)):
+        assert answer(5, **whom) == (error, error == 0)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_who_comes_with_a_password_is_told(client, version):
+    assert client.call("SaslHandshake", version, mechanism="PLAIN") == {"error_code": 34, "mechanisms": []}
+    assert client.call("SaslAuthenticate", version, auth_bytes=b"\0user\0secret")["error_code"] == 34
+    listed = {each["api_key"] for each in client.call("ApiVersions", 0)["api_keys"]}
+    assert not listed & {17, 36}
+    assert client.call("Metadata", 9, topics=[])["brokers"]
+
+
+def test_access_control_is_off(client):
+    rule = {"resource_type": 2, "resource_name": "t", "principal": "User:a", "host": "*", "operation": 3, "permission_type": 3}
+    for version in (1, 2, 3):
+        assert client.call("DescribeAcls", version, resource_type_filter=1, operation=1, permission_type=1)["error_code"] == 54
+        assert [each["error_code"] for each in client.call("CreateAcls", version, creations=[rule, rule])["results"]] == [54, 54]
+        filters = [{"resource_type_filter": 2, "operation": 1, "permission_type": 1}]
+        assert [each["error_code"] for each in client.call("DeleteAcls", version, filters=filters)["filter_results"]] == [54]
+
+
+def test_there_are_no_quotas_and_no_passwords(client):
+    def quotas(*components):
+        found = client.call("DescribeClientQuotas", 1, components=list(components))
+        return found["error_code"], found["entries"]
+
+    assert quotas() == quotas({"entity_type": "user", "match_type": 0, "match": "a"}) == (0, [])
+    assert quotas({"entity_type": "shoe", "match_type": 2, "match": None}) == (35, None)
+    assert quotas({"entity_type": "ip", "match_type": 0, "match": None}) == (42, None)
+    assert quotas({"entity_type": "ip", "match_type": 9, "match": None}) == (42, None)
+    assert client.call("DescribeUserScramCredentials", 0, users=[])["results"] == []
+    found = client.call("DescribeUserScramCredentials", 0, users=[{"name": name} for name in "abac"])["results"]
+    assert [(each["user"], each["error_code"]) for each in found] == [("a", 92), ("b", 91), ("c", 91)]
+
+
+def test_there_are_no_transactions(client):
+    found = client.call("FindCoordinator", 4, key_type=1, coordinator_keys=["t"])["coordinators"][0]
+    assert (found["error_code"], found["node_id"]) == (42, -1) and found["error_message"]
+    found = client.call("DescribeTransactions", 0, transactional_ids=["t", ""])["transaction_states"]
+    assert [each["error_code"] for each in found] == [105, 42]
+    for version in (0, 1, 2):
+        found = client.call("ListTransactions", version, state_filters=["Ongoing", "Lost"])
+        assert (found["error_code"], found["unknown_state_filters"], found["transaction_states"]) == (0, ["Lost"], [])
+    make_topics(client, "t")
+    assert produce(client, record_batch([b"x"], attributes=0x10, producer=1, epoch=0, sequence=0))["error_code"] == 48
+
+
+def test_there_are_no_other_replicas(client):
+    make_topics(client, "t")
+    asked = [{"topic": "t", "partitions": [0, 9]}, {"topic": "nope", "partitions": [0]}]
+    for version in (0, 1, 2):
+        found = client.call("ElectLeaders", version, topic_partitions=asked)["replica_election_results"]
+        assert [part["error_code"] for each in found for part in each["partition_result"]] == [84, 3, 3]
+    assert client.call("ElectLeaders", 2, topic_partitions=None)["error_code"] == 0
+    assert client.call("ElectLeaders", 2, topic_partitions=None, election_type=7)["error_code"] == 42
+    assert client.call("ListPartitionReassignments", 0, topics=None)["topics"] == []
+
+
+def test_what_has_settings(client):
+    make_topics(client, "t", "u")
+
+    def listed(version=1, *types):
+        found = client.call("ListConfigResources", version, resource_types=list(types))
+        return found["error_code"] or [(each.get("resource_type"), each["resource_name"]) for each in found["config_resources"]]
+
+    assert listed(0) == []
+    assert listed() == [(4, "1"), (2, "t"), (2, "u")]
+    assert listed(1, 2) == [(2, "t"), (2, "u")]
+    assert listed(1, 4, 8, 16, 32) == [(4, "1")]
+    assert listed(1, 2, 99) == 35
+
+    def described(kind, name):
+        found = client.call("DescribeConfigs", 4, resources=[
+            {"resource_type": kind, "resource_name": name, "configuration_keys": None}])["results"][0]
+        assert bool(found["error_message"]) == (found["error_code"] != 0)
+        return found["error_code"] or len(found["configs"]) > 0
+
+    assert described(2, "t") is True and described(4, "1") is True
+    for kind, name in ((4, ""), (8, "1"), (16, "m"), (32, "g")):
+        assert described(kind, name) is False
+    for kind, name, error in ((2, "nope", 3), (2, "x/y", 17), (2, "", 17), (4, "2", 42), (4, "x", 42), (8, "", 42), (8, "2", 42),
+                              (16, "", 42), (32, "", 42), (0, "a", 42), (99, "a", 42)):
+        assert described(kind, name) == error
+
+
+@pytest.mark.parametrize(("key", "version"), [
+    (24, 3), (25, 3), (26, 3), (28, 3), (27, 1), (34, 2), (38, 3), (45, 0), (49, 1), (51, 0), (55, 2), (57, 1), (68, 0), (69, 0),
+    (71, 0), (72, 0), (76, 1), (77, 1), (78, 1), (79, 1), (88, 0), (52, 0), (64, 0), (4, 0), (5, 0), (6, 0), (7, 0)])
+def test_what_is_not_there_ends_the_connection(broker, client, key, version):
+    """Transactions, tokens, other replicas, newer kinds of groups, brokers among themselves: never listed."""
+    assert key not in {each["api_key"] for each in client.call("ApiVersions", 0)["api_keys"]}
+    with Client(broker.port) as other:
+        other.raw(framed(key, version, bytes(64)))
+        assert other.has_ended()
+    assert client.call("Metadata", 9, topics=[])["brokers"]

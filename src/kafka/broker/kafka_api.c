@@ -36,6 +36,18 @@ static const struct {
     {KAFKA_API_DESCRIBE_CLUSTER, handle_describe_cluster},
     {KAFKA_API_DESCRIBE_PRODUCERS, handle_describe_producers},
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions},
+    {KAFKA_API_SASL_HANDSHAKE, handle_sasl_handshake},
+    {KAFKA_API_SASL_AUTHENTICATE, handle_sasl_authenticate},
+    {KAFKA_API_DESCRIBE_ACLS, handle_describe_acls},
+    {KAFKA_API_CREATE_ACLS, handle_create_acls},
+    {KAFKA_API_DELETE_ACLS, handle_delete_acls},
+    {KAFKA_API_DESCRIBE_CLIENT_QUOTAS, handle_describe_client_quotas},
+    {KAFKA_API_DESCRIBE_USER_SCRAM_CREDENTIALS, handle_describe_user_scram_credentials},
+    {KAFKA_API_ELECT_LEADERS, handle_elect_leaders},
+    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, handle_list_partition_reassignments},
+    {KAFKA_API_DESCRIBE_TRANSACTIONS, handle_describe_transactions},
+    {KAFKA_API_LIST_TRANSACTIONS, handle_list_transactions},
+    {KAFKA_API_LIST_CONFIG_RESOURCES, handle_list_config_resources},
 };
 
 enum handled (*kafka_handler(int16_t key))(struct kafka_call *)
@@ -57,21 +69,57 @@ int32_t kafka_api_advertised(struct kafka_api_versions_response_api_key *ret, bo
 	return count;
 }
 
+/* Letters and digits, and '.' and '-' between them: what clients call themselves. */
+static bool is_software_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+		bool plain =
+		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+		if (!plain && ((c != '.' && c != '-') || i == 0 || i == name.len - 1))
+			return false;
+	}
+	return name.len > 0;
+}
+
+/* From version 5 on a client may say whom it takes us for. */
+static enum kafka_error check_api_versions(const struct kafka_call *call,
+					   const struct kafka_api_versions_request *request)
+{
+	struct store *store = call->server->store;
+
+	if (call->header.version >= 3 && (!is_software_name(request->client_software_name) ||
+					  !is_software_name(request->client_software_version)))
+		return KAFKA_INVALID_REQUEST;
+	if ((request->cluster_id.ptr != NULL) != (request->node_id != -1))
+		return KAFKA_INVALID_REQUEST;
+	if (request->cluster_id.ptr &&
+	    (!slice_eq(request->cluster_id, slice_of(store_cluster_id(store))) ||
+	     request->node_id != store_node_id(store)))
+		return KAFKA_REBOOTSTRAP_REQUIRED;
+	return KAFKA_NONE;
+}
+
 enum handled handle_api_versions(struct kafka_call *call)
 {
 	struct kafka_api_versions_response_api_key *keys;
 	struct kafka_api_versions_response response;
 	struct kafka_api_versions_request request;
+	enum kafka_error error = KAFKA_UNSUPPORTED_VERSION;
 
-	if (!call->header.unsupported && !call_decode(call, &request))
-		return CALL_CLOSES;
+	if (!call->header.unsupported) {
+		if (!call_decode(call, &request))
+			return CALL_CLOSES;
+		error = check_api_versions(call, &request);
+	}
 	keys = call_take(call, kafka_apis_count, sizeof(*keys));
 	if (!keys)
 		return CALL_ENDS;
 	kafka_api_versions_response_init(&response);
-	if (call->header.unsupported)
-		response.error_code = KAFKA_UNSUPPORTED_VERSION;
+	response.error_code = (int16_t)error;
 	response.api_keys.at = keys;
-	response.api_keys.count = kafka_api_advertised(keys, call->header.unsupported);
+	if (error == KAFKA_NONE || call->header.unsupported)
+		response.api_keys.count = kafka_api_advertised(keys, call->header.unsupported);
 	return call_answer(call, &response);
 }

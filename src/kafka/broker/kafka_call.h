@@ -196,5 +196,17 @@ enum handled handle_incremental_alter_configs(struct kafka_call *call);
 enum handled handle_describe_cluster(struct kafka_call *call);
 enum handled handle_describe_producers(struct kafka_call *call);
 enum handled handle_describe_topic_partitions(struct kafka_call *call);
+enum handled handle_sasl_handshake(struct kafka_call *call);
+enum handled handle_sasl_authenticate(struct kafka_call *call);
+enum handled handle_describe_acls(struct kafka_call *call);
+enum handled handle_create_acls(struct kafka_call *call);
+enum handled handle_delete_acls(struct kafka_call *call);
+enum handled handle_describe_client_quotas(struct kafka_call *call);
+enum handled handle_describe_user_scram_credentials(struct kafka_call *call);
+enum handled handle_elect_leaders(struct kafka_call *call);
+enum handled handle_list_partition_reassignments(struct kafka_call *call);
+enum handled handle_describe_transactions(struct kafka_call *call);
+enum handled handle_list_transactions(struct kafka_call *call);
+enum handled handle_list_config_resources(struct kafka_call *call);
 
 #endif

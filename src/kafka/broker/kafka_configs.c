@@ -43,7 +43,8 @@ struct describing {
 	const struct kafka_describe_configs_request *request;
 	const struct kafka_describe_configs_request_resource *from;
 	struct kafka_describe_configs_response_result *to;
-	bool failed; /* no memory */
+	const char *text; /* of the error, if it needs one */
+	bool failed;      /* no memory */
 };
 
 static bool is_asked(const struct describing *d, const char *name)
@@ -156,6 +157,35 @@ static void describe_own(struct describing *d, enum kafka_config_id id)
 		to->documentation = slice_of(kafka_configs[id].text);
 }
 
+/* false: the name is none of ours. */
+static bool check_broker(struct describing *d)
+{
+	struct slice name = d->from->resource_name;
+
+	if (config_is_this_broker(d->call, name))
+		return true;
+	d->to->error_code = KAFKA_INVALID_REQUEST;
+	d->text = call_printf(d->call, "this is broker %d, not '%.*s'",
+			      store_node_id(d->call->server->store), (int)name.len, name.ptr);
+	return false;
+}
+
+/* Loggers, client metrics and groups: there is nothing to be set. */
+static void describe_nothing(struct describing *d)
+{
+	if (d->from->resource_type == RESOURCE_BROKER_LOGGER) {
+		check_broker(d);
+	} else if (d->from->resource_type != RESOURCE_CLIENT_METRICS &&
+		   d->from->resource_type != RESOURCE_GROUP) {
+		d->to->error_code = KAFKA_INVALID_REQUEST;
+		d->text = call_printf(d->call, "there are no resources of type %d",
+				      d->from->resource_type);
+	} else if (d->from->resource_name.len == 0) {
+		d->to->error_code = KAFKA_INVALID_REQUEST;
+		d->text = "a group and client metrics have a name";
+	}
+}
+
 static void describe_broker(struct describing *d)
 {
 	struct kafka_call *call = d->call;
@@ -164,11 +194,8 @@ static void describe_broker(struct describing *d)
 	/* The defaults that all brokers would share: nothing is set there. */
 	if (d->from->resource_name.len == 0)
 		return;
-	if (!config_is_this_broker(call, d->from->resource_name)) {
-		d->to->error_code = KAFKA_INVALID_REQUEST;
-		d->to->error_message = SLICE_LITERAL("there is no broker of that number");
+	if (!check_broker(d))
 		return;
-	}
 	d->failed |= !call_array(call, &d->to->configs, KAFKA_CONFIG_COUNT + TOPIC_CONFIG_COUNT);
 	d->to->configs.count = 0;
 	for (int i = 0; i < KAFKA_CONFIG_COUNT && !d->failed; i++)
@@ -212,7 +239,8 @@ enum handled handle_describe_configs(struct kafka_call *call)
 		else if (d.from->resource_type == RESOURCE_BROKER)
 			describe_broker(&d);
 		else
-			d.to->error_code = KAFKA_INVALID_REQUEST;
+			describe_nothing(&d);
+		d.to->error_message = call_error_text(d.to->error_code, d.text);
 		if (d.failed)
 			return CALL_ENDS;
 	}

@@ -121,28 +121,13 @@ static struct slice *take_names(struct kafka_call *call,
 				const struct kafka_describe_topic_partitions_request *request,
 				int32_t *ret_count)
 {
-	struct store_stats stats;
-	struct slice *names, after = slice_make(NULL, 0);
-	int32_t count = 0, room = request->topics.count;
-	struct topic *topic;
+	struct slice *names;
 
-	store_stats(call->server->store, &stats);
-	if (room == 0)
-		room = (int32_t)stats.topics + 16;
-	names = call_take(call, (size_t)room, sizeof(*names));
-	if (!names)
-		return NULL;
-	for (; count < request->topics.count; count++)
-		names[count] = request->topics.at[count].name;
-	while (request->topics.count == 0 && count < room &&
-	       (topic = store_topic_next(call->server->store, after))) {
-		after = call_keep(call, slice_of(topic_name(topic)));
-		topic_unref(topic);
-		if (!after.ptr)
-			return NULL;
-		names[count++] = after;
-	}
-	*ret_count = names_settle(names, count);
+	if (request->topics.count == 0)
+		return names_of_topics(call, ret_count);
+	names = NAMES_TAKE(call, request->topics, name);
+	if (names)
+		*ret_count = names_settle(names, request->topics.count);
 	return names;
 }
 

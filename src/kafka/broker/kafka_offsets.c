@@ -7,9 +7,25 @@
 #include "kafka/broker/read_slice.h"
 #include "kafka/codec/expanded_records.h"
 
-#define OFFSETS_LATEST   (-1)
-#define OFFSETS_EARLIEST (-2)
-#define OFFSETS_GREATEST (-3)
+#define OFFSETS_LATEST         (-1)
+#define OFFSETS_EARLIEST       (-2)
+#define OFFSETS_GREATEST       (-3)
+#define OFFSETS_EARLIEST_LOCAL (-4)
+/* Of tiered storage: what has gone there, what is about to. There is none. */
+#define OFFSETS_TIERED        (-5)
+#define OFFSETS_UPLOADED_NEXT (-6)
+
+/* Which of them a version knows. */
+static bool is_known(int64_t timestamp, int16_t version)
+{
+	static const int8_t first_version[] = {
+	    [-OFFSETS_LATEST] = 1,         [-OFFSETS_EARLIEST] = 1, [-OFFSETS_GREATEST] = 7,
+	    [-OFFSETS_EARLIEST_LOCAL] = 8, [-OFFSETS_TIERED] = 9,   [-OFFSETS_UPLOADED_NEXT] = 11,
+	};
+
+	return timestamp >= 0 ||
+	       (timestamp >= OFFSETS_UPLOADED_NEXT && version >= first_version[-timestamp]);
+}
 
 struct asked {
 	struct partition *partition;
@@ -103,20 +119,20 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 	enum kafka_error error = call_partition_ends(asked->partition, asked->epoch, &ends);
 
 	put(to, -1, -1, -1);
-	if (error == KAFKA_NONE &&
-	    (asked->timestamp < OFFSETS_GREATEST ||
-	     (asked->timestamp == OFFSETS_GREATEST && call->header.version < 7)))
+	if (error == KAFKA_NONE && !is_known(asked->timestamp, call->header.version))
 		error = KAFKA_UNSUPPORTED_VERSION;
 	if (error != KAFKA_NONE) {
 		to->error_code = (int16_t)error;
 		return true;
 	}
+	if (asked->timestamp == OFFSETS_TIERED || asked->timestamp == OFFSETS_UPLOADED_NEXT)
+		return true;
 	if (asked->timestamp == OFFSETS_LATEST) {
 		put(to, asked->committed ? ends.last_stable : ends.high_watermark, -1,
 		    ends.leader_epoch);
 		return true;
 	}
-	if (asked->timestamp == OFFSETS_EARLIEST) {
+	if (asked->timestamp == OFFSETS_EARLIEST || asked->timestamp == OFFSETS_EARLIEST_LOCAL) {
 		put(to, ends.log_start, -1, ends.leader_epoch);
 		return true;
 	}

@@ -194,15 +194,6 @@ static bool create_one(struct kafka_call *call, const new_topic *from, bool twic
 	return error != KAFKA_NONE || put_made(call, &config, partitions, to);
 }
 
-/* The names of something's elements, as an array of the call's. */
-#define TAKE_NAMES(call, array, member)                                                         \
-	({                                                                                      \
-		struct slice *names_ = call_take(call, (size_t)(array).count, sizeof(*names_)); \
-		for (int32_t i_ = 0; names_ && i_ < (array).count; i_++)                        \
-			names_[i_] = (array).at[i_].member;                                     \
-		names_;                                                                         \
-	})
-
 enum handled handle_create_topics(struct kafka_call *call)
 {
 	struct kafka_create_topics_request request;
@@ -216,7 +207,7 @@ enum handled handle_create_topics(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_create_topics_response_init(&response);
-	names = TAKE_NAMES(call, request.topics, name);
+	names = NAMES_TAKE(call, request.topics, name);
 	twins = names ? names_twins(call, names, request.topics.count) : NULL;
 	if (!twins || !call_array(call, &response.topics, request.topics.count))
 		return CALL_ENDS;
@@ -417,7 +408,7 @@ enum handled handle_create_partitions(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_create_partitions_response_init(&response);
-	names = TAKE_NAMES(call, request.topics, name);
+	names = NAMES_TAKE(call, request.topics, name);
 	twins = names ? names_twins(call, names, request.topics.count) : NULL;
 	if (!twins || !call_array(call, &response.results, request.topics.count))
 		return CALL_ENDS;

@@ -2,6 +2,28 @@
 
 #include <stdlib.h>
 
+struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count)
+{
+	struct slice *names, after = slice_make(NULL, 0);
+	int32_t count = 0, room;
+	struct store_stats stats;
+	struct topic *topic;
+
+	store_stats(call->server->store, &stats);
+	/* A few may come meanwhile. */
+	room = (int32_t)stats.topics + 16;
+	names = call_take(call, (size_t)room, sizeof(*names));
+	while (names && count < room && (topic = store_topic_next(call->server->store, after))) {
+		after = call_keep(call, slice_of(topic_name(topic)));
+		topic_unref(topic);
+		if (!after.ptr)
+			return NULL;
+		names[count++] = after;
+	}
+	*ret_count = count;
+	return names;
+}
+
 int name_compare(struct slice a, struct slice b)
 {
 	size_t len = min_size(a.len, b.len);

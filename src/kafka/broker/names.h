@@ -13,6 +13,17 @@ enum name_twin {
 	NAME_AGAIN,
 };
 
+/* The names of a request's elements, as an array of the call's; NULL: no memory. */
+#define NAMES_TAKE(call, array, member)                                                         \
+	({                                                                                      \
+		struct slice *names_ = call_take(call, (size_t)(array).count, sizeof(*names_)); \
+		for (int32_t i_ = 0; names_ && i_ < (array).count; i_++)                        \
+			names_[i_] = (array).at[i_].member;                                     \
+		names_;                                                                         \
+	})
+/* Those of all topics, sorted; NULL: no memory. */
+struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count);
+
 int name_compare(struct slice a, struct slice b);
 /* Sorted, and each once: how many are left. */
 int32_t names_settle(struct slice *names, int32_t count);

@@ -17,7 +17,8 @@ int32_t kafka_api_list(struct kafka_api_versions_response_api_key *ret, bool its
 	for (size_t i = 0; i < kafka_apis_count; i++) {
 		const struct kafka_api *api = &kafka_apis[i];
 
-		if (itself_only && api->key != KAFKA_API_API_VERSIONS)
+		if ((itself_only && api->key != KAFKA_API_API_VERSIONS) ||
+		    !kafka_api_is_listed(api))
 			continue;
 		ret[count].api_key = api->key;
 		ret[count].min_version = api->advertised_first;

@@ -102,8 +102,8 @@ static void api_versions_is_answered_in_any_version(void **state)
 	kafka_response_begin(&writer, &header);
 	kafka_api_versions_response_encode(&response, header.answer, &writer);
 	assert_int_equal(kafka_frame_end(&writer), 0);
-	/* size, correlation id, error 35, one key: 18, from 0 to 4. */
-	static const char want[] = "\0\0\0\x10\0\0\0\x2a\0\x23\0\0\0\1\0\x12\0\0\0\4";
+	/* size, correlation id, error 35, one key: 18, from 0 to 5. */
+	static const char want[] = "\0\0\0\x10\0\0\0\x2a\0\x23\0\0\0\1\0\x12\0\0\0\5";
 	assert_int_equal(writer.len, sizeof(want) - 1);
 	assert_memory_equal(wire, want, sizeof(want) - 1);
 }
@@ -151,7 +151,9 @@ static void its_header_never_has_tags(void **state)
 static void a_request_of_ours_is_read_as_it_was_meant(void **state)
 {
 	for (size_t i = 0; i < kafka_apis_count; i++)
-		for (int16_t v = kafka_apis[i].first; v <= kafka_apis[i].advertised_last; v++) {
+		for (int16_t v = kafka_apis[i].first; v <= kafka_apis[i].last; v++) {
+			if (!kafka_api_speaks(&kafka_apis[i], v))
+				continue;
 			char wire[64];
 			struct kafka_writer writer = kafka_writer_over(wire, sizeof(wire));
 
@@ -171,8 +173,9 @@ static void all_that_is_advertised_can_be_read(void **state)
 	struct kafka_api_versions_response_api_key keys[64];
 	int32_t count = kafka_api_list(keys, false);
 
-	assert_int_equal(count, kafka_apis_count);
-	assert_true(count >= 29);
+	/* All but the two of SASL, which are answered and not listed. */
+	assert_int_equal(count, kafka_apis_count - 2);
+	assert_true(count >= 39);
 	for (int32_t i = 0; i < count; i++) {
 		const struct kafka_api *api = kafka_api_find(keys[i].api_key);
 
