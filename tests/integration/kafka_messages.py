@@ -1,4 +1,4 @@
-"""Kafka's protocol by hand: any request in any version, from the schemas of src/kafka/wire/schema.
+"""Any request of Kafka's in any version, from the schemas of src/kafka/wire/schema.
 
     with Client(port) as client:
         client.call("Metadata", 9, topics=[{"name": "t"}])["topics"][0]["error_code"]
@@ -17,6 +17,7 @@ import time
 import uuid
 from pathlib import Path
 
+from kafka_wire import crc32c, read_exactly
 from support import TIMEOUT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -199,23 +200,6 @@ def response_of(name, version, data):
 
 # ---- records ----
 
-def _crc32c_table():
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ 0x82F63B78 * (value & 1)
-        yield value
-
-
-CRC32C = list(_crc32c_table())
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = CRC32C[(crc ^ byte) & 255] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
 def varint(n):
     return uvarint((n << 1 ^ n >> 63) & 2**64 - 1)
 
@@ -239,16 +223,6 @@ def record_batch(values, key=b"k", time_ms=None, producer=-1, epoch=-1, sequence
 
 
 # ---- connections ----
-
-def read_exactly(connection, size):
-    data = bytearray()
-    while len(data) < size:
-        piece = connection.recv(size - len(data))
-        if not piece:
-            raise ConnectionError(f"the connection ended after {len(data)} of {size} bytes")
-        data += piece
-    return bytes(data)
-
 
 class Client:
     """A connection. `call` asks and waits; `send` and `answer` do it apart, for what waits."""

@@ -87,7 +87,7 @@ def test_errors_are_counted_by_api_and_name(observe):
         for _ in range(3):
             assert send_batch(connection, damaged) == 2
         assert send_batch(connection, batch_of(7), partition=5) == 3
-        assert fetch(connection, 0, -1, [(0, 99), (4, 0)])[2] == {0: (1, 1, 0), 4: (3, -1, 0)}
+        assert fetch(connection, 0, -1, [(0, 99), (4, 0)])[2] == {0: (1, -1, 0), 4: (3, -1, 0)}
         # Nobody hears of this one but the counters.
         assert send_batch(connection, damaged, acks=0) is None
         assert connection.recv(1) == b""
