@@ -17,18 +17,35 @@ static int failed(const char *command, const struct err *err)
 	return EXIT_USAGE;
 }
 
-static int take(void *arg, const char *command, int option)
+static int set(struct args_kafka *args, const char *command, const char *setting)
 {
-	struct args_kafka *args = arg;
-	const char *equals = strchr(optarg, '=');
+	const char *equals = strchr(setting, '=');
 	struct err err = {0};
 
 	if (!equals)
-		return usage_error(command, "-o takes NAME=VALUE, not '%s'", optarg);
-	if (kafka_config_set(&args->config, slice_make(optarg, (size_t)(equals - optarg)),
+		return usage_error(command, "-o takes NAME=VALUE, not '%s'", setting);
+	if (kafka_config_set(&args->config, slice_make(setting, (size_t)(equals - setting)),
 			     slice_of(equals + 1), "-o", &err) < 0)
 		return failed(command, &err);
 	return EXIT_OK;
+}
+
+static int take(void *arg, const char *command, int option)
+{
+	struct args_kafka *args = arg;
+	int code = args_list(command, "option", args->settings, &args->settings_count);
+
+	return code == EXIT_OK ? set(args, command, optarg) : code;
+}
+
+/* They go before a file, also before one that comes later on the command line. */
+static int set_again(struct args_kafka *args, const char *command)
+{
+	int code = EXIT_OK;
+
+	for (unsigned i = 0; i < args->settings_count && code == EXIT_OK; i++)
+		code = set(args, command, args->settings[i]);
+	return code;
 }
 
 int args_kafka_read(struct args_kafka *args, const char *command, const char *name,
@@ -53,7 +70,7 @@ int args_kafka_read(struct args_kafka *args, const char *command, const char *na
 	else
 		r = kafka_config_parse(&args->config, slice_make(text, len), file, &err);
 	free(text);
-	return r < 0 ? failed(command, &err) : EXIT_OK;
+	return r < 0 ? failed(command, &err) : set_again(args, command);
 }
 
 void args_kafka_init(struct args_kafka *args)

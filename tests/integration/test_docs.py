@@ -1,4 +1,4 @@
-"""docs/zero-copy.md says what the source says: its decision table, its tests, its pictures, its program."""
+"""docs/ says what the source says: tables, tests, pictures, programs, settings."""
 
 import re
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
+import kafka_settings
 import pytest
 
 from support import TIMEOUT
@@ -58,3 +59,36 @@ def test_the_proof_in_the_text_runs(page):
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() in ("by reference", "copied")
+
+
+# ---- docs/kafka.md: the settings are the code's ----
+
+KAFKA_PAGE = ROOT / "docs" / "kafka.md"
+
+
+def rows(text):
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")]
+            for line in text.split("\n") if line.startswith("|") and not line.startswith("|--")]
+
+
+def test_the_settings_of_the_broker_are_listed():
+    part = section(KAFKA_PAGE.read_text(), "Settings").split("What a topic has")[0]
+    want = [[each.name, each.default, f"{each.text} {each.bounds}".strip()] for each in kafka_settings.own()]
+    want += [[name, "", text] for name, text in kafka_settings.texts()]
+    assert len(want) > 25
+    assert rows(part)[1:] == sorted(want)
+
+
+def test_the_settings_of_topics_are_listed():
+    part = section(KAFKA_PAGE.read_text(), "Settings").split("What a topic has")[1].split("Other names")[0]
+    want = [[each.server_name, each.name, each.default, f"{each.text} {each.bounds}".strip()]
+            for each in kafka_settings.of_topics()]
+    assert len(want) > 30
+    assert rows(part)[1:] == want
+
+
+def test_the_settings_that_are_refused_are_listed():
+    part = section(KAFKA_PAGE.read_text(), "Settings").split("Refused, unless")[1]
+    others = kafka_settings.others()
+    assert len(others) == (ROOT / "src/kafka/broker/config.c").read_text().split("others[] = {")[1].split("\n};")[0].count('{"')
+    assert rows(part)[1:] == [[name, why + (f" ({fine} is fine)" if fine else "")] for name, why, fine in others if why]

@@ -289,6 +289,26 @@ def test_server_properties_are_read(leat, tmp_path):
     assert "node.id=5" in (tmp_path / "logs" / "meta.properties").read_text()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_options_go_before_a_file(leat, tmp_path, first):
+    """Wherever they stand on the command line."""
+    file = tmp_path / "server.properties"
+    file.write_text("num.partitions = 5\nbroker.rack: a\\\n  b\nlog.retention.hours 2\n")
+    options = ["-o", "num.partitions=3", "-o", "log.retention.ms=7"]
+    arguments = [*options, "--config", file] if first else ["--config", file, *options]
+    broker = Broker(leat, tmp_path / "data", *arguments)
+    with Client(broker.port) as client:
+        found = client.call("DescribeConfigs", 4, include_synonyms=True, resources=[
+            {"resource_type": 4, "resource_name": "1", "configuration_keys": ["num.partitions", "broker.rack", "log.retention.ms"]}])
+        assert client.call("Metadata", 9, topics=[])["brokers"][0]["rack"] == "ab"
+        assert client.call("DescribeCluster", 1)["brokers"][0]["rack"] == "ab"
+    found = {each["name"]: each for each in found["results"][0]["configs"]}
+    assert {name: each["value"] for name, each in found.items()} == {
+        "num.partitions": "3", "broker.rack": "ab", "log.retention.ms": "7"}
+    assert [(each["value"], each["source"]) for each in found["num.partitions"]["synonyms"]] == [("3", 4), ("1", 5)]
+    assert broker.end() == 0
+
+
 def test_the_page_lists_what_is_announced(broker):
     """docs/kafka.md and ApiVersions say the same."""
     page = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()

@@ -3,6 +3,7 @@
 import time
 import uuid
 
+import kafka_settings
 import pytest
 from kafka_messages import Client, framed, record_batch
 
@@ -640,3 +641,31 @@ def test_what_is_not_there_ends_the_connection(broker, client, key, version):
         other.raw(framed(key, version, bytes(64)))
         assert other.has_ended()
     assert client.call("Metadata", 9, topics=[])["brokers"]
+
+
+def test_settings_are_described_with_all_there_is_to_say(client):
+    make_topics(client, "t", retention_ms="1000")
+    answer = client.call("DescribeConfigs", 4, include_synonyms=True, include_documentation=True, resources=[
+        {"resource_type": kind, "resource_name": name, "configuration_keys": None} for kind, name in ((TOPIC, "t"), (BROKER, "1"))])
+    of_topic, of_broker = ({each["name"]: each for each in found["configs"]} for found in answer["results"])
+    assert set(of_topic) == {each.name for each in kafka_settings.of_topics()}
+    assert set(of_broker) == ({each.name for each in kafka_settings.own()} | {name for name, _ in kafka_settings.texts()} |
+                              {each.server_name for each in kafka_settings.of_topics()} - {""})
+    assert all(each["documentation"] for found in (of_topic, of_broker) for each in found.values())
+    assert not any(each["read_only"] for each in of_topic.values()) and all(each["read_only"] for each in of_broker.values())
+    # A client reads values by these: boolean 1, string 2, int 3, short 4, long 5, double 6, list 7.
+    assert {name: (of_topic[name]["config_type"], of_topic[name]["value"]) for name in (
+        "preallocate", "compression.type", "segment.bytes", "retention.ms", "min.cleanable.dirty.ratio", "cleanup.policy")} == {
+        "preallocate": (1, "false"), "compression.type": (2, "producer"), "segment.bytes": (3, "1073741824"),
+        "retention.ms": (5, "1000"), "min.cleanable.dirty.ratio": (6, "0.5"), "cleanup.policy": (7, "delete")}
+    assert [(each["name"], each["value"], each["source"]) for each in of_topic["retention.ms"]["synonyms"]] == [
+        ("retention.ms", "1000", 1), ("log.retention.ms", "604800000", 5)]
+    assert of_topic["remote.storage.enable"]["synonyms"] == []
+    assert of_broker["broker.rack"]["value"] is None
+    # Without being asked for it, and of some alone.
+    few = client.call("DescribeConfigs", 4, resources=[
+        {"resource_type": TOPIC, "resource_name": "t", "configuration_keys": ["retention.ms", "nope"]}])["results"][0]["configs"]
+    assert [(each["name"], each["documentation"], each["synonyms"]) for each in few] == [("retention.ms", None, [])]
+    assert [creation(client, [topic(f"t{n}", **{name: value})], 4).popitem()[1] for n, (name, value) in enumerate((
+        ("min_cleanable_dirty_ratio", "0.01"), ("min_cleanable_dirty_ratio", "2"), ("compression_zstd_level", "-7"),
+        ("remote_storage_enable", "false"), ("remote_storage_enable", "true")))] == [0, 40, 0, 0, 40]

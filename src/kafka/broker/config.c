@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "kafka/broker/properties.h"
 
 #define KAFKA_CONFIG_INFO(id, name, kind, preset, min, max, text) \
 	[KAFKA_CONFIG_##id] = {name, kind, preset, min, max, text},
@@ -17,80 +18,118 @@ static const char *const config_words[KAFKA_CONFIG_COUNT] = {
     KAFKA_CONFIG_WORDS(KAFKA_CONFIG_WORDS_ROW)};
 #undef KAFKA_CONFIG_WORDS_ROW
 
+#define KAFKA_TEXT_INFO(id, name, text) [KAFKA_TEXT_##id] = {name, text},
+const struct kafka_text_info kafka_text_configs[KAFKA_TEXT_COUNT] = {
+    KAFKA_TEXT_CONFIGS(KAFKA_TEXT_INFO)};
+#undef KAFKA_TEXT_INFO
+
 /* Names that Kafka has and leat does nothing with; a '*' at the end stands for anything. */
 static const struct other {
 	const char *name;
 	const char *refused; /* NULL: harmless */
+	const char *fine;    /* the value that asks for nothing; besides, none at all does so */
 } others[] = {
-    {"ssl.*", "TLS is not supported"},
-    {"sasl.*", "SASL is not supported"},
-    {"authorizer.*", "access control is not supported"},
-    {"super.users", "access control is not supported"},
-    {"allow.everyone.if.no.acl.found", "access control is not supported"},
-    {"security.inter.broker.protocol", NULL},
-    {"security.*", "not supported"},
-    {"principal.builder.class", "access control is not supported"},
-    {"quota.*", NULL},
-    {"client.quota.*", "quotas are not supported"},
-    {"metric*", NULL},
-    {"kafka.metrics.*", NULL},
-    {"zookeeper.*", NULL},
-    {"controller.*", NULL},
-    {"process.roles", NULL},
-    {"inter.broker.*", NULL},
-    {"listener.security.protocol.map", NULL},
-    {"replica.*", NULL},
-    {"num.*", NULL},
-    {"background.threads", NULL},
-    {"queued.max.*", NULL},
-    {"request.timeout.ms", NULL},
-    {"socket.*", NULL},
-    {"connection*", NULL},
-    {"max.connection*", NULL},
-    {"transaction*", NULL},
-    {"auto.leader.rebalance.enable", NULL},
-    {"leader.imbalance.*", NULL},
-    {"broker.rack", NULL},
-    {"broker.heartbeat.*", NULL},
-    {"broker.session.*", NULL},
-    {"broker.id.generation.enable", NULL},
-    {"reserved.broker.max.id", NULL},
-    {"control.plane.*", NULL},
-    {"controlled.*", NULL},
-    {"compression.*.level", NULL},
-    {"offsets.load.buffer.size", NULL},
-    {"offsets.commit.timeout.ms", NULL},
-    {"offsets.topic.compression.codec", NULL},
-    {"group.*", NULL},
-    {"share.*", NULL},
-    {"streams.*", NULL},
-    {"fetch.purgatory.*", NULL},
-    {"producer.purgatory.*", NULL},
-    {"producer.id.expiration.check.interval.ms", NULL},
-    {"delete.records.purgatory.*", NULL},
-    {"log.cleaner.*", NULL},
-    {"log.retention.check.interval.ms", NULL},
-    {"log.flush.scheduler.interval.ms", NULL},
-    {"log.flush.offset.checkpoint.interval.ms", NULL},
-    {"log.flush.start.offset.checkpoint.interval.ms", NULL},
-    {"log.initial.task.delay.ms", NULL},
-    {"log.message.format.version", NULL},
-    {"log.message.downconversion.enable", NULL},
-    {"log.message.timestamp.difference.max.ms", NULL},
-    {"log.dir.failure.timeout.ms", NULL},
-    {"metadata.*", NULL},
-    {"remote.*", "tiered storage is not supported"},
-    {"password.encoder.*", NULL},
-    {"delegation.token.*", "delegation tokens are not supported"},
-    {"create.topic.policy.class.name", "policies are not supported"},
-    {"alter.config.policy.class.name", "policies are not supported"},
-    {"early.start.listeners", NULL},
-    {"initial.broker.registration.timeout.ms", NULL},
-    {"telemetry.*", NULL},
-    {"unstable.*", NULL},
-    {"eligible.leader.replicas.enable", NULL},
-    {"uncleanleader.*", NULL},
-    {"unclean.leader.*", NULL},
+    {"alter.config.policy.class.name", "policies are not supported", NULL},
+    {"allow.everyone.if.no.acl.found", "access control is not supported", "true"},
+    {"authorizer.*", "access control is not supported", NULL},
+    {"client.quota.callback.class", "quotas are not supported", NULL},
+    {"config.providers*", "values are not looked up elsewhere", NULL},
+    {"cordoned.log.dirs", "directories can't be cordoned off", NULL},
+    {"create.topic.policy.class.name", "policies are not supported", NULL},
+    {"delegation.token.master.key", "delegation tokens are not supported", NULL},
+    {"delegation.token.secret.key", "delegation tokens are not supported", NULL},
+    {"listener.name.*", "settings of single listeners are not supported", NULL},
+    {"log.message.timestamp.difference.max.ms",
+     "say log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms",
+     "9223372036854775807"},
+    {"principal.builder.class", "access control is not supported",
+     "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"},
+    {"remote.log.storage.system.enable", "tiered storage is not supported", "false"},
+    {"sasl.*", "SASL is not supported", NULL},
+    {"ssl.client.auth", "TLS is not supported", "none"},
+    {"ssl.*", "TLS is not supported", NULL},
+    {"super.users", "access control is not supported", NULL},
+    {"add.partitions.to.txn.*", NULL, NULL},
+    {"alter.log.dirs.replication.quota.*", NULL, NULL},
+    {"auto.include.jmx.reporter", NULL, NULL},
+    {"auto.leader.rebalance.enable", NULL, NULL},
+    {"background.threads", NULL, NULL},
+    {"broker.heartbeat.interval.ms", NULL, NULL},
+    {"broker.id.generation.enable", NULL, NULL},
+    {"broker.session.timeout.ms", NULL, NULL},
+    {"connection.failed.authentication.delay.ms", NULL, NULL},
+    {"connections.max.reauth.ms", NULL, NULL},
+    {"control.plane.listener.name", NULL, NULL},
+    {"controlled.shutdown.*", NULL, NULL},
+    {"controller.*", NULL, NULL},
+    {"delegation.token.*", NULL, NULL},
+    {"delete.records.purgatory.*", NULL, NULL},
+    {"early.start.listeners", NULL, NULL},
+    {"eligible.leader.replicas.enable", NULL, NULL},
+    {"errors.deadletterqueue.*", NULL, NULL},
+    {"fetch.purgatory.*", NULL, NULL},
+    {"follower.fetch.*", NULL, NULL},
+    {"group.consumer.*", NULL, NULL},
+    {"group.coordinator.*", NULL, NULL},
+    {"group.share.*", NULL, NULL},
+    {"group.streams.*", NULL, NULL},
+    {"initial.broker.registration.timeout.ms", NULL, NULL},
+    {"inter.broker.*", NULL, NULL},
+    {"internal.*", NULL, NULL},
+    {"kafka.metrics.*", NULL, NULL},
+    {"leader.imbalance.*", NULL, NULL},
+    {"log.cleaner.backoff.ms", NULL, NULL},
+    {"log.cleaner.dedupe.buffer.size", NULL, NULL},
+    {"log.cleaner.enable", NULL, NULL},
+    {"log.cleaner.io.*", NULL, NULL},
+    {"log.cleaner.threads", NULL, NULL},
+    {"log.dir.failure.timeout.ms", NULL, NULL},
+    {"log.flush.offset.checkpoint.interval.ms", NULL, NULL},
+    {"log.flush.scheduler.interval.ms", NULL, NULL},
+    {"log.flush.start.offset.checkpoint.interval.ms", NULL, NULL},
+    {"log.initial.task.delay.ms", NULL, NULL},
+    {"log.message.downconversion.enable", NULL, NULL},
+    {"log.message.format.version", NULL, NULL},
+    {"log.remote.*", NULL, NULL},
+    {"log.retention.check.interval.ms", NULL, NULL},
+    {"max.connection.creation.rate", NULL, NULL},
+    {"max.connections*", NULL, NULL},
+    {"max.decompressed.message.bytes", NULL, NULL},
+    {"metadata.*", NULL, NULL},
+    {"metric.reporters", NULL, NULL},
+    {"metrics.*", NULL, NULL},
+    {"num.io.threads", NULL, NULL},
+    {"num.network.threads", NULL, NULL},
+    {"num.recovery.threads.per.data.dir", NULL, NULL},
+    {"num.replica.*", NULL, NULL},
+    {"offsets.commit.*", NULL, NULL},
+    {"offsets.load.buffer.size", NULL, NULL},
+    {"offsets.topic.compression.codec", NULL, NULL},
+    {"password.encoder.*", NULL, NULL},
+    {"producer.id.expiration.check.interval.ms", NULL, NULL},
+    {"producer.purgatory.*", NULL, NULL},
+    {"queued.max.*", NULL, NULL},
+    {"quota.*", NULL, NULL},
+    {"remote.*", NULL, NULL},
+    {"replica.*", NULL, NULL},
+    {"replication.quota.*", NULL, NULL},
+    {"request.timeout.ms", NULL, NULL},
+    {"reserved.broker.max.id", NULL, NULL},
+    {"rlmm.config.*", NULL, NULL},
+    {"rsm.config.*", NULL, NULL},
+    {"security.*", NULL, NULL},
+    {"server.max.startup.time.ms", NULL, NULL},
+    {"share.*", NULL, NULL},
+    {"socket.connection.setup.*", NULL, NULL},
+    {"socket.listen.backlog.size", NULL, NULL},
+    {"socket.receive.buffer.bytes", NULL, NULL},
+    {"socket.send.buffer.bytes", NULL, NULL},
+    {"telemetry.max.bytes", NULL, NULL},
+    {"transaction.*", NULL, NULL},
+    {"transactional.id.expiration.ms", NULL, NULL},
+    {"unclean.leader.election.interval.ms", NULL, NULL},
+    {"unstable.*", NULL, NULL},
+    {"zookeeper.*", NULL, NULL},
 };
 
 void kafka_config_init(struct kafka_config *config)
@@ -103,9 +142,8 @@ void kafka_config_init(struct kafka_config *config)
 
 void kafka_config_fini(struct kafka_config *config)
 {
-	free(config->listeners);
-	free(config->advertised);
-	free(config->log_dirs);
+	for (size_t i = 0; i < KAFKA_TEXT_COUNT; i++)
+		free(config->texts[i]);
 }
 
 /* ---- values ---- */
@@ -147,15 +185,14 @@ static int parse_value(enum kafka_config_id id, struct slice text, int64_t *ret)
 	return 0;
 }
 
-void kafka_config_format(const struct kafka_config *config, enum kafka_config_id id,
-			 struct buf *buf)
+void kafka_config_format(enum kafka_config_id id, int64_t value, struct buf *buf)
 {
 	if (kafka_configs[id].kind == TOPIC_CONFIG_CHOICE)
-		buf_add_slice(buf, config_word(config_words[id], config->values[id]));
+		buf_add_slice(buf, config_word(config_words[id], value));
 	else if (kafka_configs[id].kind == TOPIC_CONFIG_BOOLEAN)
-		buf_add_text(buf, config->values[id] ? "true" : "false");
+		buf_add_text(buf, value ? "true" : "false");
 	else
-		buf_printf(buf, "%lld", (long long)config->values[id]);
+		buf_printf(buf, "%lld", (long long)value);
 }
 
 /* ---- names ---- */
@@ -203,6 +240,26 @@ static int set_text(char **to, struct slice value, const char *where, struct err
 	free(*to);
 	*to = copy;
 	return 0;
+}
+
+static int set_roles(struct slice value, const char *where, struct err *err)
+{
+	struct slice role, rest = value;
+
+	if (value.len == 0)
+		return 0;
+	while (rest.len > 0) {
+		const char *comma = memchr(rest.ptr, ',', rest.len);
+		size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
+
+		role = slice_trim(slice_make(rest.ptr, len));
+		if (slice_eq(role, SLICE_LITERAL("broker")))
+			return 0;
+		len += comma != NULL;
+		rest = slice_make(rest.ptr + len, rest.len - len);
+	}
+	return err_set(err, -EINVAL, "%s: process.roles: this is a broker, not '%.*s'", where,
+		       (int)value.len, value.ptr);
 }
 
 static int set_topic(struct kafka_config *config, enum topic_config_id id, int64_t factor,
@@ -254,19 +311,38 @@ static int set_in_units(struct kafka_config *config, struct slice name, struct s
 	return -ENOENT;
 }
 
-static int set_other(struct slice name, const char *where, struct err *err)
+static int set_other(struct slice name, struct slice value, const char *where, struct err *err)
 {
+	int topic = topic_config_find(name);
+
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		if (!matches(name, others[i].name))
+		const struct other *other = &others[i];
+
+		if (!matches(name, other->name))
 			continue;
-		if (others[i].refused)
+		if (other->refused && value.len > 0 &&
+		    !(other->fine && slice_eq(value, slice_of(other->fine))))
 			return err_set(err, -EINVAL, "%s: %.*s: %s", where, (int)name.len, name.ptr,
-				       others[i].refused);
-		log_warning("%s: %.*s has no effect here", where, (int)name.len, name.ptr);
+				       other->refused);
+		if (!other->refused)
+			log_warning("%s: %.*s has no effect here", where, (int)name.len, name.ptr);
 		return 0;
 	}
+	if (topic >= 0 && topic_configs[topic].server_name)
+		return err_set(err, -EINVAL,
+			       "%s: there is no setting '%.*s': it is a topic's, the default for "
+			       "topics is %s",
+			       where, (int)name.len, name.ptr, topic_configs[topic].server_name);
 	return err_set(err, -EINVAL, "%s: there is no setting '%.*s'", where, (int)name.len,
 		       name.ptr);
+}
+
+/* Kafka's other names for the same. */
+static struct slice proper_name(struct slice name)
+{
+	if (slice_eq(name, SLICE_LITERAL("broker.id")))
+		return SLICE_LITERAL("node.id");
+	return slice_eq(name, SLICE_LITERAL("log.dir")) ? SLICE_LITERAL("log.dirs") : name;
 }
 
 int kafka_config_set(struct kafka_config *config, struct slice name, struct slice value,
@@ -274,64 +350,46 @@ int kafka_config_set(struct kafka_config *config, struct slice name, struct slic
 {
 	int id, r;
 
-	if (slice_eq(name, SLICE_LITERAL("broker.id")))
-		name = SLICE_LITERAL("node.id");
+	name = proper_name(name);
+	value = slice_trim(value);
 	for (size_t i = 0; i < KAFKA_CONFIG_COUNT; i++)
 		if (slice_eq(name, slice_of(kafka_configs[i].name)))
 			return set_number(config, i, value, where, err);
-	if (slice_eq(name, SLICE_LITERAL("listeners")))
-		return set_text(&config->listeners, value, where, err);
-	if (slice_eq(name, SLICE_LITERAL("advertised.listeners")))
-		return set_text(&config->advertised, value, where, err);
-	if (slice_eq(name, SLICE_LITERAL("log.dirs")) || slice_eq(name, SLICE_LITERAL("log.dir")))
-		return set_text(&config->log_dirs, value, where, err);
+	for (size_t i = 0; i < KAFKA_TEXT_COUNT; i++)
+		if (slice_eq(name, slice_of(kafka_text_configs[i].name)))
+			return set_text(&config->texts[i], value, where, err);
+	/* What else is a controller's is harmless. */
+	if (slice_eq(name, SLICE_LITERAL("process.roles")))
+		return set_roles(value, where, err);
 	r = set_in_units(config, name, value, where, err);
 	if (r != -ENOENT)
 		return r;
 	id = topic_config_find_server(name);
 	if (id >= 0)
 		return set_topic(config, (enum topic_config_id)id, 1, value, where, err);
-	return set_other(name, where, err);
+	return set_other(name, value, where, err);
 }
 
 /* ---- files ---- */
 
-static struct slice take_line(struct slice *text)
-{
-	const char *end = memchr(text->ptr, '\n', text->len);
-	size_t len = end ? (size_t)(end - text->ptr) : text->len;
-	struct slice line = slice_make(text->ptr, len);
-
-	text->ptr += len + (end != NULL);
-	text->len -= len + (end != NULL);
-	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-		line.len--;
-	return slice_trim(line);
-}
-
 int kafka_config_parse(struct kafka_config *config, struct slice text, const char *file,
 		       struct err *err)
 {
-	unsigned number = 0;
-	int r = 0;
+	struct properties properties;
+	int found, r = properties_init(&properties, text);
 
-	while (text.len > 0 && r == 0) {
-		struct slice line = take_line(&text), name, value;
-		size_t at = 0;
+	if (r < 0)
+		return err_set(err, r, "%s: out of memory", file);
+	while (r == 0 && (found = properties_next(&properties)) != 0) {
 		char where[300];
 
-		number++;
-		if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!')
-			continue;
-		snprintf(where, sizeof(where), "%s:%u", file, number);
-		while (at < line.len && line.ptr[at] != '=' && line.ptr[at] != ':')
-			at++;
-		if (at == line.len)
-			return err_set(err, -EINVAL, "%s: not a line of the form name=value",
-				       where);
-		name = slice_trim(slice_make(line.ptr, at));
-		value = slice_trim(slice_make(line.ptr + at + 1, line.len - at - 1));
-		r = kafka_config_set(config, name, value, where, err);
+		snprintf(where, sizeof(where), "%s:%u", file, properties.line);
+		if (found < 0)
+			r = err_set(err, found, "%s: \\u has four hexadecimal digits behind it",
+				    where);
+		else
+			r = kafka_config_set(config, properties.name, properties.value, where, err);
 	}
+	properties_fini(&properties);
 	return r;
 }

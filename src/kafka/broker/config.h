@@ -3,9 +3,9 @@
  * DescribeConfigs. What can also be set for a topic stands in store/topic_config.h, with its name
  * here.
  *
- * A name that is in neither table is said clearly: what only tunes Kafka's own machinery is ignored
- * with a warning; what would change what is stored or who may read is refused, and so is what nobody
- * knows.
+ * All names of Kafka 3.9 and 4 are known. Those that are in neither table are said clearly: what only
+ * tunes Kafka's own machinery is ignored with a warning; what would change what is stored or who may
+ * read is refused, and so is what nobody knows.
  *
  * Made before the threads, constant afterwards.
  */
@@ -40,6 +40,8 @@
 	  "header never.")                                                                         \
 	X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", TOPIC_CONFIG_INT, 1000, 0,  \
 	  1000000, "Fetch sessions that are kept at once.")                                        \
+	X(REQUEST_PARTITIONS, "max.request.partition.size.limit", TOPIC_CONFIG_INT, 2000, 1,       \
+	  INT32_MAX, "Partitions in one answer of DescribeTopicPartitions.")                       \
 	X(NODE_ID, "node.id", TOPIC_CONFIG_INT, 1, 0, INT32_MAX, "This broker's number.")          \
 	X(PARTITIONS, "num.partitions", TOPIC_CONFIG_INT, 1, 1, 10000,                             \
 	  "Partitions of topics for which none are named.")                                        \
@@ -51,8 +53,8 @@
 	  "How long offsets are kept after their group has become empty.")                         \
 	X(OFFSETS_PARTITIONS, "offsets.topic.num.partitions", TOPIC_CONFIG_INT, 50, 1, 10000,      \
 	  "Partitions of __consumer_offsets, when it is made.")                                    \
-	X(OFFSETS_REPLICATION, "offsets.topic.replication.factor", TOPIC_CONFIG_INT, 1, 1, 3,      \
-	  "Taken for 1: there is one replica.")                                                    \
+	X(OFFSETS_REPLICATION, "offsets.topic.replication.factor", TOPIC_CONFIG_SHORT, 1, 1,       \
+	  INT16_MAX, "Taken for 1: there is one replica.")                                         \
 	X(OFFSETS_SEGMENT, "offsets.topic.segment.bytes", TOPIC_CONFIG_INT, 104857600, 1,          \
 	  INT32_MAX, "Segment size of __consumer_offsets.")                                        \
 	X(PRODUCER_EXPIRY, "producer.id.expiration.ms", TOPIC_CONFIG_INT, 86400000, 1, INT32_MAX,  \
@@ -60,9 +62,25 @@
 	X(REQUEST_MAX, "socket.request.max.bytes", TOPIC_CONFIG_INT, 104857600, 1, INT32_MAX,      \
 	  "The longest request.")
 
+/* Texts. X(ID, name, text) */
+#define KAFKA_TEXT_CONFIGS(X)                                                           \
+	X(ADVERTISED, "advertised.listeners",                                           \
+	  "Where clients are told to go, for each of the listeners: NAME://HOST:PORT.") \
+	X(RACK, "broker.rack", "What clients are told of where this broker stands.")    \
+	X(CONTROLLERS, "controller.listener.names",                                     \
+	  "Listeners that are not opened: no controllers talk to each other here.")     \
+	X(PROTOCOLS, "listener.security.protocol.map",                                  \
+	  "Which protocol a listener's name stands for: NAME:PLAINTEXT.")               \
+	X(LISTENERS, "listeners",                                                       \
+	  "Where clients are served: NAME://HOST:PORT. --listen goes before.")          \
+	X(LOG_DIRS, "log.dirs", "The directory of the topics, one. DATA_DIR goes before.")
+
 #define KAFKA_CONFIG_ENUM(id, ...) KAFKA_CONFIG_##id,
 enum kafka_config_id { KAFKA_CONFIGS(KAFKA_CONFIG_ENUM) KAFKA_CONFIG_COUNT };
 #undef KAFKA_CONFIG_ENUM
+#define KAFKA_TEXT_ENUM(id, ...) KAFKA_TEXT_##id,
+enum kafka_text_id { KAFKA_TEXT_CONFIGS(KAFKA_TEXT_ENUM) KAFKA_TEXT_COUNT };
+#undef KAFKA_TEXT_ENUM
 
 struct kafka_config_info {
 	const char *name;
@@ -75,19 +93,33 @@ struct kafka_config_info {
 #define KAFKA_CONFIG_WORDS(X) X(VALIDATION, "strict,relaxed,header")
 
 extern const struct kafka_config_info kafka_configs[KAFKA_CONFIG_COUNT];
+extern const struct kafka_text_info {
+	const char *name, *text;
+} kafka_text_configs[KAFKA_TEXT_COUNT];
 
 struct kafka_config {
 	int64_t values[KAFKA_CONFIG_COUNT];
 	uint64_t set; /* a bit for each */
 	struct topic_config topics;
 	int64_t units[TOPIC_CONFIG_COUNT]; /* milliseconds in which a time was given; 0: was not */
-	/* As they were written; NULL: not set. */
-	char *listeners, *advertised, *log_dirs;
+	char *texts[KAFKA_TEXT_COUNT];     /* as they were written; NULL: not set */
 };
 
 static inline int64_t config_value(const struct kafka_config *config, enum kafka_config_id id)
 {
 	return config->values[id];
+}
+
+/* NULL: not set. */
+static inline const char *config_text(const struct kafka_config *config, enum kafka_text_id id)
+{
+	return config->texts[id];
+}
+
+/* The same as a message has it: null where it is not set. */
+static inline struct slice config_slice(const struct kafka_config *config, enum kafka_text_id id)
+{
+	return config->texts[id] ? slice_of(config->texts[id]) : slice_make(NULL, 0);
 }
 
 void kafka_config_init(struct kafka_config *config);
@@ -98,7 +130,6 @@ int kafka_config_set(struct kafka_config *config, struct slice name, struct slic
 /* The text of a Java properties file. */
 int kafka_config_parse(struct kafka_config *config, struct slice text, const char *file,
 		       struct err *err);
-void kafka_config_format(const struct kafka_config *config, enum kafka_config_id id,
-			 struct buf *buf);
+void kafka_config_format(enum kafka_config_id id, int64_t value, struct buf *buf);
 
 #endif

@@ -16,14 +16,21 @@
 static const char *refusal(struct kafka_call *call, const struct topic_config_info *info,
 			   struct slice value, int error)
 {
+	char least[32], most[32];
+	struct buf low = buf_over(least, sizeof(least)), high = buf_over(most, sizeof(most));
+
+	topic_config_format((enum topic_config_id)(info - topic_configs), info->min, &low);
+	topic_config_format((enum topic_config_id)(info - topic_configs), info->max, &high);
+	if (info->min == info->max)
+		return call_printf(call, "%s: '%.*s': it is always %s here", SETTING(info, value),
+				   buf_text(&low));
 	if (info->words)
 		return call_printf(call, "%s: '%.*s' is not %s%s", SETTING(info, value),
 				   info->kind == TOPIC_CONFIG_LIST ? "a list of " : "one of ",
 				   info->words);
 	if (error == -ERANGE)
-		return call_printf(call, "%s: '%.*s' is not from %lld to %lld",
-				   SETTING(info, value), (long long)info->min,
-				   (long long)info->max);
+		return call_printf(call, "%s: '%.*s' is not from %s to %s", SETTING(info, value),
+				   buf_text(&low), buf_text(&high));
 	return call_printf(call, "%s: '%.*s' is no number", SETTING(info, value));
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define VALUE_TEXT_MAX 64
+#define SYNONYMS_MAX   3
 
 /* ---- values ---- */
 
@@ -57,7 +58,7 @@ static bool is_asked(const struct describing *d, const char *name)
 
 static struct kafka_describe_configs_response_config *
 put_config(struct describing *d, const char *name, struct slice value, enum config_source source,
-	   enum topic_config_kind kind)
+	   enum topic_config_kind kind, const char *text)
 {
 	struct kafka_describe_configs_response_config *config =
 	    &d->to->configs.at[d->to->configs.count++];
@@ -66,9 +67,21 @@ put_config(struct describing *d, const char *name, struct slice value, enum conf
 	config->value = value;
 	config->config_source = (int8_t)source;
 	config->config_type = (int8_t)kind;
-	config->documentation = slice_make(NULL, 0);
-	d->failed |= !value.ptr;
+	if (d->request->include_documentation)
+		config->documentation = slice_of(text);
+	else
+		config->documentation = slice_make(NULL, 0);
 	return config;
+}
+
+static bool take_synonyms(struct describing *d,
+			  struct kafka_describe_configs_response_config *config)
+{
+	if (!d->request->include_synonyms)
+		return false;
+	d->failed |= !call_array(d->call, &config->synonyms, SYNONYMS_MAX);
+	config->synonyms.count = 0;
+	return !d->failed;
 }
 
 static void put_synonym(struct kafka_describe_configs_response_config *config, const char *name,
@@ -88,14 +101,13 @@ static void put_synonyms(struct describing *d, const struct topic_config *own,
 	const struct topic_config *defaults = store_defaults(d->call->server->store);
 	const struct topic_config_info *info = &topic_configs[id];
 
-	if (!d->request->include_synonyms)
-		return;
-	d->failed |= !call_array(d->call, &config->synonyms, 3);
-	config->synonyms.count = 0;
-	if (d->failed)
+	if (!take_synonyms(d, config))
 		return;
 	if (own && topic_config_is_set(own, id))
 		put_synonym(config, info->name, config->value, CONFIG_FROM_TOPIC);
+	/* Some are set for topics alone. */
+	if (!info->server_name)
+		return;
 	if (topic_config_is_set(defaults, id))
 		put_synonym(config, info->server_name,
 			    topic_text(d->call, id, defaults->values[id]), CONFIG_FROM_FILE);
@@ -120,14 +132,17 @@ static void describe_topic(struct describing *d)
 	d->failed |= !call_array(call, &d->to->configs, TOPIC_CONFIG_COUNT);
 	d->to->configs.count = 0;
 	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++) {
+		const struct topic_config_info *info = &topic_configs[i];
 		enum topic_config_id id = (enum topic_config_id)i;
+		struct slice value;
 
-		if (is_asked(d, topic_configs[i].name))
-			put_synonyms(d, &own, id,
-				     put_config(d, topic_configs[i].name,
-						config_topic_text(call, &own, id),
-						config_topic_source(call, &own, id),
-						topic_configs[i].kind));
+		if (!is_asked(d, info->name))
+			continue;
+		value = config_topic_text(call, &own, id);
+		d->failed |= !value.ptr;
+		put_synonyms(d, &own, id,
+			     put_config(d, info->name, value, config_topic_source(call, &own, id),
+					info->kind, info->text));
 	}
 }
 
@@ -139,22 +154,68 @@ bool config_is_this_broker(const struct kafka_call *call, struct slice name)
 	return slice_eq(name, slice_of(text));
 }
 
+static struct slice own_text(struct describing *d, enum kafka_config_id id, int64_t value)
+{
+	char text[VALUE_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+	struct slice kept;
+
+	kafka_config_format(id, value, &buf);
+	kept = call_keep(d->call, buf_slice(&buf));
+	d->failed |= !kept.ptr;
+	return kept;
+}
+
 static void describe_own(struct describing *d, enum kafka_config_id id)
 {
 	const struct kafka_config *config = d->call->server->config;
-	char text[VALUE_TEXT_MAX];
-	struct buf buf = buf_over(text, sizeof(text));
+	const struct kafka_config_info *info = &kafka_configs[id];
+	struct kafka_describe_configs_response_config *to;
+	bool set = config->set >> id & 1;
+
+	if (!is_asked(d, info->name))
+		return;
+	to = put_config(d, info->name, own_text(d, id, config_value(config, id)),
+			set ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT, info->kind, info->text);
+	to->read_only = true;
+	if (!take_synonyms(d, to))
+		return;
+	if (set)
+		put_synonym(to, info->name, to->value, CONFIG_FROM_FILE);
+	put_synonym(to, info->name, own_text(d, id, info->preset), CONFIG_FROM_DEFAULT);
+}
+
+/* Those that are not set have no value, or what follows from the command line: null. */
+static void describe_text(struct describing *d, enum kafka_text_id id)
+{
+	const struct kafka_text_info *info = &kafka_text_configs[id];
+	struct slice value = config_slice(d->call->server->config, id);
 	struct kafka_describe_configs_response_config *to;
 
-	if (!is_asked(d, kafka_configs[id].name))
+	if (!is_asked(d, info->name))
 		return;
-	kafka_config_format(config, id, &buf);
-	to = put_config(d, kafka_configs[id].name, call_keep(d->call, buf_slice(&buf)),
-			config->set >> id & 1 ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
-			kafka_configs[id].kind);
+	to = put_config(d, info->name, value, value.ptr ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
+			TOPIC_CONFIG_CHOICE, info->text);
 	to->read_only = true;
-	if (d->request->include_documentation)
-		to->documentation = slice_of(kafka_configs[id].text);
+	if (take_synonyms(d, to) && value.ptr)
+		put_synonym(to, info->name, to->value, CONFIG_FROM_FILE);
+}
+
+/* What holds for topics that have no value of their own. */
+static void describe_default(struct describing *d, enum topic_config_id id)
+{
+	const struct topic_config *defaults = store_defaults(d->call->server->store);
+	const struct topic_config_info *info = &topic_configs[id];
+	struct kafka_describe_configs_response_config *to;
+
+	if (!info->server_name || !is_asked(d, info->server_name))
+		return;
+	to = put_config(d, info->server_name, topic_text(d->call, id, defaults->values[id]),
+			topic_config_is_set(defaults, id) ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
+			info->kind, info->text);
+	d->failed |= !to->value.ptr;
+	to->read_only = true;
+	put_synonyms(d, NULL, id, to);
 }
 
 /* false: the name is none of ours. */
@@ -189,31 +250,21 @@ static void describe_nothing(struct describing *d)
 static void describe_broker(struct describing *d)
 {
 	struct kafka_call *call = d->call;
-	const struct topic_config *defaults = store_defaults(call->server->store);
 
 	/* The defaults that all brokers would share: nothing is set there. */
 	if (d->from->resource_name.len == 0)
 		return;
 	if (!check_broker(d))
 		return;
-	d->failed |= !call_array(call, &d->to->configs, KAFKA_CONFIG_COUNT + TOPIC_CONFIG_COUNT);
+	d->failed |= !call_array(call, &d->to->configs,
+				 KAFKA_CONFIG_COUNT + KAFKA_TEXT_COUNT + TOPIC_CONFIG_COUNT);
 	d->to->configs.count = 0;
 	for (int i = 0; i < KAFKA_CONFIG_COUNT && !d->failed; i++)
 		describe_own(d, (enum kafka_config_id)i);
-	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++) {
-		enum topic_config_id id = (enum topic_config_id)i;
-		struct kafka_describe_configs_response_config *to;
-
-		if (!is_asked(d, topic_configs[i].server_name))
-			continue;
-		to = put_config(d, topic_configs[i].server_name,
-				topic_text(call, id, defaults->values[i]),
-				topic_config_is_set(defaults, id) ? CONFIG_FROM_FILE
-								  : CONFIG_FROM_DEFAULT,
-				topic_configs[i].kind);
-		to->read_only = true;
-		put_synonyms(d, NULL, id, to);
-	}
+	for (int i = 0; i < KAFKA_TEXT_COUNT && !d->failed; i++)
+		describe_text(d, (enum kafka_text_id)i);
+	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++)
+		describe_default(d, (enum topic_config_id)i);
 }
 
 enum handled handle_describe_configs(struct kafka_call *call)

@@ -6,8 +6,6 @@
 #include "kafka/broker/names.h"
 
 #define ENDPOINT_BROKERS 1
-/* Of one answer, however many are asked for: Kafka's max.request.partition.size.limit. */
-#define PAGE_PARTITIONS_MAX 2000
 
 /* ---- DescribeCluster ---- */
 
@@ -31,6 +29,7 @@ enum handled handle_describe_cluster(struct kafka_call *call)
 	response.brokers.at[0].broker_id = store_node_id(server->store);
 	response.brokers.at[0].host = slice_of(server->host);
 	response.brokers.at[0].port = server->port;
+	response.brokers.at[0].rack = config_slice(server->config, KAFKA_TEXT_RACK);
 	response.cluster_id = slice_of(store_cluster_id(server->store));
 	response.controller_id = store_node_id(server->store);
 	if (request.include_cluster_authorized_operations)
@@ -178,8 +177,8 @@ enum handled handle_describe_topic_partitions(struct kafka_call *call)
 	struct kafka_describe_topic_partitions_request request;
 	struct kafka_describe_topic_partitions_response response;
 	struct paging p = {.call = call, .response = &response};
+	int32_t count = 0, most;
 	struct slice *names;
-	int32_t count = 0;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
@@ -192,8 +191,9 @@ enum handled handle_describe_topic_partitions(struct kafka_call *call)
 	p.left = request.response_partition_limit;
 	if (p.left < 1)
 		p.left = 1;
-	if (p.left > PAGE_PARTITIONS_MAX)
-		p.left = PAGE_PARTITIONS_MAX;
+	most = (int32_t)config_value(call->server->config, KAFKA_CONFIG_REQUEST_PARTITIONS);
+	if (p.left > most)
+		p.left = most;
 	page_all(&p, &request, names, count);
 	return p.failed ? CALL_ENDS : call_answer(call, &response);
 }

@@ -192,6 +192,7 @@ enum handled handle_metadata(struct kafka_call *call)
 	broker->node_id = store_node_id(server->store);
 	broker->host = slice_of(server->host);
 	broker->port = server->port;
+	broker->rack = config_slice(server->config, KAFKA_TEXT_RACK);
 	response.brokers.at = broker;
 	response.brokers.count = 1;
 	response.cluster_id = slice_of(store_cluster_id(server->store));

@@ -78,10 +78,10 @@ static int advertise(struct kafka_server *server, struct err *err)
 
 	if (options->advertise)
 		return parse_advertised(server, options->advertise, err);
-	if (options->config->advertised) {
-		if (strchr(options->config->advertised, ','))
+	if (config_text(options->config, KAFKA_TEXT_ADVERTISED)) {
+		if (strchr(config_text(options->config, KAFKA_TEXT_ADVERTISED), ','))
 			return err_set(err, -EINVAL, "advertised.listeners: one, not several");
-		r = strip_protocol(options->config->advertised, &configured, err);
+		r = strip_protocol(options->config->texts[KAFKA_TEXT_ADVERTISED], &configured, err);
 		return r < 0 ? r : parse_advertised(server, configured, err);
 	}
 	for (unsigned i = 0; listener_name(server, i, name, sizeof(name)); i++) {
@@ -122,7 +122,7 @@ static int listen_all(struct kafka_server *server, struct err *err)
 {
 	const struct listener_options listener = {.ops = &kafka_conn_ops, .arg = server};
 	const struct kafka_options *options = server->options;
-	char *configured = options->config->listeners;
+	char *configured = options->config->texts[KAFKA_TEXT_LISTENERS];
 	int r = 0;
 
 	for (unsigned i = 0; i < options->listen_count && r == 0; i++)
@@ -143,7 +143,8 @@ static int listen_all(struct kafka_server *server, struct err *err)
 
 static int open_store(struct kafka_server *server, struct err *err)
 {
-	const char *configured = server->config->log_dirs, *dir = server->options->dir;
+	const char *configured = config_text(server->config, KAFKA_TEXT_LOG_DIRS),
+		   *dir = server->options->dir;
 	const struct kafka_config *config = server->config;
 	const bool node_set = config->set >> KAFKA_CONFIG_NODE_ID & 1;
 	const struct store_options options = {

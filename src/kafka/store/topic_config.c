@@ -1,10 +1,11 @@
 #include "kafka/store/topic_config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-#define ROW(id, topic_name, server, kind_, words_, preset_, min_, max_) \
-	[TOPIC_CONFIG_##                                                \
-	    id] = {topic_name, server, TOPIC_CONFIG_##kind_, words_, preset_, min_, max_},
+#define ROW(id, topic_name, server, kind_, words_, preset_, min_, max_, text_) \
+	[TOPIC_CONFIG_##                                                       \
+	    id] = {topic_name, server, TOPIC_CONFIG_##kind_, words_, preset_, min_, max_, text_},
 
 const struct topic_config_info topic_configs[TOPIC_CONFIG_COUNT] = {TOPIC_CONFIGS(ROW)};
 
@@ -21,7 +22,8 @@ int topic_config_find(struct slice name)
 int topic_config_find_server(struct slice name)
 {
 	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++)
-		if (slice_eq(name, slice_of(topic_configs[id].server_name)))
+		if (topic_configs[id].server_name &&
+		    slice_eq(name, slice_of(topic_configs[id].server_name)))
 			return id;
 	return -ENOENT;
 }
@@ -106,6 +108,49 @@ static int parse_number(struct slice text, int64_t *ret)
 	return 0;
 }
 
+#define RATIO_DIGITS 9
+#define RATIO_ONE    1000000000
+
+/* "0.5", ".5", "1". */
+static int parse_ratio(struct slice text, int64_t *ret)
+{
+	int64_t value = 0, unit = RATIO_ONE;
+	bool point = false, digits = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (c == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (c < '0' || c > '9')
+			return -EINVAL;
+		digits = true;
+		if (point)
+			unit /= 10;
+		if (unit == 0)
+			continue; /* finer than it matters */
+		value = point ? value + (c - '0') * unit : value * 10 + (c - '0') * unit;
+		if (value > 10ll * RATIO_ONE)
+			return -ERANGE;
+	}
+	*ret = value;
+	return digits ? 0 : -EINVAL;
+}
+
+static void format_ratio(int64_t value, struct buf *buf)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%lld.%0*lld", (long long)(value / RATIO_ONE),
+			   RATIO_DIGITS, (long long)(value % RATIO_ONE));
+
+	/* As Java writes it: at least one digit behind the point. */
+	while (text[len - 1] == '0' && text[len - 2] != '.')
+		len--;
+	buf_add_slice(buf, slice_make(text, (size_t)len));
+}
+
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 {
 	const struct topic_config_info *info = &topic_configs[id];
@@ -119,6 +164,8 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 		r = parse_boolean(text, &value);
 	else if (info->words)
 		r = config_word_parse(info->words, text, &value);
+	else if (info->kind == TOPIC_CONFIG_RATIO)
+		r = parse_ratio(text, &value);
 	else
 		r = parse_number(text, &value);
 	if (r < 0)
@@ -135,7 +182,9 @@ void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf
 	struct slice rest = slice_of(info->words ? info->words : ""), word;
 	bool list = info->kind == TOPIC_CONFIG_LIST, first = true;
 
-	if (!info->words)
+	if (info->kind == TOPIC_CONFIG_RATIO)
+		format_ratio(value, buf);
+	else if (!info->words)
 		buf_printf(buf, "%lld", (long long)value);
 	for (int i = 0; take_word(&rest, &word); i++) {
 		if (list ? !(value >> i & 1) : value != i)

@@ -4,6 +4,7 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "kafka/broker/config.h"
 
@@ -22,6 +23,8 @@ static int teardown(void **state)
 	kafka_config_fini(&config);
 	return 0;
 }
+
+static const char *settings_path;
 
 static int parse(const char *text)
 {
@@ -45,7 +48,7 @@ static void a_file_is_read(void **state)
 	assert_int_equal(config_value(&config, KAFKA_CONFIG_PARTITIONS), 7);
 	assert_int_equal(config_value(&config, KAFKA_CONFIG_NODE_ID), 3);
 	assert_int_equal(config.topics.values[TOPIC_CONFIG_SEGMENT_BYTES], 2048);
-	assert_string_equal(config.listeners, "PLAINTEXT://h:1");
+	assert_string_equal(config_text(&config, KAFKA_TEXT_LISTENERS), "PLAINTEXT://h:1");
 	assert_true(config.set >> KAFKA_CONFIG_PARTITIONS & 1);
 }
 
@@ -57,7 +60,8 @@ static void a_choice_is_one_of_its_words(void **state)
 	assert_int_equal(config_value(&config, KAFKA_CONFIG_VALIDATION), 0);
 	assert_int_equal(parse("leat.produce.validation=relaxed\n"), 0);
 	assert_int_equal(config_value(&config, KAFKA_CONFIG_VALIDATION), 1);
-	kafka_config_format(&config, KAFKA_CONFIG_VALIDATION, &buf);
+	kafka_config_format(KAFKA_CONFIG_VALIDATION, config_value(&config, KAFKA_CONFIG_VALIDATION),
+			    &buf);
 	assert_true(slice_eq(buf_slice(&buf), slice_of("relaxed")));
 	assert_int_equal(parse("leat.produce.validation=lax\n"), -EINVAL);
 	assert_non_null(strstr(err.text, "one of strict,relaxed,header"));
@@ -94,7 +98,14 @@ static void what_makes_no_sense_names_its_line(void **state)
 	    {"ssl.keystore.location=x", "TLS is not supported"},
 	    {"remote.log.storage.system.enable=true", "tiered storage"},
 	    {"log.retention.hours=9999999999999999", "out of bounds"},
-	    {"just a word", "name=value"},
+	    {"process.roles=controller", "this is a broker"},
+	    {"retention.ms=5", "it is a topic's, the default for topics is log.retention.ms"},
+	    {"log.cleaner.min.cleanable.ratio=2", "out of bounds"},
+	    {"log.message.timestamp.difference.max.ms=5", "log.message.timestamp.before.max.ms"},
+	    {"delegation.token.secret.key=x", "not supported"},
+	    {"authorizer.class.name=org.X", "access control"},
+	    {"a=b\\u12", "four hexadecimal digits"},
+	    {"just a word", "there is no setting 'just'"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -102,6 +113,53 @@ static void what_makes_no_sense_names_its_line(void **state)
 		assert_int_equal(parse(cases[i].text), -EINVAL);
 		assert_non_null(strstr(err.text, cases[i].says));
 	}
+}
+
+/* Each is taken, ignored or refused; none is unknown. Where it is taken, Kafka's default is ours. */
+static void check_kafkas(const char *name, const char *value)
+{
+	struct kafka_config defaults;
+	int r;
+
+	setup(NULL);
+	kafka_config_init(&defaults);
+	r = kafka_config_set(&config, slice_of(name), slice_of(value), "f", &err);
+	if (r < 0 && strstr(err.text, "there is no setting"))
+		fail_msg("%s is not known", name);
+	/* There is one replica. */
+	if (r == 0 && value[0] && strcmp(name, "offsets.topic.replication.factor") != 0 &&
+	    (memcmp(config.values, defaults.values, sizeof(config.values)) != 0 ||
+	     memcmp(config.topics.values, defaults.topics.values, sizeof(config.topics.values)) !=
+		 0))
+		fail_msg("%s is not %s by default", name, value);
+	/* What asks for nothing is fine. */
+	if (r < 0 && value[0] && strcmp(name, "broker.id") != 0 && strncmp(name, "ssl.", 4) != 0 &&
+	    strncmp(name, "sasl.", 5) != 0)
+		fail_msg("%s: Kafka's own default is refused: %s", name, err.text);
+	teardown(NULL);
+}
+
+static void all_of_kafkas_settings_are_known(void **state)
+{
+	FILE *file = fopen(settings_path, "r");
+	char line[300];
+	int count = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		char *space = strchr(line, ' ');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] == '#')
+			continue;
+		if (space)
+			*space = '\0';
+		check_kafkas(line, space ? space + 1 : "");
+		count++;
+	}
+	fclose(file);
+	assert_int_equal(count, 424);
+	setup(NULL);
 }
 
 static void what_only_tunes_kafka_is_ignored(void **state)
@@ -112,13 +170,16 @@ static void what_only_tunes_kafka_is_ignored(void **state)
 			 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	settings_path = argv[argc - 1];
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(names_have_kafkas_defaults),         TEST(a_file_is_read),
 	    TEST(a_choice_is_one_of_its_words),       TEST(the_smaller_unit_wins),
-	    TEST(what_makes_no_sense_names_its_line), TEST(what_only_tunes_kafka_is_ignored),
+	    TEST(what_makes_no_sense_names_its_line), TEST(all_of_kafkas_settings_are_known),
+	    TEST(what_only_tunes_kafka_is_ignored),
 	};
 
 	return cmocka_run_group_tests_name("kafka/broker/config", tests, NULL, NULL);

@@ -22,6 +22,10 @@ static void values_are_written_as_kafka_writes_them(void **state)
 	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 3, "delete,compact");
 	/* Neither: everything is kept. */
 	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 0, "");
+	assert_text(TOPIC_CONFIG_DIRTY_RATIO, 500000000, "0.5");
+	assert_text(TOPIC_CONFIG_DIRTY_RATIO, 1000000000, "1.0");
+	assert_text(TOPIC_CONFIG_DIRTY_RATIO, 0, "0.0");
+	assert_text(TOPIC_CONFIG_DIRTY_RATIO, 10000001, "0.010000001");
 	assert_text(TOPIC_CONFIG_TIMESTAMP_TYPE, 1, "LogAppendTime");
 	assert_text(TOPIC_CONFIG_PREALLOCATE, 0, "false");
 	assert_text(TOPIC_CONFIG_RETENTION_MS, -1, "-1");
@@ -46,6 +50,13 @@ static void wrong_values_are_refused(void **state)
 	    {TOPIC_CONFIG_CLEANUP_POLICY, "delete,shrink", -EINVAL},
 	    {TOPIC_CONFIG_TIMESTAMP_TYPE, "Created", -EINVAL},
 	    {TOPIC_CONFIG_CLEANUP_POLICY, "Delete", -EINVAL},
+	    {TOPIC_CONFIG_DIRTY_RATIO, "", -EINVAL},
+	    {TOPIC_CONFIG_DIRTY_RATIO, ".", -EINVAL},
+	    {TOPIC_CONFIG_DIRTY_RATIO, "0.5.5", -EINVAL},
+	    {TOPIC_CONFIG_DIRTY_RATIO, "half", -EINVAL},
+	    {TOPIC_CONFIG_DIRTY_RATIO, "1.1", -ERANGE},
+	    {TOPIC_CONFIG_DIRTY_RATIO, "99999999999999999999", -ERANGE},
+	    {TOPIC_CONFIG_REMOTE_STORAGE_ENABLE, "true", -ERANGE},
 	    {TOPIC_CONFIG_COMPRESSION_TYPE, "GZIP", -EINVAL},
 	    {TOPIC_CONFIG_PREALLOCATE, "yes", -EINVAL},
 	};
@@ -65,7 +76,8 @@ static void the_table_is_sorted_and_found_by_both_names(void **state)
 		const struct topic_config_info *info = &topic_configs[id];
 
 		assert_int_equal(topic_config_find(slice_of(info->name)), id);
-		assert_int_equal(topic_config_find_server(slice_of(info->server_name)), id);
+		if (info->server_name)
+			assert_int_equal(topic_config_find_server(slice_of(info->server_name)), id);
 		assert_true(info->preset >= info->min && info->preset <= info->max);
 		assert_true(id == 0 || strcmp(topic_configs[id - 1].name, info->name) < 0);
 	}
