@@ -1,11 +1,14 @@
 """`leat kafka`, request by request: what Apache Kafka answers, in each version that matters."""
 
+import re
 import time
 import uuid
 
 import kafka_settings
 import pytest
 from kafka_messages import Client, framed, record_batch
+from kafka_server import Broker, wait_until
+from support import run
 
 
 @pytest.fixture
@@ -669,3 +672,61 @@ def test_settings_are_described_with_all_there_is_to_say(client):
     assert [creation(client, [topic(f"t{n}", **{name: value})], 4).popitem()[1] for n, (name, value) in enumerate((
         ("min_cleanable_dirty_ratio", "0.01"), ("min_cleanable_dirty_ratio", "2"), ("compression_zstd_level", "-7"),
         ("remote_storage_enable", "false"), ("remote_storage_enable", "true")))] == [0, 40, 0, 0, 40]
+
+
+# ---- where clients are told to go ----
+
+def told(port):
+    """By each API that says it."""
+    with Client(port) as client:
+        use_groups(client)
+        places = [client.call("Metadata", 9, topics=[])["brokers"][0], client.call("DescribeCluster", 1)["brokers"][0],
+                  client.call("FindCoordinator", 2, key="g"), client.call("FindCoordinator", 4, coordinator_keys=["g"])["coordinators"][0]]
+    assert len({(each["host"], each["port"]) for each in places}) == 1
+    return places[0]["host"], places[0]["port"]
+
+
+def ports(broker, count):
+    """Where its listeners are; the first is not the only one that is announced."""
+    wait_until(lambda: len(re.findall(r"served at", broker.log())) == count)
+    return [int(port) for port in re.findall(r"served at 127\.0\.0\.1:(\d+) ", broker.log())]
+
+
+def test_each_listener_tells_its_own_address(leat, tmp_path):
+    file = tmp_path / "server.properties"
+    file.write_text("listeners=INTERNAL://127.0.0.1:0,CONTROLLER://127.0.0.1:1,EXTERNAL://127.0.0.1:0,THIRD://127.0.0.1:0\n"
+                    "advertised.listeners=INTERNAL://broker:29092,EXTERNAL://localhost:19092\n"
+                    "listener.security.protocol.map=INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT,THIRD:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+                    "controller.listener.names=CONTROLLER\nprocess.roles=broker,controller\n")
+    broker = Broker(leat, tmp_path / "data", "--config", file, listen=False)
+    first, second, third = ports(broker, 3)
+    assert [told(port) for port in (first, second, third)] == [("broker", 29092), ("localhost", 19092), ("127.0.0.1", third)]
+    assert broker.end() == 0
+
+
+def test_the_command_line_goes_before_listeners(leat, tmp_path):
+    settings = ["-o", "listeners=PLAINTEXT://127.0.0.1:1", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]
+    broker = Broker(leat, tmp_path / "data", *settings, listen=False)
+    assert [told(port)[1] for port in ports(broker, 2)] == ports(broker, 2)
+    assert broker.end() == 0
+    broker = Broker(leat, tmp_path / "data", *settings, "--advertise", "here.example:7", listen=False)
+    assert {told(port) for port in ports(broker, 2)} == {("here.example", 7)}
+    assert broker.end() == 0
+    broker = Broker(leat, tmp_path / "data", *settings, "-o", "advertised.listeners=PLAINTEXT://there:8", listen=False)
+    assert {told(port) for port in ports(broker, 2)} == {("there", 8)}
+    assert broker.end() == 0
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    (["listeners=SSL://127.0.0.1:0"], "only PLAINTEXT is supported"),
+    (["listeners=PLAINTEXT://127.0.0.1:0", "advertised.listeners=OTHER://h:1"], "there is no listener OTHER"),
+    (["listeners=PLAINTEXT://:0"], "tell them one with --advertise HOST:PORT"),
+    (["listeners=A://127.0.0.1:0"], "does not say what A stands for"),
+    (["process.roles=controller"], "this is a broker"),
+    (["log.dirs=/a,/b"], "one directory"),
+])
+def test_listeners_that_can_not_be(leat, tmp_path, settings, says):
+    command = [leat, "kafka", *(word for setting in settings for word in ("-o", setting))]
+    ran = run(command, cwd=tmp_path)
+    assert ran.returncode in (1, 2) and says in ran.stderr and ran.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

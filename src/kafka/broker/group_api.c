@@ -34,8 +34,8 @@ static void put_coordinator(struct kafka_call *call, enum kafka_error error,
 	const char *text = find_text(error);
 
 	to->node_id = found ? store_node_id(call->server->store) : -1;
-	to->host = found ? slice_of(call->server->host) : slice_make("", 0);
-	to->port = found ? call->server->port : -1;
+	to->host = found ? slice_of(call->listener->host) : slice_make("", 0);
+	to->port = found ? call->listener->port : -1;
 	to->error_code = (int16_t)error;
 	to->error_message = text ? slice_of(text) : slice_make(NULL, 0);
 }

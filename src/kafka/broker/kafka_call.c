@@ -20,6 +20,7 @@ struct kafka_call *call_new(struct kafka_loop *home, struct conn *conn,
 	call->server = home->server;
 	call->home = home;
 	call->conn = conn_ref(conn);
+	call->listener = conn_arg(conn);
 	call->header = *header;
 	call->body = body;
 	call->work = &home->work;

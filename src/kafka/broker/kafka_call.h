@@ -62,6 +62,7 @@ struct kafka_call {
 	struct kafka_server *server;
 	struct kafka_loop *home;
 	struct conn_ref conn;
+	const struct kafka_listener *listener; /* that it came by */
 	struct kafka_request_header header;
 	struct slice body;
 	char *body_copy; /* NULL: it lies in the connection's input */

@@ -366,11 +366,11 @@ void kafka_conn_answered(struct kafka_conn *c, struct kafka_call *call, enum han
 
 static int opened(struct conn *conn)
 {
-	const struct kafka_server *server = conn_arg(conn);
+	const struct kafka_listener *listener = conn_arg(conn);
 	struct kafka_conn *c = conn_data(conn);
 
 	c->conn = conn;
-	c->loop = server->loops[loop_index(conn_loop(conn))];
+	c->loop = listener->server->loops[loop_index(conn_loop(conn))];
 	c->reference_column = -1;
 	c->unix_socket = conn_peer(conn)->ss_family == AF_UNIX;
 	/* Answers leave whole: Nagle's algorithm would only hold them back. */

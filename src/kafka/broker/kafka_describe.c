@@ -27,8 +27,8 @@ enum handled handle_describe_cluster(struct kafka_call *call)
 	if (!call_array(call, &response.brokers, 1))
 		return CALL_ENDS;
 	response.brokers.at[0].broker_id = store_node_id(server->store);
-	response.brokers.at[0].host = slice_of(server->host);
-	response.brokers.at[0].port = server->port;
+	response.brokers.at[0].host = slice_of(call->listener->host);
+	response.brokers.at[0].port = call->listener->port;
 	response.brokers.at[0].rack = config_slice(server->config, KAFKA_TEXT_RACK);
 	response.cluster_id = slice_of(store_cluster_id(server->store));
 	response.controller_id = store_node_id(server->store);

@@ -190,8 +190,8 @@ enum handled handle_metadata(struct kafka_call *call)
 	if (!broker)
 		return CALL_ENDS;
 	broker->node_id = store_node_id(server->store);
-	broker->host = slice_of(server->host);
-	broker->port = server->port;
+	broker->host = slice_of(call->listener->host);
+	broker->port = call->listener->port;
 	broker->rack = config_slice(server->config, KAFKA_TEXT_RACK);
 	response.brokers.at = broker;
 	response.brokers.count = 1;

@@ -8,7 +8,7 @@
  *     kafka_loop_open/close()  its state on each loop (kafka_loop.h), by reactor_options' hooks
  *     kafka_server_free()      after the reactor's loops have ended, before it goes
  *
- * serve() (serve/serve.h) puts them together. A connection finds its server by its listener's arg
+ * serve() (serve/serve.h) puts them together. A connection finds its server by its listener's arg,
  * and its loop's state by the loop's number, so that other services may have connections on the
  * same loops.
  */
@@ -22,6 +22,7 @@
 #include "kafka/broker/config.h"
 #include "kafka/broker/expanders.h"
 #include "kafka/broker/kafka_count.h"
+#include "kafka/broker/kafka_listeners.h"
 #include "kafka/store/store.h"
 #include "reactor/reactor.h"
 
@@ -41,9 +42,8 @@ struct kafka_server {
 	const struct kafka_config *config;
 	struct store *store;
 	struct reactor *reactor;
-	unsigned first_listener, listeners_count; /* those of the reactor's that are its own */
-	char host[256];                           /* what Metadata tells clients */
-	int32_t port;
+	struct kafka_listener listeners[KAFKA_LISTENERS_MAX];
+	unsigned listeners_count;
 
 	struct kafka_loop **loops; /* by index, one for each of the reactor's */
 	unsigned loops_count;

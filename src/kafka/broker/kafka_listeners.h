@@ -1,0 +1,44 @@
+/*
+ * Where clients are served, and where they are told to go: a client asks at the first connection
+ * where the broker is, and goes there. Behind several networks it must be told what it can reach, so
+ * each listener has its own answer.
+ *
+ *     --listen WHERE            else listeners = NAME://HOST:PORT, ..., else 127.0.0.1:9092
+ *     --advertise HOST:PORT     else advertised.listeners = NAME://HOST:PORT, ..., else where the
+ *                               listener is, unless that is no place to go to (a wildcard)
+ *
+ * A listener's name stands for a protocol (listener.security.protocol.map), of which PLAINTEXT is
+ * spoken here. Those of controllers are not opened.
+ */
+#ifndef KAFKA_BROKER_KAFKA_LISTENERS_H
+#define KAFKA_BROKER_KAFKA_LISTENERS_H
+
+#include "base/err.h"
+#include "kafka/broker/config.h"
+
+#define KAFKA_LISTENERS_MAX      64
+#define KAFKA_LISTENER_NAME_MAX  64
+#define KAFKA_LISTENER_WHERE_MAX 300
+#define KAFKA_HOST_MAX           256
+
+struct kafka_server;
+
+struct kafka_listener {
+	struct kafka_server *server;
+	char name[KAFKA_LISTENER_NAME_MAX];   /* upper case; empty: of the command line */
+	char where[KAFKA_LISTENER_WHERE_MAX]; /* as reactor_listen() takes it */
+	char host[KAFKA_HOST_MAX];            /* what its clients are told; */
+	int32_t port;                         /* 0: not known before it listens */
+	unsigned number;                      /* the reactor's for it */
+};
+
+/* The listeners of the configuration: none if it has none. -EINVAL. */
+int kafka_listeners_parse(const struct kafka_config *config, struct kafka_listener *ret,
+			  unsigned *ret_count, struct err *err);
+/* HOST:PORT, [HOST]:PORT. */
+int kafka_listener_tell(struct kafka_listener *listener, const char *text, struct err *err);
+
+/* Opens all that the options ask for, in the server's reactor, and settles what clients are told. */
+int kafka_listeners_open(struct kafka_server *server, struct err *err);
+
+#endif
