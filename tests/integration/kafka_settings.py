@@ -89,3 +89,35 @@ def others():
     table = re.sub(r'"\s*\n\s*"', "", table)
     return [tuple(_text(part) for part in row)
             for row in re.findall(r'\{(".*?"),\s*("(?:.|\n)*?"|NULL),\s*(".*?"|NULL)\}', table)]
+
+
+# ---- as the manual page has them: man/leat-kafka.conf.5 ----
+
+def _sentences(text):
+    """A line for each, as mdoc wants it."""
+    return text.replace("\\", "\\e").replace(". ", ".\n") + "\n"
+
+
+def _item(name, default, text):
+    return f".It Cm {name}" + (f" Pq {default}" if default else "") + "\n" + _sentences(text.strip())
+
+
+def man_broker():
+    rows = [(each.name, each.default, f"{each.text} {each.bounds}") for each in own()] + [(name, "", text) for name, text in texts()]
+    return "".join(_item(*row) for row in sorted(rows))
+
+
+def man_topics():
+    return "".join(_item(each.name, each.default, f"{each.text} {each.bounds}") +
+                   (f"For all topics:\n.Cm {each.server_name} .\n" if each.server_name else "For single topics only.\n")
+                   for each in of_topics())
+
+
+def man_refused():
+    return "".join(_item(name, "", why[0].upper() + why[1:] + (f"; {fine} is fine" if fine else "") + ".")
+                   for name, why, fine in others() if why)
+
+
+def man_ignored():
+    names = [name for name, why, _ in others() if not why]
+    return "".join(f".Cm {name} ,\n" for name in names[:-1]) + f".Cm {names[-1]} .\n"

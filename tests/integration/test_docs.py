@@ -92,3 +92,13 @@ def test_the_settings_that_are_refused_are_listed():
     others = kafka_settings.others()
     assert len(others) == (ROOT / "src/kafka/broker/config.c").read_text().split("others[] = {")[1].split("\n};")[0].count('{"')
     assert rows(part)[1:] == [[name, why + (f" ({fine} is fine)" if fine else "")] for name, why, fine in others if why]
+
+
+def test_the_manual_page_of_settings_is_the_codes():
+    """What it lists, in its order; kafka_settings.py writes the lines."""
+    page = (ROOT / "man" / "leat-kafka.conf.5").read_text()
+    parts = dict(part.split("\n", 1) for part in page.split("\n.Sh ")[1:])
+    assert f".Bl -tag -width Ds\n{kafka_settings.man_broker()}.El\n" in parts["SETTINGS OF THE BROKER"] + "\n"
+    assert f".Bl -tag -width Ds\n{kafka_settings.man_topics()}.El\n" in parts["SETTINGS OF TOPICS"] + "\n"
+    assert f".Bl -tag -width Ds\n{kafka_settings.man_refused()}.El\n" in parts["WHAT IS REFUSED"] + "\n"
+    assert (parts["WHAT IS IGNORED"] + "\n").endswith(kafka_settings.man_ignored())
