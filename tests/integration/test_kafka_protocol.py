@@ -1,6 +1,7 @@
 """`leat kafka`, request by request: what Apache Kafka answers, in each version that matters."""
 
 import re
+import signal
 import time
 import uuid
 
@@ -730,3 +731,48 @@ def test_listeners_that_can_not_be(leat, tmp_path, settings, says):
     ran = run(command, cwd=tmp_path)
     assert ran.returncode in (1, 2) and says in ran.stderr and ran.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- what the coordinator keeps ----
+
+def java_hash(text):
+    value = 0
+    for character in text:
+        value = (value * 31 + ord(character)) % 2**32
+    return abs(value - 2**32 if value >= 2**31 else value)
+
+
+def commit_all(client, group, offset, count, metadata):
+    answer = client.call("OffsetCommit", 8, group_id=group, generation_id_or_member_epoch=-1, topics=[
+        {"name": "t", "partitions": [{"partition_index": number, "committed_offset": offset, "committed_metadata": metadata}
+                                     for number in range(count)]}])
+    assert {part["error_code"] for part in answer["topics"][0]["partitions"]} == {0}
+
+
+@pytest.mark.parametrize("flush", [[], ["-o", "log.flush.interval.messages=1"]])
+def test_the_log_of_offsets_is_written_anew_when_most_of_it_is_old(start_broker, flush):
+    """What is committed meanwhile is kept like what was there; nothing of it is lost at the next start."""
+    broker = start_broker("-o", "offsets.topic.num.partitions=3", *flush)
+    with Client(broker.port) as client:
+        make_topics(client, "t", partitions=100)
+        use_groups(client)
+        number = java_hash("g") % 3
+        other = next(name for name in (f"other{n}" for n in range(9)) if java_hash(name) % 3 == number)
+
+        def begins():
+            answer = client.call("ListOffsets", 5, replica_id=-1, topics=[
+                {"name": "__consumer_offsets", "partitions": [{"partition_index": number, "timestamp": -2}]}])
+            return answer["topics"][0]["partitions"][0]["offset"]
+
+        assert commit(client, other, "t", 5) == 0
+        for offset in range(60):  # 400 KB each
+            commit_all(client, "g", offset, 100, "m" * 4000)
+        while begins() == 0:
+            commit_all(client, "g", 60, 10, "later")
+        commit_all(client, "g", 61, 1, "last")
+    for how in (signal.SIGTERM, signal.SIGKILL) if flush else (signal.SIGTERM,):
+        broker.restart(how)
+        with Client(broker.port) as client:
+            assert begins() > 0
+            assert committed(client, other, "t") == 5
+            assert [committed(client, "g", "t", part) for part in (0, 1, 9, 10, 99)] == [61, 60, 60, 59, 59]

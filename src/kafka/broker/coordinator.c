@@ -96,7 +96,8 @@ static enum kafka_error coordinator_error(enum kafka_error error)
 	return error;
 }
 
-/* Whoever watches is woken, and the disk synced if that is due. */
+/* Whoever watches is woken, and the disk synced if that is due; by a helper only after it has given
+ * back the lock, for which loops wait. */
 static void appended_to(struct shard *shard, const struct partition_appended *appended)
 {
 	struct loop *loop = loop_current();
@@ -104,9 +105,22 @@ static void appended_to(struct shard *shard, const struct partition_appended *ap
 	if (appended->flush_due && loop) {
 		flush_begin(shard->coordinator->server->loops[loop_index(loop)], shard->partition);
 	} else if (appended->flush_due) {
-		while (partition_flush(shard->partition))
-			;
+		shard->flush_due = true;
 	}
+	partition_wake(shard->partition);
+}
+
+void shard_unlock_and_flush(struct shard *shard)
+{
+	bool due = shard->flush_due;
+
+	shard->flush_due = false;
+	pthread_mutex_unlock(&shard->lock);
+	if (!due)
+		return;
+	while (partition_flush(shard->partition))
+		;
+	/* It may have served commits that wait for it. */
 	partition_wake(shard->partition);
 }
 

@@ -46,6 +46,7 @@ struct shard {
 	uint64_t generations; /* that its groups have begun */
 	struct batch_writer writer;
 	uint64_t live_bytes, log_bytes; /* of the last rewriting; since then */
+	bool flush_due;                 /* see shard_unlock_and_flush() */
 
 	/* The groups' deadlines, and the loop's timer for the earliest. */
 	struct wheel wheel;
@@ -116,6 +117,8 @@ struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
 
 /* With the shard's lock: what was written there by batch_...() on shard->writer is appended. */
 enum kafka_error shard_append(struct shard *shard, int64_t wall_ms, struct partition_appended *ret);
+/* Blocks: for helpers, who have appended. */
+void shard_unlock_and_flush(struct shard *shard);
 /* Removes the group, with tombstones for all that is stored of it. */
 enum kafka_error shard_delete_group(struct shard *shard, struct coordinator_group *cg,
 				    int64_t wall_ms);

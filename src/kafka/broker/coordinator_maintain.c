@@ -81,13 +81,14 @@ void coordinator_topic_deleted(struct coordinator *coordinator, struct slice nam
 	for (int32_t i = 0; (shard = coordinator_shard(coordinator, i)); i++) {
 		pthread_mutex_lock(&shard->lock);
 		shard_each_group(shard, let_go, &going);
-		pthread_mutex_unlock(&shard->lock);
+		shard_unlock_and_flush(shard);
 	}
 }
 
 /* ---- logs that have grown ---- */
 
-static void record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms)
+/* How long it is, once appended; -1: that failed. */
+static int64_t record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms)
 {
 	struct partition_appended appended = {0};
 	struct list *node;
@@ -103,44 +104,82 @@ static void record_all(struct shard *shard, struct coordinator_group *cg, int64_
 			record_offset(&shard->writer, cg->group->id, topic->name,
 				      &topic->entries[i]);
 	}
-	/* The one that fails leaves the log as it was: nothing is deleted then. */
 	if (shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
-		shard->writer.failed = true;
-	else
-		shard->live_bytes += shard->writer.len;
+		return -1;
+	return (int64_t)shard->writer.len;
+}
+
+/* With the lock given back now and then, as loops wait for it: what comes in between is appended
+ * behind, like what is written anew. */
+static int64_t record_bucket(struct shard *shard, unsigned bucket, int64_t wall_ms)
+{
+	int64_t bytes = 0, one = 0;
+	struct list *node;
+
+	pthread_mutex_lock(&shard->lock);
+	list_for_each (node, &shard->groups[bucket]) {
+		one =
+		    record_all(shard, container_of(node, struct coordinator_group, node), wall_ms);
+		if (one < 0)
+			break;
+		bytes += one;
+	}
+	shard_unlock_and_flush(shard);
+	return one < 0 ? one : bytes;
+}
+
+static bool is_worth_it(struct shard *shard, uint64_t *ret_bytes)
+{
+	bool worth;
+
+	pthread_mutex_lock(&shard->lock);
+	worth = shard->log_bytes >= REWRITE_BYTES &&
+		shard->log_bytes >= shard->live_bytes * REWRITE_TIMES;
+	*ret_bytes = shard->log_bytes;
+	pthread_mutex_unlock(&shard->lock);
+	return worth;
+}
+
+/* What lies before `end`; not what is still on its way to the disk, which may not be deleted yet. */
+static void forget_before(struct shard *shard, int64_t end)
+{
+	struct partition_ends ends;
+	enum kafka_error error = partition_ends(shard->partition, &ends);
+	int64_t start;
+
+	if (error == KAFKA_NONE && ends.high_watermark < end)
+		end = ends.high_watermark;
+	if (error == KAFKA_NONE)
+		error = partition_delete_records(shard->partition, end, &start);
+	if (error != KAFKA_NONE)
+		log_warning("%s-%d: what is out of date could not be deleted: %s", OFFSETS_TOPIC,
+			    partition_number(shard->partition), kafka_error_info(error)->name);
 }
 
 /* Everything once more, and away with what was before. */
 static void rewrite(struct shard *shard, int64_t wall_ms)
 {
 	struct partition_ends ends;
-	int64_t start;
-	bool failed = false;
+	uint64_t before, live = 0;
 
-	pthread_mutex_lock(&shard->lock);
-	if (shard->log_bytes < REWRITE_BYTES ||
-	    shard->log_bytes < shard->live_bytes * REWRITE_TIMES ||
-	    partition_ends(shard->partition, &ends) != KAFKA_NONE) {
-		pthread_mutex_unlock(&shard->lock);
+	if (!is_worth_it(shard, &before) || partition_ends(shard->partition, &ends) != KAFKA_NONE)
 		return;
-	}
-	shard->live_bytes = 0;
-	for (unsigned i = 0; i < SHARD_BUCKETS && !failed; i++) {
-		struct list *node;
+	for (unsigned i = 0; i < SHARD_BUCKETS; i++) {
+		int64_t bytes = record_bucket(shard, i, wall_ms);
 
-		list_for_each (node, &shard->groups[i]) {
-			record_all(shard, container_of(node, struct coordinator_group, node),
-				   wall_ms);
-			failed |= shard->writer.failed;
+		/* The log stays as it was, and longer. */
+		if (bytes < 0) {
+			log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
+				    partition_number(shard->partition));
+			return;
 		}
+		live += (uint64_t)bytes;
 	}
-	shard->log_bytes = shard->live_bytes;
+	pthread_mutex_lock(&shard->lock);
+	shard->live_bytes = live;
+	shard->log_bytes -= before;
 	pthread_mutex_unlock(&shard->lock);
-	if (failed)
-		log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
-			    partition_number(shard->partition));
-	else
-		partition_delete_records(shard->partition, ends.log_end, &start);
+	forget_before(shard, ends.log_end);
 }
 
 void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
@@ -158,7 +197,7 @@ void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
 		if (check) {
 			pthread_mutex_lock(&shard->lock);
 			shard_each_group(shard, let_go, &going);
-			pthread_mutex_unlock(&shard->lock);
+			shard_unlock_and_flush(shard);
 		}
 		rewrite(shard, wall_ms);
 	}
