@@ -1,6 +1,6 @@
 #include "unit/kafka/broker/group_model.h"
 
-const char *const model_protocols[] = {"a", "ab", "ba", "cb", "abc"};
+const char *const model_protocols[] = {"a", "ab", "ba", "cb", "abc", ""};
 
 /* ---- looking ---- */
 
@@ -18,6 +18,11 @@ static struct model_member *by_instance(struct model *m, int instance)
 		if (instance && m->members[i].instance == instance)
 			return &m->members[i];
 	return NULL;
+}
+
+bool model_has(struct model *m, int instance)
+{
+	return by_instance(m, instance) != NULL;
 }
 
 static int pending_index(struct model *m, int id)

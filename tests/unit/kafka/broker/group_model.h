@@ -50,13 +50,16 @@ struct model {
 
 /* The names of the protocols in each list, the best first. */
 extern const char *const model_protocols[];
-#define MODEL_PROTOCOLS 5
+#define MODEL_PROTOCOLS    5
+#define MODEL_NO_PROTOCOLS 5 /* the list of none */
 
 struct model_join {
 	int waiter, member, instance, protocols, version, session, rebalance, fresh;
 	bool returns, skips;
 };
 
+/* Is there a member of that instance? */
+bool model_has(struct model *m, int instance);
 void model_join(struct model *m, const struct model_join *join, uint64_t now);
 /* The leader assigns each member its id times `factor`. */
 void model_sync(struct model *m, int waiter, int member, int instance, int generation, int factor,

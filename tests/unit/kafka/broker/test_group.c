@@ -69,6 +69,33 @@ static enum kafka_error store(struct group *group)
 
 static const struct group_ops ops = {.joined = joined, .synced = synced, .store = store};
 
+/* ---- what has been seen ---- */
+
+enum event { JOINS, RETURNS, COMES_BACK, SYNCS, BEATS, LEAVES, COMMITS, TIME_PASSES, EVENTS };
+
+static const char *const event_names[EVENTS] = {
+    "a new member joins", "a member joins again", "a static member comes back",
+    "a member syncs",     "a heartbeat",          "a member leaves",
+    "a commit",           "time passes"};
+
+/* How often an event in a state had an outcome: an error at once, KAFKA_NONE, or nothing yet. */
+#define NOTHING_YET 100
+#define OUTCOMES    101
+static unsigned outcomes[EVENTS][GROUP_DEAD][OUTCOMES];
+static unsigned transitions[GROUP_DEAD][GROUP_DEAD];
+
+struct before {
+	enum group_state state;
+	int generation;
+};
+
+static void note(enum event event, const struct before *before, int outcome,
+		 const struct model *after)
+{
+	outcomes[event][before->state][outcome]++;
+	transitions[before->state][after->state]++;
+}
+
 /* ---- the same events for both ---- */
 
 struct both {
@@ -153,6 +180,11 @@ static int join(struct model_join j)
 	    .skips_assignment = j.skips,
 	};
 
+	const struct before before = {both.model.state, both.model.generation};
+	enum event kind = j.member                             ? RETURNS
+			  : model_has(&both.model, j.instance) ? COMES_BACK
+							       : JOINS;
+
 	j.session = event.session_ms;
 	j.rebalance = event.rebalance_ms;
 	j.waiter = both.next_waiter++;
@@ -166,6 +198,7 @@ static int join(struct model_join j)
 	group_join(both.group, &event, now());
 	model_join(&both.model, &j, both.now);
 	compare();
+	note(kind, &before, said[j.waiter].given ? said[j.waiter].error : NOTHING_YET, &both.model);
 	return j.waiter;
 }
 
@@ -188,15 +221,21 @@ static int sync(int member, int instance, int generation, int factor)
 		assignments[n].member_id = name('m', each, ids[n]);
 		assignments[n].assignment = name('a', each * factor, values[n]);
 	}
+	const struct before before = {both.model.state, both.model.generation};
+
 	model_sync(&both.model, both.next_waiter, member, instance, generation, factor, both.now);
 	group_sync(both.group, &event, now());
 	both.next_waiter++;
 	compare();
+	note(SYNCS, &before,
+	     said[both.next_waiter - 1].given ? said[both.next_waiter - 1].error : NOTHING_YET,
+	     &both.model);
 	return both.next_waiter - 1;
 }
 
 static int heartbeat(int member, int instance, int generation)
 {
+	const struct before before = {both.model.state, both.model.generation};
 	char id[16], i[16];
 	int error = group_heartbeat(both.group, name('m', member, id), name('i', instance, i),
 				    generation, now());
@@ -204,36 +243,44 @@ static int heartbeat(int member, int instance, int generation)
 	assert_int_equal(error,
 			 model_heartbeat(&both.model, member, instance, generation, both.now));
 	compare();
+	note(BEATS, &before, error, &both.model);
 	return error;
 }
 
 static int leave(int member, int instance)
 {
+	const struct before before = {both.model.state, both.model.generation};
 	char id[16], i[16];
 	int error = group_leave(both.group, name('m', member, id), name('i', instance, i), now());
 
 	assert_int_equal(error, model_leave(&both.model, member, instance, both.now));
 	compare();
+	note(LEAVES, &before, error, &both.model);
 	return error;
 }
 
 static int commit(int member, int instance, int generation)
 {
+	const struct before before = {both.model.state, both.model.generation};
 	char id[16], i[16];
 	int error = group_commit(both.group, name('m', member, id), name('i', instance, i),
 				 generation, now());
 
 	assert_int_equal(error, model_commit(&both.model, member, instance, generation, both.now));
 	compare();
+	note(COMMITS, &before, error, &both.model);
 	return error;
 }
 
 static void pass(uint64_t ms)
 {
+	const struct before before = {both.model.state, both.model.generation};
+
 	both.now += ms;
 	group_tick(both.group, now());
 	model_tick(&both.model, both.now);
 	compare();
+	note(TIME_PASSES, &before, KAFKA_NONE, &both.model);
 }
 
 /* ---- random ---- */
@@ -245,7 +292,7 @@ static int dice(int sides)
 	seed ^= seed << 13;
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
-	return (int)(seed >> 11) % sides < 0 ? 0 : (int)((seed >> 11) % (uint64_t)sides);
+	return (int)((seed >> 11) % (uint64_t)sides);
 }
 
 /* Mostly somebody there is; sometimes a stranger, nobody, or somebody with another's name. */
@@ -269,6 +316,18 @@ static void somebody(int *member, int *instance)
 	}
 }
 
+/* Without this it would seldom become stable. */
+static void the_leader_assigns(void)
+{
+	const struct model *m = &both.model;
+
+	for (int i = 0; i < m->count; i++)
+		if (m->members[i].id == m->leader) {
+			sync(m->leader, m->members[i].instance, m->generation, 1 + dice(3));
+			return;
+		}
+}
+
 static void random_event(void)
 {
 	int member, instance, generation = dice(12) ? both.model.generation : dice(4) - 1;
@@ -276,10 +335,15 @@ static void random_event(void)
 	somebody(&member, &instance);
 	store_says = dice(15) ? KAFKA_NONE : KAFKA_NOT_COORDINATOR;
 	both.model.store_fails = store_says != KAFKA_NONE;
+	if (both.model.state == GROUP_COMPLETING && dice(6) == 0) {
+		the_leader_assigns();
+		return;
+	}
 	switch (dice(8)) {
 	case 0:
 		join((struct model_join){.instance = dice(3) ? 0 : 1 + dice(3),
-					 .protocols = dice(MODEL_PROTOCOLS),
+					 .protocols =
+					     dice(40) ? dice(MODEL_PROTOCOLS) : MODEL_NO_PROTOCOLS,
 					 .session = dice(40) ? 50 + dice(200) : 5,
 					 .rebalance = 20 + dice(200),
 					 .returns = dice(2),
@@ -315,6 +379,127 @@ static void random_event(void)
 	}
 }
 
+/* All that can happen: what each event may come to in each state. */
+static const struct {
+	enum event event;
+	enum group_state state;
+	int outcomes[8];
+} possible[] = {
+    {JOINS,
+     GROUP_EMPTY,
+     {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,
+      NOTHING_YET}},
+    {JOINS,
+     GROUP_PREPARING,
+     {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,
+      KAFKA_GROUP_MAX_SIZE_REACHED, NOTHING_YET}},
+    {JOINS,
+     GROUP_COMPLETING,
+     {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,
+      KAFKA_GROUP_MAX_SIZE_REACHED, NOTHING_YET}},
+    {JOINS,
+     GROUP_STABLE,
+     {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,
+      KAFKA_GROUP_MAX_SIZE_REACHED, NOTHING_YET}},
+    {RETURNS, GROUP_EMPTY, {KAFKA_UNKNOWN_MEMBER_ID, NOTHING_YET}},
+    {RETURNS,
+     GROUP_PREPARING,
+     {KAFKA_NONE, KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_UNKNOWN_MEMBER_ID,
+      KAFKA_GROUP_MAX_SIZE_REACHED, KAFKA_FENCED_INSTANCE_ID, NOTHING_YET}},
+    {RETURNS,
+     GROUP_COMPLETING,
+     {KAFKA_NONE, KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_UNKNOWN_MEMBER_ID,
+      KAFKA_GROUP_MAX_SIZE_REACHED, KAFKA_FENCED_INSTANCE_ID, NOTHING_YET}},
+    {RETURNS,
+     GROUP_STABLE,
+     {KAFKA_NONE, KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_UNKNOWN_MEMBER_ID,
+      KAFKA_GROUP_MAX_SIZE_REACHED, KAFKA_FENCED_INSTANCE_ID, NOTHING_YET}},
+    {COMES_BACK,
+     GROUP_PREPARING,
+     {KAFKA_NONE, KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT,
+      KAFKA_GROUP_MAX_SIZE_REACHED, NOTHING_YET}},
+    {COMES_BACK,
+     GROUP_COMPLETING,
+     {KAFKA_NONE, KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, NOTHING_YET}},
+    {COMES_BACK,
+     GROUP_STABLE,
+     {KAFKA_NONE, KAFKA_NOT_COORDINATOR, KAFKA_INCONSISTENT_GROUP_PROTOCOL,
+      KAFKA_INVALID_SESSION_TIMEOUT, NOTHING_YET}},
+    {SYNCS, GROUP_EMPTY, {KAFKA_UNKNOWN_MEMBER_ID}},
+    {SYNCS,
+     GROUP_PREPARING,
+     {KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_REBALANCE_IN_PROGRESS,
+      KAFKA_FENCED_INSTANCE_ID}},
+    {SYNCS,
+     GROUP_COMPLETING,
+     {KAFKA_NONE, KAFKA_NOT_COORDINATOR, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID,
+      KAFKA_FENCED_INSTANCE_ID, NOTHING_YET}},
+    {SYNCS,
+     GROUP_STABLE,
+     {KAFKA_NONE, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {BEATS, GROUP_EMPTY, {KAFKA_UNKNOWN_MEMBER_ID}},
+    {BEATS,
+     GROUP_PREPARING,
+     {KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_REBALANCE_IN_PROGRESS,
+      KAFKA_FENCED_INSTANCE_ID}},
+    {BEATS,
+     GROUP_COMPLETING,
+     {KAFKA_NONE, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {BEATS,
+     GROUP_STABLE,
+     {KAFKA_NONE, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {LEAVES, GROUP_EMPTY, {KAFKA_NONE, KAFKA_UNKNOWN_MEMBER_ID}},
+    {LEAVES, GROUP_PREPARING, {KAFKA_NONE, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {LEAVES, GROUP_COMPLETING, {KAFKA_NONE, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {LEAVES, GROUP_STABLE, {KAFKA_NONE, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {COMMITS, GROUP_EMPTY, {KAFKA_NONE, KAFKA_UNKNOWN_MEMBER_ID}},
+    {COMMITS,
+     GROUP_PREPARING,
+     {KAFKA_NONE, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+    {COMMITS,
+     GROUP_COMPLETING,
+     {KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_REBALANCE_IN_PROGRESS,
+      KAFKA_FENCED_INSTANCE_ID}},
+    {COMMITS,
+     GROUP_STABLE,
+     {KAFKA_NONE, KAFKA_ILLEGAL_GENERATION, KAFKA_UNKNOWN_MEMBER_ID, KAFKA_FENCED_INSTANCE_ID}},
+};
+
+/* Which states follow each other in one event. Between PREPARING and EMPTY or COMPLETING may lie
+ * another: a rebalance that is complete at once. */
+static const bool follow[GROUP_DEAD][GROUP_DEAD] = {
+    [GROUP_EMPTY] = {[GROUP_EMPTY] = true, [GROUP_PREPARING] = true},
+    [GROUP_PREPARING] = {[GROUP_EMPTY] = true, [GROUP_PREPARING] = true, [GROUP_COMPLETING] = true},
+    [GROUP_COMPLETING] = {true, true, true, true},
+    [GROUP_STABLE] = {true, true, true, true},
+};
+
+static bool is_possible(enum event event, enum group_state state, int outcome)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(possible); i++)
+		for (size_t n = 0; n < ARRAY_SIZE(possible[i].outcomes); n++)
+			if (possible[i].event == event && possible[i].state == state &&
+			    possible[i].outcomes[n] == outcome && (outcome != KAFKA_NONE || n == 0))
+				return true;
+	return false;
+}
+
+/* The random events have reached all of it, and nothing else. */
+static void everything_has_happened(void)
+{
+	for (int e = 0; e < TIME_PASSES; e++)
+		for (int s = 0; s < GROUP_DEAD; s++)
+			for (int o = 0; o < OUTCOMES; o++)
+				if ((outcomes[e][s][o] > 0) != is_possible(e, s, o))
+					fail_msg("%s, %s, %d: %u times", event_names[e],
+						 group_state_name(s), o, outcomes[e][s][o]);
+	for (int from = 0; from < GROUP_DEAD; from++)
+		for (int to = 0; to < GROUP_DEAD; to++)
+			if ((transitions[from][to] > 0) != follow[from][to])
+				fail_msg("%s -> %s: %u times", group_state_name(from),
+					 group_state_name(to), transitions[from][to]);
+}
+
 static void does_what_its_model_does(void **state)
 {
 	unsigned reached = 0;
@@ -341,6 +526,7 @@ static void does_what_its_model_does(void **state)
 		teardown(NULL);
 	}
 	assert_int_equal(reached, 0xf);
+	everything_has_happened();
 }
 
 /* ---- by name ---- */
