@@ -26,7 +26,9 @@ static void put_member(struct kafka_call *call, const struct group *group,
 	to->client_host = keep(call, member->client_host);
 	to->member_metadata =
 	    chosen ? keep(call, group_member_metadata(group, member)) : slice_make("", 0);
-	to->member_assignment = chosen ? keep(call, member->assignment) : slice_make("", 0);
+	/* Of the last generation that got one, also while the next is being made. */
+	to->member_assignment =
+	    member->assignment.ptr ? keep(call, member->assignment) : slice_make("", 0);
 }
 
 static bool describe(struct kafka_call *call, const struct group *group,

@@ -98,6 +98,9 @@ static void forget_syncs(struct group *group, struct group_time time)
 		struct group_member *member = container_of(node, struct group_member, node);
 
 		member->sync_missing = false;
+		/* What they had was of another generation than this, which ends without. */
+		if (group->state == GROUP_COMPLETING)
+			text_free(&member->assignment);
 		if (member->sync) {
 			group_answer_sync(group, member, KAFKA_REBALANCE_IN_PROGRESS);
 			group_renew(group, member, time);
