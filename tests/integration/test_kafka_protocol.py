@@ -767,6 +767,7 @@ def test_the_log_of_offsets_is_written_anew_when_most_of_it_is_old(start_broker,
         assert commit(client, other, "t", 5) == 0
         for offset in range(60):  # 400 KB each
             commit_all(client, "g", offset, 100, "m" * 4000)
+        commit_all(client, "g", 60, 10, "later")
         while begins() == 0:
             commit_all(client, "g", 60, 10, "later")
         commit_all(client, "g", 61, 1, "last")
