@@ -67,6 +67,17 @@ int sys_statfs_type(int fd, long *ret_magic)
 	return 0;
 }
 
+int sys_statfs_bytes(int fd, uint64_t *ret_total, uint64_t *ret_usable)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	*ret_total = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
+	*ret_usable = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	return 0;
+}
+
 int64_t sys_lseek(int fd, int64_t offset, int whence)
 {
 	off_t r = lseek(fd, offset, whence);

@@ -4,6 +4,7 @@ import re
 import signal
 import time
 import uuid
+from pathlib import Path
 
 import kafka_settings
 import pytest
@@ -777,3 +778,22 @@ def test_the_log_of_offsets_is_written_anew_when_most_of_it_is_old(start_broker,
             assert begins() > 0
             assert committed(client, other, "t") == 5
             assert [committed(client, "g", "t", part) for part in (0, 1, 9, 10, 99)] == [61, 60, 60, 59, 59]
+
+
+def test_the_directory_tells_its_sizes(broker, client):
+    make_topics(client, "t", partitions=2)
+    assert produce(client, record_batch([b"x" * 1000]), partition=1)["error_code"] == 0
+
+    def described(topics, version=4):
+        found = client.call("DescribeLogDirs", version, topics=topics)["results"]
+        assert len(found) == 1 and found[0]["error_code"] == 0
+        return found[0]
+
+    found = described(None)
+    assert Path(found["log_dir"]) == Path(broker.data)
+    assert 0 < found["usable_bytes"] <= found["total_bytes"]
+    sizes = {part["partition_index"]: part["partition_size"] for part in found["topics"][0]["partitions"]}
+    assert sizes[0] == 0 and sizes[1] > 1000
+    for asked, there in (([0, 1, 7], [0, 1]), ([7], None), ([], None)):
+        found = described([{"topic": "t", "partitions": asked}, {"topic": "nope", "partitions": [0]}], 1)["topics"]
+        assert [[part["partition_index"] for part in each["partitions"]] for each in found] == ([there] if there else [])

@@ -4,6 +4,7 @@
  */
 #include "kafka/broker/kafka_call.h"
 #include "kafka/broker/names.h"
+#include "sys/sys.h"
 
 #define ENDPOINT_BROKERS 1
 
@@ -263,7 +264,8 @@ static bool put_asked_sizes(struct kafka_call *call,
 		if (!topic)
 			continue;
 		fits = put_sizes(call, topic, from->partitions.at, from->partitions.count,
-				 &to->topics.at[to->topics.count++]);
+				 &to->topics.at[to->topics.count]);
+		to->topics.count += fits && to->topics.at[to->topics.count].partitions.count > 0;
 		topic_unref(topic);
 	}
 	return fits;
@@ -273,7 +275,10 @@ enum handled handle_describe_log_dirs(struct kafka_call *call)
 {
 	struct kafka_describe_log_dirs_request request;
 	struct kafka_describe_log_dirs_response response;
+	uint64_t total, usable;
 
+	if (!call->may_block)
+		return CALL_BLOCKS;
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_describe_log_dirs_response_init(&response);
@@ -281,6 +286,10 @@ enum handled handle_describe_log_dirs(struct kafka_call *call)
 		return CALL_ENDS;
 	response.results.at[0].log_dir = slice_of(store_dir(call->server->store));
 	response.results.at[0].total_bytes = response.results.at[0].usable_bytes = -1;
+	if (sys_statfs_bytes(store_dir_fd(call->server->store), &total, &usable) == 0) {
+		response.results.at[0].total_bytes = (int64_t)total;
+		response.results.at[0].usable_bytes = (int64_t)usable;
+	}
 	if (request.topics.count < 0 ? !put_all_sizes(call, response.results.at)
 				     : !put_asked_sizes(call, &request, response.results.at))
 		return CALL_ENDS;
