@@ -138,6 +138,8 @@ void call_renew_work(struct kafka_call *call)
 bool call_decode(struct kafka_call *call, void *ret)
 {
 	const struct kafka_message *message = call->header.api->request;
+	/* Untouched memory costs nothing, so the request is read at most twice. */
+	size_t most = min_size(call->body.len * KAFKA_WORK_FACTOR, KAFKA_WORK_BYTES_MAX / 2);
 	int r = -ENOBUFS;
 
 	if (call->apart)
@@ -145,7 +147,7 @@ bool call_decode(struct kafka_call *call, void *ret)
 	for (int tries = 0; tries < 2 && r == -ENOBUFS; tries++) {
 		struct slice body = call->body;
 
-		if (tries > 0 && !widen(call, call->body.len * KAFKA_WORK_FACTOR))
+		if (tries > 0 && !widen(call, most))
 			return false;
 		r = kafka_decode(message, call->header.version, &body, call->work, ret);
 		/* Bytes behind the request are not looked at, as by Kafka. */

@@ -23,10 +23,10 @@
 #define KAFKA_REQUEST_SPARE_MAX 8u
 /* Answers that leave together in one send. What is larger goes by itself. */
 #define KAFKA_OUT_BYTES (64u * 1024u)
-/* Structs of a request and its answer. What needs more gets memory of its own, at most
- * KAFKA_WORK_FACTOR times what was received: the smallest element of an array takes 2 bytes on the
- * wire (an empty array, flexible) and some 80 in memory, once for the request and once for the
- * answer. */
+/* Structs of a request and its answer. What needs more gets memory of its own, for the request at most
+ * KAFKA_WORK_FACTOR times what was received (the smallest element of an array takes 2 bytes on the
+ * wire, an empty array, flexible, and some 80 in memory), and half of KAFKA_WORK_BYTES_MAX; the rest
+ * is for the answer. */
 #define KAFKA_WORK_BYTES     (256u * 1024u)
 #define KAFKA_WORK_FACTOR    128u
 #define KAFKA_WORK_BYTES_MAX (256u * 1024u * 1024u)
