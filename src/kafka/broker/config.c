@@ -233,10 +233,13 @@ static int set_number(struct kafka_config *config, size_t id, struct slice value
 
 static int set_text(char **to, struct slice value, const char *where, struct err *err)
 {
-	char *copy = strndup(value.ptr ? value.ptr : "", value.len);
+	char *copy = malloc(value.len + 1);
 
 	if (!copy)
 		return err_set(err, -ENOMEM, "%s: out of memory", where);
+	if (value.len)
+		memcpy(copy, value.ptr, value.len);
+	copy[value.len] = '\0';
 	free(*to);
 	*to = copy;
 	return 0;
