@@ -205,10 +205,14 @@ enum record_batch_fault record_walk_next(struct record_walk *walk, struct slice 
 					 struct record_head *ret)
 {
 	const struct record_batch *batch = walk->batch;
-	const uint8_t *at = (const uint8_t *)piece->ptr, *end = at + piece->len;
+	const uint8_t *at = (const uint8_t *)piece->ptr, *end;
 	enum record_batch_fault fault = RECORD_BATCH_OK;
 	int32_t len = 0;
 
+	/* Nothing may be nowhere, and NULL has no end. */
+	if (unlikely(piece->len == 0))
+		return RECORD_BATCH_END;
+	end = at + piece->len;
 	if (likely(record_walk_is_between(walk)))
 		at = varint_read_i32(at, end, &len);
 	if (likely(at && len > 0 && len <= end - at)) {

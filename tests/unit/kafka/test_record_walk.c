@@ -205,6 +205,9 @@ static void cut_anywhere_it_is_wrong(void **state)
 
 	seed = 3;
 	batch = any_batch();
+	/* Nothing, nowhere. */
+	assert_int_equal(records_check(&batch, (struct slice){0}, &RECORDS_ANY, &summary),
+			 RECORD_BATCH_RECORD_COUNT);
 	for (size_t len = 0; len < bytes_len; len++) {
 		struct record_batch cut = batch;
 
