@@ -131,9 +131,8 @@ static void describe_topic(struct describing *d)
 	topic_unref(topic);
 	d->failed |= !call_array(call, &d->to->configs, TOPIC_CONFIG_COUNT);
 	d->to->configs.count = 0;
-	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++) {
-		const struct topic_config_info *info = &topic_configs[i];
-		enum topic_config_id id = (enum topic_config_id)i;
+	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT && !d->failed; id++) {
+		const struct topic_config_info *info = &topic_configs[id];
 		struct slice value;
 
 		if (!is_asked(d, info->name))
@@ -263,8 +262,8 @@ static void describe_broker(struct describing *d)
 		describe_own(d, (enum kafka_config_id)i);
 	for (int i = 0; i < KAFKA_TEXT_COUNT && !d->failed; i++)
 		describe_text(d, (enum kafka_text_id)i);
-	for (int i = 0; i < TOPIC_CONFIG_COUNT && !d->failed; i++)
-		describe_default(d, (enum topic_config_id)i);
+	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT && !d->failed; id++)
+		describe_default(d, id);
 }
 
 enum handled handle_describe_configs(struct kafka_call *call)
