@@ -287,6 +287,70 @@ static void who_was_told_to_wait_is_not_forgotten(void **state)
 	end_seed();
 }
 
+static void create_temp(void)
+{
+	create(&topics[TEMP], 1);
+}
+
+static void delete_temp(void)
+{
+	delete_topic(&topics[TEMP]);
+}
+
+static void grow_temp(void)
+{
+	grow(&topics[TEMP]);
+}
+
+static void configure_temp(void)
+{
+	configure(&topics[TEMP]);
+}
+
+/* False: the change came to its end before. */
+static bool end_in_the_middle(void (*change)(void), bool from_nothing, uint64_t moment)
+{
+	bool ended;
+
+	HOLDS(open_store());
+	create(&topics[SAFE], 1);
+	if (!from_nothing) {
+		create(&topics[TEMP], 1);
+		append(&topics[TEMP], 0);
+		flush(&topics[TEMP], 0);
+		history_note(store, false);
+	}
+	disk_fail_after(moment);
+	change();
+	ended = disk_failed();
+	(void)close_store();
+	return ended;
+}
+
+/* Every moment at which a change of topics may be cut off, by a kill or by the power: then it was
+ * done as a whole, or not at all, and if it was answered it was done. */
+static void changes_of_topics_may_end_at_any_moment(void **state)
+{
+	static void (*const changes[])(void) = {create_temp, delete_temp, grow_temp,
+						configure_temp};
+
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		bool ended = true;
+
+		for (uint64_t moment = 1; ended; moment++)
+			for (uint64_t outcome = 0; outcome < 8; outcome++) {
+				begin_seed(i * 100000 + moment * 100 + outcome);
+				ended = end_in_the_middle(changes[i], i == 0, moment);
+				check(end());
+				HOLDS(close_store() == 0);
+				power_cycle();
+				check(true);
+				HOLDS(close_store() == 0);
+				end_seed();
+			}
+	}
+}
+
 /* What a full disk had taken of an append, which was cut off again, a kill, a start that finds
  * nothing wrong, a clean stop, a power cut. */
 static void what_was_taken_back_stays_away(void **state)
@@ -317,6 +381,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_was_told_to_wait_is_not_forgotten),
 	    cmocka_unit_test(starts_may_end_at_any_moment),
+	    cmocka_unit_test(changes_of_topics_may_end_at_any_moment),
 	    cmocka_unit_test(what_was_taken_back_stays_away),
 	    cmocka_unit_test(nothing_is_lost_that_was_promised),
 	};
