@@ -86,10 +86,12 @@ class Directory:
         return [file for file in self.data.glob("__cluster_metadata-0/*.checkpoint") if not file.name.startswith("0" * 20)]
 
     def produce(self, first, count):
-        producer = client(kafka.KafkaProducer, self.port, batch_size=3000)
-        for i in range(first, first + count):
-            producer.send(TOPIC, b"value %d " % i + b"x" * 200, partition=i % 2)
+        # A topic just made may not have its leader yet: what is refused then is sent again, and stays in its order.
+        producer = client(kafka.KafkaProducer, self.port, batch_size=3000, retries=100,
+                          max_in_flight_requests_per_connection=1)
+        sent = [producer.send(TOPIC, b"value %d " % i + b"x" * 200, partition=i % 2) for i in range(first, first + count)]
         producer.flush()
+        assert all(future.succeeded() for future in sent)
         producer.close()
 
     def consume(self, count, group=None):
