@@ -61,6 +61,29 @@ static void acknowledged(struct log_model *log, const char *bytes, struct stored
 	log_add(log, stored);
 }
 
+/* `unknown`: the process has ended, or the partition is offline now, and nobody knows whether they
+ * are there. Else they were cut off. */
+static void not_acknowledged(struct log_model *log, struct stored *batches, unsigned count,
+			     const char *bytes, bool unknown)
+{
+	int64_t base = log->end;
+
+	for (unsigned i = 0; i < count; bytes += batches[i++].len) {
+		struct stored *batch = &batches[i];
+
+		memcpy(batch->bytes, bytes, batch->len);
+		if (unknown) {
+			log->maybe[log->maybe_count++] = *batch;
+			continue;
+		}
+		batch->leader_epoch = (int32_t)be_load32(batch->bytes + 12);
+		batch->base = base;
+		batch->last += base;
+		base = batch->last + 1;
+		log_took_back(log, batch);
+	}
+}
+
 void append(struct topic_model *topic, int32_t nth)
 {
 	struct log_model *log = &topic->logs[nth];
@@ -94,12 +117,8 @@ void append(struct topic_model *topic, int32_t nth)
 		return;
 	}
 	HOLDS(error == KAFKA_KAFKA_STORAGE_ERROR || error == KAFKA_RECORD_LIST_TOO_LARGE);
-	/* The process has ended, or the partition is offline now: nobody knows. */
-	if (error == KAFKA_KAFKA_STORAGE_ERROR && unknown && log->maybe_count == 0)
-		for (unsigned i = 0, at = 0; i < count; at += (unsigned)batches[i++].len) {
-			memcpy(batches[i].bytes, bytes + at, batches[i].len);
-			log->maybe[log->maybe_count++] = batches[i];
-		}
+	if (error == KAFKA_KAFKA_STORAGE_ERROR && !log->offline && log->maybe_count == 0)
+		not_acknowledged(log, batches, count, bytes, unknown);
 	else
 		for (unsigned i = 0; i < count; i++)
 			free(batches[i].bytes);
@@ -126,7 +145,7 @@ void delete_records(struct topic_model *topic, int32_t nth)
 
 		if (partition_delete_records(partition, ends.log_start + (int64_t)disk_random(span),
 					     &start) == KAFKA_NONE)
-			topic->logs[nth].start = start;
+			topic->logs[nth].start = topic->logs[nth].deleted = start;
 	}
 	topic_unref(found);
 }
@@ -273,6 +292,8 @@ int close_store(void)
 	r = store_close(store);
 	busy = false;
 	store = NULL;
+	if (r == 0)
+		history_stopped();
 	/* Any of them may have been what failed. */
 	history_ended(disk_broke() && r < 0);
 	return r;

@@ -44,6 +44,18 @@ void log_add(struct log_model *log, const struct stored *stored)
 	log->end = stored->last + 1;
 }
 
+void log_took_back(struct log_model *log, const struct stored *stored)
+{
+	CHECK(log->taken_back_count < TAKEN_BACK_MAX);
+	log->taken_back[log->taken_back_count++] = *stored;
+}
+
+static void forget_taken_back(struct log_model *log)
+{
+	while (log->taken_back_count > 0)
+		free(log->taken_back[--log->taken_back_count].bytes);
+}
+
 static void forget_from(struct log_model *log, size_t first)
 {
 	while (log->count > first)
@@ -55,6 +67,7 @@ void log_reset(struct log_model *log)
 	forget_from(log, 0);
 	for (unsigned i = 0; i < log->maybe_count; i++)
 		free(log->maybe[i].bytes);
+	forget_taken_back(log);
 	free(log->list);
 	*log = (struct log_model){.count = 0};
 }
@@ -80,6 +93,20 @@ void history_ended(bool broken)
 			topics[i].logs[nth].flush_due = false;
 			topics[i].logs[nth].offline |= broken;
 		}
+}
+
+void history_stopped(void)
+{
+	for (size_t i = 0; i < TOPICS; i++)
+		for (int32_t nth = 0; nth < PARTITIONS_MAX; nth++)
+			forget_taken_back(&topics[i].logs[nth]);
+}
+
+void history_killed(void)
+{
+	for (size_t i = 0; i < TOPICS; i++)
+		for (int32_t nth = 0; nth < PARTITIONS_MAX; nth++)
+			topics[i].logs[nth].start = topics[i].logs[nth].deleted;
 }
 
 /* ---- promises ---- */
@@ -119,18 +146,59 @@ void history_note(struct store *store, bool failed)
 
 /* ---- what must hold after a start ---- */
 
-static void check_batch(struct log_model *log, const struct record_batch *batch, size_t *at)
+static bool is_stored(const struct stored *stored, const struct record_batch *batch)
+{
+	return stored->base == batch->base_offset && stored->len == batch->bytes.len &&
+	       memcmp(stored->bytes, batch->bytes.ptr, stored->len) == 0;
+}
+
+/* `with` in place of the batches from `from` to below `to`. */
+static void replace(struct log_model *log, size_t from, size_t to, const struct stored *with)
+{
+	struct stored copy = *with;
+	size_t behind = log->count - to;
+
+	for (size_t i = from; i < to; i++)
+		free(log->list[i].bytes);
+	copy.bytes = malloc(copy.len);
+	memcpy(copy.bytes, with->bytes, copy.len);
+	log_add(log, &copy);
+	memmove(log->list + from + 1, log->list + to, behind * sizeof(*log->list));
+	log->list[from] = copy;
+	log->count = from + 1 + behind;
+}
+
+/* Where a batch that had been taken back is found, the ones that came in its place are not. */
+static void bring_back(struct log_model *log, const struct record_batch *batch, size_t at)
+{
+	const struct stored *found = NULL;
+	size_t to = at;
+
+	if (batch->base_offset < log->durable ||
+	    (at < log->count && is_stored(&log->list[at], batch)))
+		return;
+	for (unsigned i = 0; i < log->taken_back_count && !found; i++)
+		if (is_stored(&log->taken_back[i], batch))
+			found = &log->taken_back[i];
+	while (found && to < log->count && log->list[to].base <= found->last)
+		to++;
+	if (found)
+		replace(log, at, to, found);
+}
+
+static void check_batch(struct log_model *log, const struct record_batch *batch, bool kept,
+			size_t *at)
 {
 	while (*at < log->count && log->list[*at].base < batch->base_offset)
 		++*at;
-	HOLDS(*at < log->count && log->list[*at].base == batch->base_offset);
-	HOLDS(log->list[*at].len == batch->bytes.len);
-	HOLDS(memcmp(log->list[*at].bytes, batch->bytes.ptr, batch->bytes.len) == 0);
+	if (!kept)
+		bring_back(log, batch, *at);
+	HOLDS(*at < log->count && is_stored(&log->list[*at], batch));
 }
 
 /* Every byte from the start to the end, without a gap, was appended just there. */
 static void check_bytes(struct log_model *log, struct partition *partition,
-			const struct partition_ends *ends)
+			const struct partition_ends *ends, bool kept)
 {
 	struct partition_read read = {.offset = ends->log_start,
 				      .max_bytes = 1 << 20,
@@ -152,7 +220,7 @@ static void check_bytes(struct log_model *log, struct partition *partition,
 		      (ssize_t)slice.len);
 		rest = slice_make(bytes, slice.len);
 		while (record_batch_next(&rest, &batch) == RECORD_BATCH_OK) {
-			check_batch(log, &batch, &at);
+			check_batch(log, &batch, kept, &at);
 			HOLDS(batch.base_offset <= read.offset);
 			read.offset = record_batch_last_offset(&batch) + 1;
 		}
@@ -240,13 +308,15 @@ static void check_log(struct log_model *log, struct partition *partition, int64_
 
 	add_maybe(log);
 	most = log->end;
+	for (unsigned i = 0; i < log->taken_back_count && !kept; i++)
+		most = max_i64(most, log->taken_back[i].last + 1);
 	HOLDS(partition_ends(partition, &ends) == KAFKA_NONE);
 	HOLDS(ends.log_end >= log->durable && ends.log_end <= most);
 	HOLDS(ends.log_start >= log->start && ends.log_start <= ends.log_end);
 	HOLDS(ends.high_watermark == ends.log_end);
 	while (log->count > 0 && log->list[log->count - 1].last >= ends.log_end)
 		forget_from(log, log->count - 1);
-	check_bytes(log, partition, &ends);
+	check_bytes(log, partition, &ends, kept);
 	log->end = ends.log_end;
 	log->durable = ends.durable_end;
 	log->start = ends.log_start;

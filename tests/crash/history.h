@@ -16,6 +16,8 @@
 #define TOPICS         4
 /* Batches in one append, at most; they are there together or not at all. */
 #define TOGETHER 3
+/* Batches of appends that failed, in one log between clean stops. */
+#define TAKEN_BACK_MAX 32
 
 extern uint64_t seed;
 
@@ -45,9 +47,14 @@ struct log_model {
 	/* What an append was doing when the process ended: it may be there or not. */
 	struct stored maybe[TOGETHER];
 	unsigned maybe_count;
+	/* What a failed append had written of was cut off again: until that is on disk as well, a
+	 * power cut may bring it back, in place of what was appended there since. */
+	struct stored taken_back[TAKEN_BACK_MAX];
+	unsigned taken_back_count;
 	int64_t end;     /* of what was acknowledged */
 	int64_t durable; /* of what was said to be safe */
-	int64_t start;   /* of what was said to be deleted */
+	int64_t start;   /* of the log; behind it, it may be by retention */
+	int64_t deleted; /* by DeleteRecords, which was answered */
 	int64_t mark;    /* the high watermark that was shown */
 	int32_t leader_epoch;
 	bool offline;   /* in this life */
@@ -79,9 +86,15 @@ struct topic_config config_of(const struct topic_model *topic);
 
 void log_add(struct log_model *log, const struct stored *stored);
 void log_reset(struct log_model *log);
+void log_took_back(struct log_model *log, const struct stored *stored);
 void history_reset(void);
 /* The process has ended. `broken`: and at that something failed, we don't know where. */
 void history_ended(bool broken);
+/* And what it left is on disk. */
+void history_stopped(void);
+
+/* The next end is not a clean one: what retention has deleted may come back. */
+void history_killed(void);
 
 /* What the store says of itself now is a promise. `whole`: nothing has gone wrong since. */
 void history_note(struct store *store, bool failed);

@@ -517,10 +517,11 @@ int partition_load(struct partition *partition, struct load *load)
 		partition_fail(partition, r, "it can't be loaded");
 	if (partition->state != PARTITION_GOOD)
 		return 0;
-	/* What a crash has left in the page cache is on disk before anybody is shown it, where that
-	 * was promised; else soon. */
 	undurable = partition->durable_end < partition->log_end || partition->folder_dirty ||
 		    partition->was_cut;
+	/* What a crash has left in the page cache, names as well, is on disk before anybody is
+	 * shown it, where that was promised; else soon. */
+	partition->folder_dirty |= !load->clean;
 	if (undurable && partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1)
 		(void)partition_sync(partition);
 	/* And so is, soon, that it has left no more than this. */
