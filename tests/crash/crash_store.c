@@ -406,6 +406,41 @@ static void what_was_dropped_stays_away(void **state)
 	}
 }
 
+/* Retention, and DeleteRecords, on a disk that is full just then, and at every moment of which the
+ * process may end. */
+static void deletion_leaves_no_gaps(void **state)
+{
+	struct topic_model *topic = &topics[LAZY];
+	bool all = false;
+
+	for (uint64_t moment = 1; !all; moment++)
+		for (unsigned outcome = 0; outcome < 6; outcome++) {
+			begin_seed(outcome);
+			HOLDS(open_store());
+			create(topic, 1);
+			for (int i = 0; i < 120; i++) {
+				append(topic, 0);
+				flush(topic, 0);
+			}
+			if (outcome % 2)
+				delete_records(topic, 0);
+			history_note(store, false);
+			disk_fill(outcome / 2);
+			disk_fail_after(moment);
+			store_maintain(store, now);
+			all = !disk_failed();
+			history_killed();
+			kill_process();
+			check(true);
+			history_killed();
+			kill_process();
+			power_cycle();
+			check(false);
+			HOLDS(close_store() == 0);
+			end_seed();
+		}
+}
+
 static void say(void *arg, enum log_level level, const char *line, size_t len)
 {
 	fprintf(stderr, "%.*s", (int)len, line);
@@ -419,6 +454,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(changes_of_topics_may_end_at_any_moment),
 	    cmocka_unit_test(what_was_taken_back_stays_away),
 	    cmocka_unit_test(what_was_dropped_stays_away),
+	    cmocka_unit_test(deletion_leaves_no_gaps),
 	    cmocka_unit_test(nothing_is_lost_that_was_promised),
 	};
 

@@ -46,7 +46,9 @@ void log_add(struct log_model *log, const struct stored *stored)
 
 void log_took_back(struct log_model *log, const struct stored *stored)
 {
-	CHECK(log->taken_back_count < TAKEN_BACK_MAX);
+	log->taken_back =
+	    realloc(log->taken_back, (log->taken_back_count + 1) * sizeof(*log->taken_back));
+	CHECK(log->taken_back);
 	log->taken_back[log->taken_back_count++] = *stored;
 }
 
@@ -54,6 +56,8 @@ static void forget_taken_back(struct log_model *log)
 {
 	while (log->taken_back_count > 0)
 		free(log->taken_back[--log->taken_back_count].bytes);
+	free(log->taken_back);
+	log->taken_back = NULL;
 }
 
 static void forget_from(struct log_model *log, size_t first)
@@ -301,6 +305,17 @@ static void add_maybe(struct log_model *log)
 	log->maybe_count = 0;
 }
 
+/* After a kill, what is not there was cut off by the append itself, which came to no more. */
+static void trim(struct log_model *log, int64_t log_end, bool kept)
+{
+	while (log->count > 0 && log->list[log->count - 1].last >= log_end) {
+		if (kept)
+			log_took_back(log, &log->list[--log->count]);
+		else
+			forget_from(log, log->count - 1);
+	}
+}
+
 static void check_log(struct log_model *log, struct partition *partition, int64_t now_ms, bool kept)
 {
 	struct partition_ends ends;
@@ -314,8 +329,7 @@ static void check_log(struct log_model *log, struct partition *partition, int64_
 	HOLDS(ends.log_end >= log->durable && ends.log_end <= most);
 	HOLDS(ends.log_start >= log->start && ends.log_start <= ends.log_end);
 	HOLDS(ends.high_watermark == ends.log_end);
-	while (log->count > 0 && log->list[log->count - 1].last >= ends.log_end)
-		forget_from(log, log->count - 1);
+	trim(log, ends.log_end, kept);
 	check_bytes(log, partition, &ends, kept);
 	log->end = ends.log_end;
 	log->durable = ends.durable_end;

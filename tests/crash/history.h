@@ -16,8 +16,6 @@
 #define TOPICS         4
 /* Batches in one append, at most; they are there together or not at all. */
 #define TOGETHER 3
-/* Batches of appends that failed, in one log between clean stops. */
-#define TAKEN_BACK_MAX 32
 
 extern uint64_t seed;
 
@@ -47,9 +45,9 @@ struct log_model {
 	/* What an append was doing when the process ended: it may be there or not. */
 	struct stored maybe[TOGETHER];
 	unsigned maybe_count;
-	/* What a failed append had written of was cut off again: until that is on disk as well, a
-	 * power cut may bring it back, in place of what was appended there since. */
-	struct stored taken_back[TAKEN_BACK_MAX];
+	/* What failed appends had written was cut off again: until that is on disk as well, a power
+	 * cut may bring it back, in place of what was appended there since. */
+	struct stored *taken_back;
 	unsigned taken_back_count;
 	int64_t end;     /* of what was acknowledged */
 	int64_t durable; /* of what was said to be safe */

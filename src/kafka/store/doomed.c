@@ -42,6 +42,11 @@ int store_doom(struct store *store, const char *path, const char *renamed, bool 
 
 	if (strcmp(path, renamed) != 0)
 		r = sys_renameat(store->fd, path, store->fd, renamed);
+	/* A full disk may have no room for another name, but it takes one away. */
+	if (r < 0 && r != -ENOENT && !folder) {
+		r = sys_unlinkat(store->fd, path, 0);
+		r = r == 0 ? -ENOENT : r;
+	}
 	if (r < 0 && r != -ENOENT)
 		log_error("%s/%s: can't be renamed for deletion: %s", store->dir, path,
 			  strerror(-r));

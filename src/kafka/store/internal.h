@@ -327,7 +327,8 @@ void store_name_aside(struct slice topic, int32_t number, const char *suffix,
 		      char ret[NAME_ASIDE_MAX]);
 
 /* The name becomes `renamed` (which may be the same), and is unlinked when it is due. Below the
- * store's folder. 0 too when there is no such name; a failure is logged. */
+ * store's folder. 0 too when there is no such name; a file that can't be renamed is unlinked at once.
+ * A failure is logged. */
 int store_doom(struct store *store, const char *path, const char *renamed, bool folder,
 	       int64_t due_ms);
 /* Unlinks what is due, until the clock says so (sys_now_ns()); what is left has its turn later. */

@@ -363,8 +363,9 @@ static int catch_up(struct partition *partition, struct load *load, const struct
 {
 	for (uint32_t nth = 0; nth < first; nth++) {
 		struct log_segment *segment = partition->segments[nth];
-		bool reindex = lacks_index(names, segment);
-		bool producers = partition->snapshot_offset >= 0 || !load->clean;
+		bool deleted = partition_segment_end(partition, nth) <= partition->log_start;
+		bool reindex = !deleted && lacks_index(names, segment);
+		bool producers = !deleted && (partition->snapshot_offset >= 0 || !load->clean);
 		int r = 0;
 
 		producers =
@@ -407,8 +408,10 @@ static int load_segments(struct partition *partition, struct load *load, const s
 			    partition->topic->store->dir, partition->folder);
 	else
 		/* Where it is just a segment's end, that one may have been synced before it was
-		 * complete. */
-		first = partition_segment_at(partition, partition->recovery_point - 1);
+		 * complete. What is deleted is not looked at: what is missing or damaged there
+		 * would take what follows with it. */
+		first = partition_segment_at(partition, max_i64(partition->recovery_point - 1,
+								partition->log_start));
 	producers_clear(&partition->producers);
 	partition->snapshot_offset = -1;
 	r = restore_newest(partition, load, names, partition->segments[first]->base_offset);

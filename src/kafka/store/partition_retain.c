@@ -38,21 +38,40 @@ static void take_segments(struct partition *partition, uint32_t count, struct le
 	epochs_cut_start(&partition->epochs, partition->log_start);
 }
 
-static void drop_segments(struct partition *partition, const struct leaving *leaving)
+static int drop_files(struct partition *partition, const struct log_segment *segment,
+		      int64_t due_ms)
 {
 	char path[SEGMENT_PATH_MAX], renamed[SEGMENT_PATH_MAX + 16];
 
-	for (uint32_t i = 0; i < leaving->count; i++) {
-		struct log_segment *segment = leaving->segments[i];
+	for (enum log_file file = 0; file < LOG_FILE_COUNT; file++) {
+		int r;
 
-		for (enum log_file file = 0; file < LOG_FILE_COUNT; file++) {
-			log_segment_path(partition->folder, segment->base_offset, file, path);
-			snprintf(renamed, sizeof(renamed), "%s.deleted", path);
-			(void)store_doom(partition->topic->store, path, renamed, false,
-					 leaving->due_ms);
-		}
-		log_segment_unref(segment);
+		log_segment_path(partition->folder, segment->base_offset, file, path);
+		snprintf(renamed, sizeof(renamed), "%s.deleted", path);
+		r = store_doom(partition->topic->store, path, renamed, false, due_ms);
+		/* The others are of no use without it. */
+		if (r < 0 && file == LOG_FILE_LOG)
+			return r;
 	}
+	return 0;
+}
+
+/* From the oldest on. If one can't go, none behind it may: a start after a crash would find a gap,
+ * and take what lies behind it for lost. */
+static void drop_segments(struct partition *partition, const struct leaving *leaving)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < leaving->count; i++) {
+		if (r == 0)
+			r = drop_files(partition, leaving->segments[i], leaving->due_ms);
+		log_segment_unref(leaving->segments[i]);
+	}
+	if (r == 0)
+		return;
+	pthread_mutex_lock(&partition->lock);
+	partition_fail(partition, r, "a segment can't be deleted");
+	pthread_mutex_unlock(&partition->lock);
 }
 
 /* ---- retention ---- */
