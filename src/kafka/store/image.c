@@ -368,9 +368,13 @@ static int apply_message(struct image *image, int64_t offset, uint32_t kind, uin
 static int parse_frame(struct slice value, uint32_t *ret_kind, uint32_t *ret_version,
 		       struct slice *ret)
 {
-	const uint8_t *at = (const uint8_t *)value.ptr, *end = at + value.len;
+	const uint8_t *at = (const uint8_t *)value.ptr, *end;
 	uint32_t frame;
 
+	/* A record without a value: it is nowhere, and NULL has no end. */
+	if (value.len == 0)
+		return -EBADMSG;
+	end = at + value.len;
 	at = varint_read_u32(at, end, &frame);
 	if (at && frame != FRAME_VERSION)
 		return -EPROTONOSUPPORT;

@@ -76,8 +76,7 @@ struct metadata *metadata_new(void)
 	return calloc(1, sizeof(struct metadata));
 }
 
-/* One record, in a batch of its own. */
-static void add_value(struct metadata *metadata, struct slice value)
+void add_value(struct metadata *metadata, struct slice value)
 {
 	size_t len;
 	char *batch = kit_batch_of(value, KIT_NOW, &len);

@@ -33,6 +33,8 @@ struct metadata {
 };
 
 struct metadata *metadata_new(void);
+/* A record of this value, in a batch of its own. */
+void add_value(struct metadata *metadata, struct slice value);
 /* A record in a batch of its own; `message` NULL: without any fields. */
 void add(struct metadata *metadata, unsigned kind, int version, const struct kafka_message *message,
 	 const void *record);

@@ -173,6 +173,17 @@ static void records_that_contradict_others_are_damage(void **state)
 	free(metadata);
 }
 
+static void a_record_without_a_value_is_damage(void **state)
+{
+	struct metadata *metadata = metadata_new();
+
+	add_topic(metadata, "orders", 1, 1);
+	add_value(metadata, slice_make(NULL, 0));
+	store_log(metadata);
+	assert_not_used("a record that makes no sense");
+	free(metadata);
+}
+
 static void a_flipped_byte_after_a_clean_stop_is_damage(void **state)
 {
 	struct metadata *metadata = metadata_new();
@@ -283,6 +294,7 @@ int main(int argc, char **argv)
 	    TEST(transactions_count_as_a_whole_or_not_at_all),
 	    TEST(records_of_a_later_version_are_not_guessed_at),
 	    TEST(records_that_contradict_others_are_damage),
+	    TEST(a_record_without_a_value_is_damage),
 	    TEST(a_flipped_byte_after_a_clean_stop_is_damage),
 	    TEST(what_comes_before_the_log_must_be_known),
 	    TEST(a_snapshot_that_is_not_whole_is_not_used),
