@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/varint.h"
 #include "kafka/wire/header.h"
 #include "kafka/wire/messages.h"
 #include "kafka/wire/record_walk.h"
 #include "micro.h"
 
 #define PARTITIONS_MAX 1000
+#define RECORDS_MAX    9300 /* 1 MiB */
 
 static char request_wire[1 << 17], response_wire[1 << 17];
 static struct slice request;
@@ -152,23 +154,35 @@ static void write_answer(void)
 		abort();
 }
 
-/* A batch of `count` records of 100 bytes without keys: the header by hand, as a producer makes it.
- */
+/* A record of 100 bytes without key and headers, some milliseconds after the one before. */
+static void put_record(struct kafka_writer *writer, int32_t delta)
+{
+	static const char value[100];
+	uint8_t fields[3 * VARINT64_MAX] = {0}, len[VARINT64_MAX];
+	unsigned n = 1; /* attributes */
+
+	n += varint_write(fields + n, zigzag_encode64(delta / 16));
+	n += varint_write(fields + n, zigzag_encode32(delta));
+	n += varint_write(fields + n, zigzag_encode32(-1));
+	n += varint_write(fields + n, zigzag_encode32((int32_t)sizeof(value)));
+	kafka_put(writer, len,
+		  varint_write(len, zigzag_encode32((int32_t)(n + sizeof(value) + 1))));
+	kafka_put(writer, fields, n);
+	kafka_put(writer, value, sizeof(value));
+	kafka_put(writer, "", 1);
+}
+
+/* The header by hand, as a producer makes it. */
 static void make_batch(int32_t count)
 {
-	static char memory[1 << 17];
-	char record[109] = {(char)0xd6, 1, 0, 0, 0, 1, (char)0xc8, 1};
+	static char memory[RECORD_BATCH_HEADER + RECORDS_MAX * 120];
 	struct kafka_writer writer = kafka_writer_over(memory, sizeof(memory));
 	struct kafka_writer offset;
 
 	memset(memory, 0, RECORD_BATCH_HEADER);
 	writer.len = RECORD_BATCH_HEADER;
-	for (int32_t i = 0; i < count; i++) {
-		/* length 107, attributes, time +0, offset +i (63 at most), no key, 100 bytes, no
-		 * headers */
-		record[4] = (char)(i % 64 * 2);
-		kafka_put(&writer, record, sizeof(record));
-	}
+	for (int32_t i = 0; i < count; i++)
+		put_record(&writer, i);
 	memory[16] = 2;
 	offset = kafka_writer_over(memory + 8, 4);
 	kafka_put_i32(&offset, (int32_t)writer.len - RECORD_BATCH_PREFIX);
@@ -225,5 +239,8 @@ int main(void)
 	micro_measure("write: answer to Fetch 12, 1000 partitions", 0, write_answer, 1000);
 	micro_measure("batch of 64 records: header and checksum", batch.len, check_batch, 100000);
 	micro_measure("batch of 64 records: and every record", batch.len, check_records, 20000);
+	make_batch(RECORDS_MAX);
+	micro_measure("batch of 9300 records: header and checksum", batch.len, check_batch, 500);
+	micro_measure("batch of 9300 records: and every record", batch.len, check_records, 200);
 	return 0;
 }

@@ -21,6 +21,10 @@ static inline const uint8_t *varint_read_u64(const uint8_t *at, const uint8_t *e
 		*ret = *at;
 		return at + 1;
 	}
+	if (likely(end - at > 1 && at[1] < 0x80)) {
+		*ret = (at[0] & 0x7fu) | (unsigned)at[1] << 7;
+		return at + 2;
+	}
 	for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
 		uint8_t byte = *at++;
 
@@ -42,6 +46,10 @@ static inline const uint8_t *varint_read_u32(const uint8_t *at, const uint8_t *e
 	if (likely(at < end && *at < 0x80)) {
 		*ret = *at;
 		return at + 1;
+	}
+	if (likely(end - at > 1 && at[1] < 0x80)) {
+		*ret = (at[0] & 0x7fu) | (unsigned)at[1] << 7;
+		return at + 2;
 	}
 	for (unsigned shift = 0; at < end && shift < 32; shift += 7) {
 		uint8_t byte = *at++;
