@@ -141,10 +141,11 @@ char *kit_batch_of(struct slice value, int64_t timestamp, size_t *ret_len)
 	head += put_varint(body + head, 0);
 	head += put_varint(body + head, 0);
 	head += put_varint(body + head, -1);
-	head += put_varint(body + head, (int64_t)value.len);
+	head += put_varint(body + head, value.ptr ? (int64_t)value.len : -1);
 	len += put_varint(batch + len, (int64_t)(head + value.len + 1));
 	memcpy(batch + len, body, head);
-	memcpy(batch + len + head, value.ptr, value.len);
+	if (value.len > 0)
+		memcpy(batch + len + head, value.ptr, value.len);
 	len += head + value.len;
 	batch[len++] = 0; /* headers */
 	be_store64(batch + 27, (uint64_t)timestamp);
