@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from kafka_messages import APIS, Client, framed, record_batch, request_body
+from kafka_messages import APIS, Client, framed, record_batch, request, request_body, response_of
 from kafka_server import wait_until
-from kafka_wire import connect
+from kafka_wire import answer, connect
 from metrics import scrape
 
 BROKER_SECONDS = 60
@@ -119,6 +119,30 @@ def test_counts_that_lie_end_the_connection(broker, lie):
         assert connection.recv(1) == b""
     is_fine(broker)
     assert resident_kib(broker) - before < 8 * 1024
+
+
+@pytest.mark.parametrize("version", [0, 4, 5, 9])
+def test_the_longest_names_of_members(broker, version):
+    """A member's id begins with the client's name, or its own: that of the greatest length leaves no room for the rest."""
+    longest = "\N{GREEK SMALL LETTER ALPHA}" * (0x7FFF // 2) + "x"
+    with Client(broker.port) as client:
+        client.call("FindCoordinator", 0, key="g")
+    for instance in (None, longest) if version >= 5 else (None,):
+        fields = {"group_id": "g", "session_timeout_ms": 6000, "rebalance_timeout_ms": 6000, "protocol_type": "consumer",
+                  "protocols": [{"name": "range", "metadata": b""}], **({"group_instance_id": instance} if instance else {})}
+        with connect(broker) as connection:
+            connection.sendall(request("JoinGroup", version, client=longest.encode(), **fields))
+            joined = response_of("JoinGroup", version, answer(connection))[1]
+            assert joined["error_code"] == (79 if version >= 4 and not instance else 0)
+            assert 0x7FF0 < len(joined["member_id"].encode()) <= 0x7FFF
+            fields["member_id"] = joined["member_id"]
+            if joined["error_code"]:
+                connection.sendall(request("JoinGroup", version, client=longest.encode(), **fields))
+                joined = response_of("JoinGroup", version, answer(connection))[1]
+                assert (joined["error_code"], joined["member_id"]) == (0, fields["member_id"])
+            connection.sendall(request("LeaveGroup", 0, group_id="g", member_id=joined["member_id"]))
+            assert response_of("LeaveGroup", 0, answer(connection))[1]["error_code"] == 0
+    is_fine(broker)
 
 
 def resident_kib(broker, what="VmRSS"):

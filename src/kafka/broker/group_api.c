@@ -156,11 +156,26 @@ static enum handled refuse_join(struct kafka_call *call, enum kafka_error error,
 	return call_answer(call, &response);
 }
 
+/* "-" and the UUID. */
+#define UUID_SUFFIX 37
+
+/* As much of the name as leaves room for the rest in a string of the protocol, in whole characters:
+ * clients send the id back as they have read it. */
+static struct slice id_prefix(struct slice name)
+{
+	if (name.len > INT16_MAX - UUID_SUFFIX) {
+		name.len = INT16_MAX - UUID_SUFFIX;
+		while (name.len > 0 && ((uint8_t)name.ptr[name.len] & 0xc0) == 0x80)
+			name.len--;
+	}
+	return name;
+}
+
 /* "client-uuid", or "instance-uuid" for a static member; NULL: no memory. */
 static struct slice fresh_id(struct kafka_call *call, struct slice instance_id)
 {
-	struct slice prefix = instance_id.ptr ? instance_id : call->header.client_id;
-	char *memory = call_take(call, prefix.len + 40, 1);
+	struct slice prefix = id_prefix(instance_id.ptr ? instance_id : call->header.client_id);
+	char *memory = call_take(call, prefix.len + UUID_SUFFIX + 1, 1);
 	uint8_t r[SECRET_ID_BYTES];
 	int len;
 
@@ -168,7 +183,7 @@ static struct slice fresh_id(struct kafka_call *call, struct slice instance_id)
 		return slice_make(NULL, 0);
 	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* version 4, RFC 4122 */
 	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-	len = snprintf(memory, prefix.len + 40,
+	len = snprintf(memory, prefix.len + UUID_SUFFIX + 1,
 		       "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 		       (int)prefix.len, prefix.ptr ? prefix.ptr : "", r[0], r[1], r[2], r[3], r[4],
 		       r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
