@@ -51,6 +51,9 @@ static void woken(struct message *message)
 		free(durable);
 		return;
 	}
+	/* A wake that came while the call was being answered: it may still be leaving. */
+	if (!durable->watching)
+		return;
 	handled = look(durable);
 	if (handled == CALL_WAITS)
 		return;

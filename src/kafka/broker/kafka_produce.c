@@ -328,6 +328,9 @@ static void woken(struct message *message)
 		give_back(produce);
 		return;
 	}
+	/* A wake that came while the call was being answered: it may still be leaving. */
+	if (produce->waiting == 0)
+		return;
 	look(produce);
 	if (produce->waiting > 0)
 		return;
