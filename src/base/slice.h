@@ -30,6 +30,15 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* Below, at or above 0: as the bytes come, and what is shorter first. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 /* ASCII letters only: what HTTP calls case-insensitive. */
 bool slice_eq_nocase(struct slice a, struct slice b);
 bool slice_starts_with(struct slice s, struct slice prefix);

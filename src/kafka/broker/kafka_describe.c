@@ -165,7 +165,7 @@ static void page_all(struct paging *p,
 				.topic_authorized_operations = OPERATIONS_UNKNOWN};
 			continue;
 		}
-		if (request->cursor && name_compare(names[i], request->cursor->topic_name) < 0)
+		if (request->cursor && slice_compare(names[i], request->cursor->topic_name) < 0)
 			continue;
 		if (request->cursor && slice_eq(names[i], request->cursor->topic_name))
 			first = request->cursor->partition_index;

@@ -24,17 +24,9 @@ struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count)
 	return names;
 }
 
-int name_compare(struct slice a, struct slice b)
-{
-	size_t len = min_size(a.len, b.len);
-	int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int by_name(const void *a, const void *b)
 {
-	return name_compare(*(const struct slice *)a, *(const struct slice *)b);
+	return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
 int32_t names_settle(struct slice *names, int32_t count)
@@ -56,7 +48,7 @@ struct place {
 static int by_place(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
-	int order = name_compare(x->name, y->name);
+	int order = slice_compare(x->name, y->name);
 
 	return order ? order : (x->at > y->at) - (x->at < y->at);
 }

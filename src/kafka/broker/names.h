@@ -24,7 +24,6 @@ enum name_twin {
 /* Those of all topics, sorted; NULL: no memory. */
 struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count);
 
-int name_compare(struct slice a, struct slice b);
 /* Sorted, and each once: how many are left. */
 int32_t names_settle(struct slice *names, int32_t count);
 /* For each whether it stands alone; NULL: no memory. */

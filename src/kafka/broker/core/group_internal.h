@@ -21,7 +21,12 @@ bool member_set_protocols(struct group_member *member, const struct group_protoc
 bool member_has_protocols(const struct group_member *member, const struct group_protocol *protocols,
 			  int32_t count);
 bool member_set_assignment(struct group_member *member, struct slice assignment);
+/* The first of that name: clients may name as many as fit into a request, so all searches are by
+ * halves. -1, NULL: it has none. */
+int32_t member_protocol_number(const struct group_member *member, struct slice name);
 const struct group_protocol *member_protocol(const struct group_member *member, struct slice name);
+/* Room for a number for each of its protocols, for the counting of votes. */
+int32_t *member_votes(const struct group_member *member);
 
 struct group_member *group_find(const struct group *group, struct slice id);
 struct group_member *group_find_static(const struct group *group, struct slice instance_id);

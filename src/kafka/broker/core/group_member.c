@@ -68,10 +68,41 @@ static char *put(char **at, struct slice s)
 	return start;
 }
 
+/* Behind the protocols: their numbers, in the order of the names; votes; the bytes. */
+static uint32_t *by_name(const struct group_member *member)
+{
+	return (uint32_t *)(member->protocols + member->protocols_count);
+}
+
+int32_t *member_votes(const struct group_member *member)
+{
+	return (int32_t *)(by_name(member) + member->protocols_count);
+}
+
+/* Of equal names the first comes first. */
+static int by_name_and_number(const void *a, const void *b, void *protocols)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct group_protocol *at = protocols;
+	int order = slice_compare(at[x].name, at[y].name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static void sort(struct group_member *member)
+{
+	uint32_t *order = by_name(member);
+
+	for (int32_t i = 0; i < member->protocols_count; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order, (size_t)member->protocols_count, sizeof(*order), by_name_and_number,
+		member->protocols);
+}
+
 bool member_set_protocols(struct group_member *member, const struct group_protocol *protocols,
 			  int32_t count)
 {
-	size_t bytes = (size_t)count * sizeof(*protocols);
+	size_t bytes = (size_t)count * (sizeof(*protocols) + sizeof(uint32_t) + sizeof(int32_t));
 	struct group_protocol *copy;
 	char *at;
 
@@ -80,15 +111,16 @@ bool member_set_protocols(struct group_member *member, const struct group_protoc
 	copy = malloc(bytes + 1);
 	if (!copy)
 		return false;
-	at = (char *)(copy + count);
+	free(member->protocols);
+	member->protocols = copy;
+	member->protocols_count = count;
+	at = (char *)(member_votes(member) + count);
 	for (int32_t i = 0; i < count; i++) {
 		copy[i].name = slice_make(put(&at, protocols[i].name), protocols[i].name.len);
 		copy[i].metadata =
 		    slice_make(put(&at, protocols[i].metadata), protocols[i].metadata.len);
 	}
-	free(member->protocols);
-	member->protocols = copy;
-	member->protocols_count = count;
+	sort(member);
 	return true;
 }
 
@@ -115,12 +147,29 @@ bool member_set_assignment(struct group_member *member, struct slice assignment)
 	return true;
 }
 
+int32_t member_protocol_number(const struct group_member *member, struct slice name)
+{
+	const uint32_t *order = by_name(member);
+	int32_t low = 0, high = member->protocols_count;
+
+	while (low < high) {
+		int32_t middle = low + (high - low) / 2;
+
+		if (slice_compare(member->protocols[order[middle]].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == member->protocols_count || !slice_eq(member->protocols[order[low]].name, name))
+		return -1;
+	return (int32_t)order[low];
+}
+
 const struct group_protocol *member_protocol(const struct group_member *member, struct slice name)
 {
-	for (int32_t i = 0; i < member->protocols_count; i++)
-		if (slice_eq(member->protocols[i].name, name))
-			return &member->protocols[i];
-	return NULL;
+	int32_t number = member_protocol_number(member, name);
+
+	return number < 0 ? NULL : &member->protocols[number];
 }
 
 /* ---- the members of a group ---- */

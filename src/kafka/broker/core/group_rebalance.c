@@ -29,47 +29,42 @@ bool group_supports(const struct group *group, struct slice type,
 	return false;
 }
 
-/* The first in a member's own order that all have: its vote. */
-static const struct group_protocol *vote_of(const struct group *group,
-					    const struct group_member *member)
+/* A member's vote: the first in its own order that all have. What all have the first member has,
+ * where votes are counted; those of the others are below 0 there. */
+static void vote(const struct group_member *member, const struct group_member *first)
 {
-	for (int32_t i = 0; i < member->protocols_count; i++)
-		if (all_have(group, member->protocols[i].name))
-			return &member->protocols[i];
-	return NULL;
-}
+	int32_t *votes = member_votes(first);
 
-static int32_t votes_for(const struct group *group, struct slice name)
-{
-	int32_t votes = 0;
-	struct list *node;
+	for (int32_t i = 0; i < member->protocols_count; i++) {
+		int32_t number = member_protocol_number(first, member->protocols[i].name);
 
-	list_for_each (node, &group->members) {
-		const struct group_protocol *vote =
-		    vote_of(group, container_of(node, struct group_member, node));
-
-		votes += vote && slice_eq(vote->name, name);
+		if (number >= 0 && votes[number] >= 0) {
+			votes[number]++;
+			return;
+		}
 	}
-	return votes;
 }
 
 const struct group_protocol *group_choose_protocol(const struct group *group)
 {
 	const struct group_protocol *best = NULL;
-	int32_t most = 0, votes;
 	const struct group_member *first;
+	struct list *node;
+	int32_t most = -1, *votes;
 
 	if (list_empty(&group->members))
 		return NULL;
-	/* What all have the first one has; between equals, its order decides. */
 	first = container_of(group->members.next, struct group_member, node);
+	votes = member_votes(first);
+	for (int32_t i = 0; i < first->protocols_count; i++)
+		votes[i] = all_have(group, first->protocols[i].name) ? 0 : -1;
+	list_for_each (node, &group->members)
+		vote(container_of(node, struct group_member, node), first);
+	/* Between equals, the first member's order decides. */
 	for (int32_t i = 0; i < first->protocols_count; i++) {
-		if (!all_have(group, first->protocols[i].name))
-			continue;
-		votes = votes_for(group, first->protocols[i].name);
-		if (!best || votes > most) {
+		if (votes[i] > most) {
 			best = &first->protocols[i];
-			most = votes;
+			most = votes[i];
 		}
 	}
 	return best;

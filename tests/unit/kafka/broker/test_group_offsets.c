@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kafka/broker/core/group_internal.h"
 #include "kafka/broker/core/group_offsets.h"
 
 static struct group_offsets offsets;
@@ -109,13 +110,14 @@ static void expiry_begins_when_the_group_is_empty(void **state)
 #define TO_U_AND_V "\0\3\0\0\0\2\0\1u\0\1v\0\0\0\0rest"
 #define CUT        "\0\0\0\0\0\2\0\1u\0\5v"
 
-static void add(struct group *group, struct group_member *member, struct group_protocol *protocol,
-		const char *subscription, size_t len)
+static void add(struct group *group, const char *subscription, size_t len)
 {
-	*protocol = (struct group_protocol){slice_of("range"), slice_make(subscription, len)};
-	*member = (struct group_member){.protocols = protocol, .protocols_count = 1};
-	list_push_back(&group->members, &member->node);
-	group->members_count++;
+	const struct group_protocol range = {slice_of("range"), slice_make(subscription, len)};
+	const struct group_join join = {.protocols = &range, .protocols_count = 1};
+	struct group_member *member = member_new(&join, slice_of("m"));
+
+	assert_non_null(member);
+	group_add(group, member);
 }
 
 static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
@@ -123,12 +125,10 @@ static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
 	struct group group = {.state = GROUP_STABLE,
 			      .protocol_type = slice_of("consumer"),
 			      .protocol = slice_of("range")};
-	struct group_member members[3];
-	struct group_protocol protocols[3];
 
 	list_init(&group.members);
-	add(&group, &members[0], &protocols[0], TO_T, sizeof(TO_T) - 1);
-	add(&group, &members[1], &protocols[1], TO_U_AND_V, sizeof(TO_U_AND_V) - 1);
+	add(&group, TO_T, sizeof(TO_T) - 1);
+	add(&group, TO_U_AND_V, sizeof(TO_U_AND_V) - 1);
 	assert_true(group_keeps(&group, slice_of("t")));
 	assert_true(group_keeps(&group, slice_of("v")));
 	assert_false(group_keeps(&group, slice_of("w")));
@@ -142,8 +142,10 @@ static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
 	assert_true(group_keeps(&group, slice_of("w")));
 	/* What is no subscription may be one to anything. */
 	group.protocol_type = slice_of("consumer");
-	add(&group, &members[2], &protocols[2], CUT, sizeof(CUT) - 1);
+	add(&group, CUT, sizeof(CUT) - 1);
 	assert_true(group_reads(&group, slice_of("w")));
+	while (group.members_count > 0)
+		group_remove(&group, group.leader, KAFKA_NONE);
 }
 
 static void what_is_marked_goes_or_stays(void **state)
