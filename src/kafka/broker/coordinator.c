@@ -139,6 +139,22 @@ enum kafka_error shard_append(struct shard *shard, int64_t wall_ms, struct parti
 	return KAFKA_NONE;
 }
 
+void shard_make_room(struct shard *shard, size_t bytes, int64_t wall_ms)
+{
+	const struct topic *topic = shard->coordinator->topic;
+	uint64_t batch = (uint64_t)topic_config_value(topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES),
+		 segment = (uint64_t)topic_config_value(topic, TOPIC_CONFIG_SEGMENT_BYTES);
+	struct batch_writer *writer = &shard->writer;
+	struct partition_appended appended = {0};
+
+	if (writer->failed || writer->count == 0 || writer->len + bytes <= min_u64(batch, segment))
+		return;
+	if (shard_append(shard, wall_ms, &appended) == KAFKA_NONE)
+		batch_begin(writer, wall_ms);
+	else
+		writer->failed = true;
+}
+
 static enum kafka_error store_group(struct group *group)
 {
 	struct coordinator_group *cg = group->owner;
@@ -150,19 +166,27 @@ static enum kafka_error store_group(struct group *group)
 	return shard_append(cg->shard, wall_ms, &appended);
 }
 
-static void record_all_gone(struct shard *shard, const struct coordinator_group *cg)
+/* The group itself last: what a crash cuts short can be done again. */
+static void record_all_gone(struct shard *shard, const struct coordinator_group *cg,
+			    int64_t wall_ms)
 {
+	static const struct committed none;
+	const struct slice id = cg->group->id, nothing = slice_make(NULL, 0);
 	struct list *node;
 
-	record_group_gone(&shard->writer, cg->group->id);
 	list_for_each (node, &cg->offsets.topics) {
 		const struct committed_topic *topic =
 		    container_of(node, struct committed_topic, node);
 
-		for (int32_t i = 0; i < topic->count; i++)
-			record_offset_gone(&shard->writer, cg->group->id, topic->name,
-					   topic->entries[i].partition);
+		for (int32_t i = 0; i < topic->count; i++) {
+			const struct committed *each = &topic->entries[i];
+
+			shard_make_room(shard, record_offset_max(id, topic->name, each), wall_ms);
+			record_offset_gone(&shard->writer, id, topic->name, each->partition);
+		}
 	}
+	shard_make_room(shard, record_offset_max(id, nothing, &none), wall_ms);
+	record_group_gone(&shard->writer, id);
 }
 
 enum kafka_error shard_delete_group(struct shard *shard, struct coordinator_group *cg,
@@ -172,7 +196,7 @@ enum kafka_error shard_delete_group(struct shard *shard, struct coordinator_grou
 	enum kafka_error error;
 
 	batch_begin(&shard->writer, wall_ms);
-	record_all_gone(shard, cg);
+	record_all_gone(shard, cg, wall_ms);
 	error = shard_append(shard, wall_ms, &appended);
 	if (error == KAFKA_NONE)
 		shard_drop(shard, cg);

@@ -117,6 +117,9 @@ struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
 
 /* With the shard's lock: what was written there by batch_...() on shard->writer is appended. */
 enum kafka_error shard_append(struct shard *shard, int64_t wall_ms, struct partition_appended *ret);
+/* So much more is to be written there: if it does not fit into the batch, what is there is appended
+ * first. Where that fails, so will shard_append(). */
+void shard_make_room(struct shard *shard, size_t bytes, int64_t wall_ms);
 /* Blocks: for helpers, who have appended. */
 void shard_unlock_and_flush(struct shard *shard);
 /* Removes the group, with tombstones for all that is stored of it. */
@@ -131,6 +134,9 @@ void record_offset(struct batch_writer *writer, struct slice group_id, struct sl
 		   const struct committed *committed);
 void record_offset_gone(struct batch_writer *writer, struct slice group_id, struct slice topic,
 			int32_t partition);
+/* What either of the two takes at most. */
+size_t record_offset_max(struct slice group_id, struct slice topic,
+			 const struct committed *committed);
 
 /* ---- coordinator_load.c ---- */
 

@@ -27,7 +27,7 @@ static bool is_no_more(struct store *store, struct slice name)
 	return !topic;
 }
 
-/* How many go; tombstones for them are in the writer. */
+/* How many go; tombstones for them are in the writer, or further up in the log. */
 static int32_t mark(struct shard *shard, struct coordinator_group *cg, const struct going *going)
 {
 	int32_t count = 0;
@@ -47,6 +47,8 @@ static int32_t mark(struct shard *shard, struct coordinator_group *cg, const str
 							     going->retention_ms))
 				continue;
 			each->goes = true;
+			shard_make_room(shard, record_offset_max(cg->group->id, topic->name, each),
+					going->wall_ms);
 			record_offset_gone(&shard->writer, cg->group->id, topic->name,
 					   each->partition);
 			count++;
@@ -91,6 +93,7 @@ void coordinator_topic_deleted(struct coordinator *coordinator, struct slice nam
 static int64_t record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms)
 {
 	struct partition_appended appended = {0};
+	uint64_t before = shard->log_bytes;
 	struct list *node;
 
 	batch_begin(&shard->writer, wall_ms);
@@ -100,13 +103,17 @@ static int64_t record_all(struct shard *shard, struct coordinator_group *cg, int
 		const struct committed_topic *topic =
 		    container_of(node, struct committed_topic, node);
 
-		for (int32_t i = 0; i < topic->count; i++)
-			record_offset(&shard->writer, cg->group->id, topic->name,
-				      &topic->entries[i]);
+		for (int32_t i = 0; i < topic->count; i++) {
+			const struct committed *each = &topic->entries[i];
+
+			shard_make_room(shard, record_offset_max(cg->group->id, topic->name, each),
+					wall_ms);
+			record_offset(&shard->writer, cg->group->id, topic->name, each);
+		}
 	}
 	if (shard_append(shard, wall_ms, &appended) != KAFKA_NONE)
 		return -1;
-	return (int64_t)shard->writer.len;
+	return (int64_t)(shard->log_bytes - before);
 }
 
 /* With the lock given back now and then, as loops wait for it: what comes in between is appended
@@ -156,6 +163,16 @@ static void forget_before(struct shard *shard, int64_t end)
 			    partition_number(shard->partition), kafka_error_info(error)->name);
 }
 
+/* The log stays as it was, and longer: each try makes it longer, so the next is to be worth it. */
+static void could_not(struct shard *shard)
+{
+	pthread_mutex_lock(&shard->lock);
+	shard->live_bytes = shard->log_bytes;
+	pthread_mutex_unlock(&shard->lock);
+	log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
+		    partition_number(shard->partition));
+}
+
 /* Everything once more, and away with what was before. */
 static void rewrite(struct shard *shard, int64_t wall_ms)
 {
@@ -167,10 +184,8 @@ static void rewrite(struct shard *shard, int64_t wall_ms)
 	for (unsigned i = 0; i < SHARD_BUCKETS; i++) {
 		int64_t bytes = record_bucket(shard, i, wall_ms);
 
-		/* The log stays as it was, and longer. */
 		if (bytes < 0) {
-			log_warning("%s-%d could not be rewritten", OFFSETS_TOPIC,
-				    partition_number(shard->partition));
+			could_not(shard);
 			return;
 		}
 		live += (uint64_t)bytes;

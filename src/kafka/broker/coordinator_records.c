@@ -115,6 +115,14 @@ void record_group_gone(struct batch_writer *writer, struct slice group_id)
 	free(key.memory);
 }
 
+size_t record_offset_max(struct slice group_id, struct slice topic,
+			 const struct committed *committed)
+{
+	const size_t fixed = 100; /* 75 at most: numbers, and the lengths of everything */
+
+	return fixed + group_id.len + topic.len + committed->metadata.len;
+}
+
 void record_offset(struct batch_writer *writer, struct slice group_id, struct slice topic,
 		   const struct committed *committed)
 {

@@ -1,0 +1,91 @@
+"""What `leat kafka` keeps of groups in __consumer_offsets: written anew when it has grown, read again at the next start."""
+
+import signal
+import time
+
+from kafka_messages import Client
+from kafka_server import wait_until
+
+SMALL = 8 << 20  # the log is written anew from 16 MiB on
+
+
+def log_bytes(data):
+    return sum(path.stat().st_size for path in data.glob("__consumer_offsets-*/*.log"))
+
+
+def commit(client, group, partitions, offset, metadata="m" * 4000):
+    answer = client.call("OffsetCommit", 7, group_id=group, generation_id_or_member_epoch=-1, topics=[{
+        "name": "t", "partitions": [{"partition_index": number, "committed_offset": offset, "committed_metadata": metadata}
+                                    for number in partitions]}])
+    return {each["error_code"] for each in answer["topics"][0]["partitions"]}
+
+
+def committed(client, group):
+    answer = client.call("OffsetFetch", 7, group_id=group, topics=None)
+    return {each["partition_index"]: each["committed_offset"] for topic in answer["topics"] for each in topic["partitions"]}
+
+
+def begin(start_broker, tmp_path, *arguments):
+    broker = start_broker("-o", "num.partitions=400", "-o", "offsets.topic.num.partitions=1",
+                          "-o", "offsets.topic.segment.bytes=4194304", "-o", "log.segment.delete.delay.ms=100", *arguments)
+    with Client(broker.port) as client:
+        client.call("Metadata", 9, topics=[{"name": "t"}], allow_auto_topic_creation=True)
+        client.call("FindCoordinator", 4, coordinator_keys=["g"])
+    return broker, tmp_path / "data"
+
+
+def grow(client, group="g"):
+    """Beyond 16 MiB, of which 1.6 are true: more than one batch takes."""
+    for offset in range(12):
+        assert commit(client, group, range(200), offset) == {0}
+        assert commit(client, group, range(200, 400), offset) == {0}
+
+
+def test_a_group_of_more_offsets_than_a_batch_takes_is_written_anew(start_broker, tmp_path):
+    broker, data = begin(start_broker, tmp_path)
+    with Client(broker.port) as client:
+        assert commit(client, "another", range(10), 7) == {0}
+        grow(client)
+        wait_until(lambda: log_bytes(data) < SMALL)
+    assert "could not be rewritten" not in broker.log()
+    broker.restart(signal.SIGKILL)
+    with Client(broker.port) as client:
+        assert committed(client, "g") == {number: 11 for number in range(400)}
+        assert committed(client, "another") == {number: 7 for number in range(10)}
+
+
+def test_a_group_of_more_offsets_than_a_batch_takes_can_go(start_broker, tmp_path):
+    """Deleted, or its topic is: neither comes back with the next start."""
+    broker, _ = begin(start_broker, tmp_path, "-o", "message.max.bytes=1200")
+    with Client(broker.port) as client:
+        for group in ("g", "h"):
+            for first in range(0, 400, 10):
+                assert commit(client, group, range(first, first + 10), 5, "") == {0}
+        assert [each["error_code"] for each in client.call("DeleteGroups", 1, groups_names=["g"])["results"]] == [0]
+    broker.restart(signal.SIGKILL)
+    with Client(broker.port) as client:
+        assert committed(client, "g") == {}
+        assert committed(client, "h") == {number: 5 for number in range(400)}
+        assert [each["error_code"] for each in client.call("DeleteTopics", 4, topic_names=["t"])["responses"]] == [0]
+        assert committed(client, "h") == {}
+    broker.restart(signal.SIGKILL)
+    with Client(broker.port) as client:
+        assert committed(client, "h") == {}
+
+
+def test_what_cannot_be_written_anew_is_not_tried_all_the_time(start_broker, tmp_path):
+    """Offsets that are larger than what their log takes by now: each try would append the others once more."""
+    broker, data = begin(start_broker, tmp_path)
+    with Client(broker.port) as client:
+        assert commit(client, "g", range(200), 1) == {0}
+    broker.end()
+    broker.arguments += ["-o", "message.max.bytes=2000"]
+    broker.start()
+    with Client(broker.port) as client:
+        for offset in range(12000):
+            assert commit(client, "small", [0], offset, "m" * 1500) == {0}
+        wait_until(lambda: "could not be rewritten" in broker.log())
+        time.sleep(3)  # it is looked at each second
+        assert committed(client, "small") == {0: 11999}
+    assert broker.log().count("could not be rewritten") == 1
+    assert log_bytes(data) > SMALL
