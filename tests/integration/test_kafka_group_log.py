@@ -1,9 +1,11 @@
 """What `leat kafka` keeps of groups in __consumer_offsets: written anew when it has grown, read again at the next start."""
 
 import signal
+import struct
 import time
 
-from kafka_messages import Client
+import pytest
+from kafka_messages import Client, record_batch
 from kafka_server import wait_until
 
 SMALL = 8 << 20  # the log is written anew from 16 MiB on
@@ -89,3 +91,28 @@ def test_what_cannot_be_written_anew_is_not_tried_all_the_time(start_broker, tmp
         assert committed(client, "small") == {0: 11999}
     assert broker.log().count("could not be rewritten") == 1
     assert log_bytes(data) > SMALL
+
+
+def string(text):
+    return struct.pack(">h", len(text)) + text
+
+
+@pytest.mark.parametrize("count", [3, 30000])
+def test_a_group_of_many_members_is_read(start_broker, tmp_path, count):
+    """As Kafka writes it."""
+    broker, data = begin(start_broker, tmp_path)
+    broker.end()
+    value = struct.pack(">h", 3) + string(b"consumer") + struct.pack(">i", 42) + string(b"range") + string(b"m0") + struct.pack(">q", 1)
+    value += struct.pack(">i", count)
+    for number in range(count):
+        value += string(b"m%d" % number) + struct.pack(">h", -1) + string(b"") + string(b"") + struct.pack(">iiii", 60000, 60000, 0, 0)
+    (log,) = data.glob("__consumer_offsets-0/*.log")
+    log.write_bytes(record_batch([value], key=struct.pack(">h", 2) + string(b"many")))
+    # What points into it is made anew, as after a crash.
+    for file in [*log.parent.glob("*index"), *data.glob("recovery-point-offset-checkpoint"), data / ".kafka_cleanshutdown"]:
+        file.unlink()
+    broker.start()
+    assert "not understood" not in broker.log()
+    with Client(broker.port) as client:
+        beat = client.call("Heartbeat", 3, group_id="many", generation_id=42, member_id=f"m{count - 1}")
+        assert beat["error_code"] == 0

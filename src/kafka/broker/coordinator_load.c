@@ -201,9 +201,12 @@ static int restore(struct loading *loading, struct coordinator_group *cg,
 	    .state_since_ms = value->current_state_timestamp,
 	};
 	int32_t count = value->members.count;
-	struct group_restored_member *members = calloc((size_t)count + 1, sizeof(*members));
+	struct group_restored_member *members;
 	int r;
 
+	if (count > 0 && !value->protocol.ptr)
+		return -EBADMSG;
+	members = calloc((size_t)count + 1, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	for (int32_t i = 0; i < count; i++) {
@@ -226,21 +229,45 @@ static int restore(struct loading *loading, struct coordinator_group *cg,
 	return r;
 }
 
+/* With memory of their own for as many members as it takes. */
+static int restore_many(struct loading *loading, struct coordinator_group *cg, int version,
+			struct slice bytes)
+{
+	struct kafka_group_metadata_value value;
+	char *memory = NULL;
+	int r = -ENOBUFS;
+
+	for (size_t size = 2 * READ_BYTES; r == -ENOBUFS; size *= 2) {
+		struct arena arena;
+		struct slice rest = bytes;
+
+		free(memory);
+		memory = malloc(size);
+		if (!memory)
+			return -ENOMEM;
+		arena = arena_over(memory, size);
+		r = kafka_group_metadata_value_decode(&rest, version, &arena, &value);
+	}
+	r = r < 0 ? -EBADMSG : restore(loading, cg, &value);
+	free(memory);
+	return r;
+}
+
 static int restore_stored(struct loading *loading, struct coordinator_group *cg)
 {
 	struct kafka_group_metadata_value value;
-	struct slice bytes = cg->stored;
-	int version;
+	struct slice bytes = cg->stored, rest;
+	int version, r;
 
 	if (bytes.len < 2)
 		return -EBADMSG;
 	version = be_load16(bytes.ptr);
-	bytes = slice_make(bytes.ptr + 2, bytes.len - 2);
+	rest = bytes = slice_make(bytes.ptr + 2, bytes.len - 2);
 	arena_reset(&loading->arena);
-	if (kafka_group_metadata_value_decode(&bytes, version, &loading->arena, &value) < 0 ||
-	    (value.members.count > 0 && !value.protocol.ptr))
-		return -EBADMSG;
-	return restore(loading, cg, &value);
+	r = kafka_group_metadata_value_decode(&rest, version, &loading->arena, &value);
+	if (r == -ENOBUFS)
+		return restore_many(loading, cg, version, bytes);
+	return r < 0 ? -EBADMSG : restore(loading, cg, &value);
 }
 
 static int restore_all(struct loading *loading)
