@@ -93,6 +93,24 @@ def test_what_cannot_be_written_anew_is_not_tried_all_the_time(start_broker, tmp
     assert log_bytes(data) > SMALL
 
 
+def test_a_rebalance_is_not_kept_as_if_it_had_ended(start_broker, tmp_path):
+    """The log is written anew while the leader assigns, then the broker dies: members must not be told that they have nothing."""
+    broker, data = begin(start_broker, tmp_path)
+    member = {"group_id": "r", "session_timeout_ms": 60000, "rebalance_timeout_ms": 60000, "protocol_type": "consumer",
+              "protocols": [{"name": "range", "metadata": b"x"}]}
+    with Client(broker.port) as client:
+        joined = client.call("JoinGroup", 3, **member)
+        assert joined["error_code"] == 0 and joined["leader"] == joined["member_id"]
+        grow(client)
+        wait_until(lambda: log_bytes(data) < SMALL)
+    broker.restart(signal.SIGKILL)
+    with Client(broker.port) as client:
+        synced = client.call("SyncGroup", 3, group_id="r", generation_id=joined["generation_id"], member_id=joined["member_id"], assignments=[])
+        assert synced["error_code"] == 25  # UNKNOWN_MEMBER_ID
+        joined_again = client.call("JoinGroup", 3, **member)
+        assert joined_again["error_code"] == 0 and joined_again["generation_id"] > joined["generation_id"]
+
+
 def string(text):
     return struct.pack(">h", len(text)) + text
 

@@ -162,7 +162,7 @@ static enum kafka_error store_group(struct group *group)
 	int64_t wall_ms = sys_wall_ms();
 
 	batch_begin(&cg->shard->writer, wall_ms);
-	record_group(&cg->shard->writer, group);
+	record_group(&cg->shard->writer, group, true);
 	return shard_append(cg->shard, wall_ms, &appended);
 }
 

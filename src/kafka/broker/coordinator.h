@@ -128,7 +128,8 @@ enum kafka_error shard_delete_group(struct shard *shard, struct coordinator_grou
 
 /* ---- coordinator_records.c: Kafka's format ---- */
 
-void record_group(struct batch_writer *writer, const struct group *group);
+/* Without its members: as an empty one, of its generation. */
+void record_group(struct batch_writer *writer, const struct group *group, bool with_members);
 void record_group_gone(struct batch_writer *writer, struct slice group_id);
 void record_offset(struct batch_writer *writer, struct slice group_id, struct slice topic,
 		   const struct committed *committed);

@@ -92,13 +92,15 @@ void coordinator_topic_deleted(struct coordinator *coordinator, struct slice nam
 /* How long it is, once appended; -1: that failed. */
 static int64_t record_all(struct shard *shard, struct coordinator_group *cg, int64_t wall_ms)
 {
+	/* What is there of a rebalance is no assignment: after a crash its members begin anew. */
+	bool settled = cg->group->state == GROUP_STABLE;
 	struct partition_appended appended = {0};
 	uint64_t before = shard->log_bytes;
 	struct list *node;
 
 	batch_begin(&shard->writer, wall_ms);
 	if (cg->group->generation > 0 || cg->group->protocol_type.len > 0)
-		record_group(&shard->writer, cg->group);
+		record_group(&shard->writer, cg->group, settled);
 	list_for_each (node, &cg->offsets.topics) {
 		const struct committed_topic *topic =
 		    container_of(node, struct committed_topic, node);

@@ -73,7 +73,7 @@ static void put_member(const struct group *group, const struct group_member *mem
 	to->assignment = member->assignment;
 }
 
-void record_group(struct batch_writer *writer, const struct group *group)
+void record_group(struct batch_writer *writer, const struct group *group, bool with_members)
 {
 	struct kafka_group_metadata_value value;
 	struct kafka_group_metadata_value_member *members =
@@ -84,12 +84,14 @@ void record_group(struct batch_writer *writer, const struct group *group)
 	kafka_group_metadata_value_init(&value);
 	value.protocol_type = group->protocol_type;
 	value.generation = group->generation;
-	value.protocol = group->protocol;
-	value.leader = group->leader ? group->leader->id : slice_make(NULL, 0);
+	if (with_members) {
+		value.protocol = group->protocol;
+		value.leader = group->leader ? group->leader->id : slice_make(NULL, 0);
+	}
 	value.current_state_timestamp = group->state_since_ms;
 	value.members.at = members;
 	list_for_each (node, &group->members) {
-		if (members)
+		if (members && with_members)
 			put_member(group, container_of(node, struct group_member, node),
 				   &members[value.members.count++]);
 	}
