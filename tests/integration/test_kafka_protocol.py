@@ -537,6 +537,21 @@ def test_offsets_of_times(client):
     assert [offset(7, -1, current_leader_epoch=epoch)[0] for epoch in (-1, 0, 5)] == [6, 6, 75]
 
 
+def test_a_partition_whose_offset_is_asked_for_twice(client):
+    """In one topic or in two of the same name. And a time that nobody knows comes before a topic that nobody knows."""
+    make_topics(client, "t", "u", partitions=2)
+
+    def errors(*topics):
+        answer = client.call("ListOffsets", 7, replica_id=-1, topics=[
+            {"name": name, "partitions": [{"partition_index": number, "timestamp": timestamp} for number, timestamp in asked]}
+            for name, *asked in topics])
+        return [[each["error_code"] for each in topic["partitions"]] for topic in answer["topics"]]
+
+    assert errors(("t", (0, -1), (1, -1), (0, -2)), ("u", (0, -1))) == [[42, 0, 42], [0]]
+    assert errors(("t", (0, -1)), ("u", (0, -1)), ("t", (1, -1), (0, 5))) == [[42], [0], [0, 42]]
+    assert errors(("nobody", (0, -7), (1, -1), (2, -7), (2, -1))) == [[35, 3, 42, 42]]
+
+
 # ---- what there is nothing of ----
 
 def test_what_clients_call_themselves(client):

@@ -3,7 +3,9 @@
  */
 #include <stdlib.h>
 
+#include "base/be.h"
 #include "kafka/broker/kafka_call.h"
+#include "kafka/broker/names.h"
 #include "kafka/broker/read_slice.h"
 #include "kafka/codec/expanded_records.h"
 
@@ -31,7 +33,7 @@ struct asked {
 	struct partition *partition;
 	int64_t timestamp;
 	int32_t epoch;
-	bool committed;
+	bool committed, twice;
 };
 
 static void put(struct kafka_list_offsets_response_partition *to, int64_t offset, int64_t timestamp,
@@ -116,11 +118,15 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 {
 	struct partition_ends ends;
 	struct partition_found found = {0};
-	enum kafka_error error = call_partition_ends(asked->partition, asked->epoch, &ends);
+	enum kafka_error error = KAFKA_NONE;
 
 	put(to, -1, -1, -1);
-	if (error == KAFKA_NONE && !is_known(asked->timestamp, call->header.version))
+	if (asked->twice)
+		error = KAFKA_INVALID_REQUEST;
+	else if (!is_known(asked->timestamp, call->header.version))
 		error = KAFKA_UNSUPPORTED_VERSION;
+	else
+		error = call_partition_ends(asked->partition, asked->epoch, &ends);
 	if (error != KAFKA_NONE) {
 		to->error_code = (int16_t)error;
 		return true;
@@ -145,9 +151,44 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 	return true;
 }
 
+/* A topic's name and a partition's number, as one name. */
+static struct slice key_of(struct kafka_call *call, struct slice name, int32_t partition)
+{
+	char *memory = call_take(call, name.len + sizeof(partition), 1);
+
+	if (!memory)
+		return slice_make(NULL, 0);
+	be_store32(memory, (uint32_t)partition);
+	memcpy(memory + sizeof(partition), name.ptr, name.len);
+	return slice_make(memory, name.len + sizeof(partition));
+}
+
+/* For each partition of each topic, in their order, whether it is named once. NULL: no memory. */
+static const enum name_twin *twins_of(struct kafka_call *call,
+				      const struct kafka_list_offsets_request *request)
+{
+	int32_t count = 0, at = 0;
+	struct slice *keys;
+
+	for (int32_t i = 0; i < request->topics.count; i++)
+		count += request->topics.at[i].partitions.count;
+	keys = call_take(call, (size_t)count, sizeof(*keys));
+	for (int32_t i = 0; keys && i < request->topics.count; i++) {
+		const struct kafka_list_offsets_request_topic *topic = &request->topics.at[i];
+
+		for (int32_t n = 0; n < topic->partitions.count; n++, at++) {
+			keys[at] =
+			    key_of(call, topic->name, topic->partitions.at[n].partition_index);
+			if (!keys[at].ptr)
+				return NULL;
+		}
+	}
+	return keys ? names_twins(call, keys, count) : NULL;
+}
+
 static bool answer_topic(struct kafka_call *call, const struct kafka_list_offsets_request *request,
 			 const struct kafka_list_offsets_request_topic *from,
-			 struct kafka_list_offsets_response_topic *to)
+			 const enum name_twin *twins, struct kafka_list_offsets_response_topic *to)
 {
 	struct topic *topic = store_topic(call->server->store, from->name);
 	bool complete = true;
@@ -159,6 +200,7 @@ static bool answer_topic(struct kafka_call *call, const struct kafka_list_offset
 		    .timestamp = part->timestamp,
 		    .epoch = part->current_leader_epoch,
 		    .committed = request->isolation_level == 1,
+		    .twice = twins[i] != NAME_ALONE,
 		};
 
 		to->partitions.at[i].partition_index = part->partition_index;
@@ -173,20 +215,26 @@ enum handled handle_list_offsets(struct kafka_call *call)
 {
 	struct kafka_list_offsets_request request;
 	struct kafka_list_offsets_response response;
+	const enum name_twin *twins;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_list_offsets_response_init(&response);
-	if (!call_array(call, &response.topics, request.topics.count))
+	twins = twins_of(call, &request);
+	if (!twins || !call_array(call, &response.topics, request.topics.count))
 		return CALL_ENDS;
+	/* A search may expand large batches. */
+	call->is_long = true;
 	for (int32_t i = 0; i < request.topics.count; i++) {
+		const struct kafka_list_offsets_request_topic *from = &request.topics.at[i];
 		struct kafka_list_offsets_response_topic *to = &response.topics.at[i];
 
-		to->name = request.topics.at[i].name;
-		if (!call_array(call, &to->partitions, request.topics.at[i].partitions.count))
+		to->name = from->name;
+		if (!call_array(call, &to->partitions, from->partitions.count))
 			return CALL_ENDS;
-		if (!answer_topic(call, &request, &request.topics.at[i], to))
+		if (!answer_topic(call, &request, from, twins, to))
 			return CALL_BLOCKS;
+		twins += from->partitions.count;
 	}
 	return call_answer(call, &response);
 }
