@@ -552,6 +552,20 @@ def test_a_partition_whose_offset_is_asked_for_twice(client):
     assert errors(("nobody", (0, -7), (1, -1), (2, -7), (2, -1))) == [[35, 3, 42, 42]]
 
 
+def test_a_topic_that_is_asked_for_twice_is_told_once(client):
+    make_topics(client, "t", "u", partitions=3)
+
+    def topics(version, *asked):
+        answer = client.call("Metadata", version, topics=[
+            {"topic_id": each} if isinstance(each, uuid.UUID) else {"name": each} for each in asked], allow_auto_topic_creation=False)
+        return [(each["name"], each["error_code"], len(each["partitions"])) for each in answer["topics"]]
+
+    for version in (4, 9, 12):
+        assert topics(version, "t", "u", "t", "nobody", "u", "nobody", "t") == [("t", 0, 3), ("u", 0, 3), ("nobody", 3, 0)]
+    ids = {each["name"]: each["topic_id"] for each in client.call("Metadata", 12, topics=None)["topics"]}
+    assert topics(12, ids["u"], uuid.UUID(int=5), ids["t"], ids["u"], uuid.UUID(int=5)) == [("u", 0, 3), (None, 100, 0), ("t", 0, 3)]
+
+
 # ---- what there is nothing of ----
 
 def test_what_clients_call_themselves(client):

@@ -5,6 +5,7 @@
 #include "kafka/broker/kafka_call.h"
 
 #include "base/log.h"
+#include "kafka/broker/names.h"
 
 struct asked {
 	struct slice name;
@@ -140,6 +141,26 @@ static enum put put_all(struct kafka_call *call, const struct wishes *wishes,
 	return fits ? PUT : PUT_FAILED;
 }
 
+static bool is_by_id(const struct kafka_call *call,
+		     const struct kafka_metadata_request_topic *topic)
+{
+	return call->header.version >= 10 && memcmp(&topic->topic_id, &no_id, sizeof(no_id)) != 0;
+}
+
+/* A topic that is asked for more than once is told once, as by Kafka: or a few bytes of a request
+ * could ask for any number of its partitions. NULL: no memory. */
+static const enum name_twin *twins_of(struct kafka_call *call,
+				      const struct kafka_metadata_request *request)
+{
+	struct slice *keys = NAMES_TAKE(call, request->topics, name);
+
+	for (int32_t i = 0; keys && i < request->topics.count; i++)
+		if (is_by_id(call, &request->topics.at[i]))
+			keys[i] = slice_make((const char *)&request->topics.at[i].topic_id,
+					     sizeof(no_id));
+	return keys ? names_twins(call, keys, request->topics.count) : NULL;
+}
+
 static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_request *request,
 			   struct kafka_metadata_response *response)
 {
@@ -148,23 +169,26 @@ static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_
 			request->allow_auto_topic_creation,
 	    .operations = request->include_topic_authorized_operations,
 	};
+	const enum name_twin *twins;
+	int32_t count = 0;
 	enum put put = PUT;
 
 	if (request->topics.count < 0 || (request->topics.count == 0 && call->header.version == 0))
 		return put_all(call, &wishes, response);
-	if (!call_array(call, &response->topics, request->topics.count))
+	twins = twins_of(call, request);
+	if (!twins || !call_array(call, &response->topics, request->topics.count))
 		return PUT_FAILED;
 	for (int32_t i = 0; i < request->topics.count && put == PUT; i++) {
 		const struct kafka_metadata_request_topic *topic = &request->topics.at[i];
-		bool by_id = call->header.version >= 10 &&
-			     memcmp(&topic->topic_id, &no_id, sizeof(no_id)) != 0;
 		const struct asked asked = {
-		    .name = by_id ? slice_make(NULL, 0) : topic->name,
+		    .name = is_by_id(call, topic) ? slice_make(NULL, 0) : topic->name,
 		    .id = topic->topic_id,
 		};
 
-		put = put_asked(call, &asked, &wishes, &response->topics.at[i]);
+		if (twins[i] != NAME_AGAIN)
+			put = put_asked(call, &asked, &wishes, &response->topics.at[count++]);
 	}
+	response->topics.count = count;
 	return put;
 }
 
