@@ -5,6 +5,7 @@ import random
 import re
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,48 @@ def test_the_longest_request_is_taken_and_no_longer_one(start_broker):
     with connect(broker) as connection:
         connection.sendall(struct.pack(">i", 2001))
         assert connection.recv(1) == b""
+    is_fine(broker)
+
+
+def test_requests_that_are_announced_and_do_not_come(start_broker):
+    """More than there is memory for, and now and then a byte of them: others are served all the same, and so are they."""
+    broker = start_broker("-o", "num.partitions=1")
+    produced = request("Produce", 7, acks=-1, timeout_ms=1000, transactional_id=None, topic_data=[
+        {"name": "t", "partition_data": [{"index": 0, "records": record_batch([b"x" * 900_000])}]}])
+
+    def offset(data):
+        part = response_of("Produce", 7, data)[1]["responses"][0]["partition_responses"][0]
+        assert part["error_code"] == 0
+        return part["base_offset"]
+
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client(broker.port))
+        client.call("Metadata", 9, topics=[{"name": "t"}], allow_auto_topic_creation=True)
+        slow = [stack.enter_context(connect(broker)) for _ in range(540)]
+        ended, sent = threading.Event(), 8
+        for connection in slow:
+            connection.sendall(produced[:sent])
+
+        def trickle():
+            nonlocal sent
+            while not ended.wait(2):
+                for connection in slow:
+                    connection.sendall(produced[sent:sent + 1])
+                sent += 1
+
+        trickling = threading.Thread(target=trickle)
+        trickling.start()
+        try:
+            client.raw(produced)
+            assert offset(client.frame()) == 0
+        finally:
+            ended.set()
+            trickling.join()
+        # One of them goes on after all, at its own pace.
+        for first, last in ((sent, 100_000), (100_000, 400_000), (400_000, len(produced))):
+            time.sleep(1.5)
+            slow[0].sendall(produced[first:last])
+        assert offset(answer(slow[0])) == 1
     is_fine(broker)
 
 

@@ -73,6 +73,7 @@ static bool reserve(struct kafka_conn *c, size_t size)
 		return false;
 	}
 	c->reserved = size;
+	c->came = KAFKA_GETS_ON_BYTES; /* it has its time from now on */
 	return true;
 }
 
@@ -109,6 +110,7 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 	if (old && size <= c->kept_size) {
 		memmove(c->kept, at, len);
 		c->kept_len = len;
+		c->came = KAFKA_GETS_ON_BYTES;
 		return TURN_GOES_ON;
 	}
 	/* At least what is there; the rest when there is memory for it (see make_room()). */
@@ -214,16 +216,55 @@ static enum turn serve_all(struct kafka_conn *c, const char *at, size_t len)
 
 /* ---- input ---- */
 
-/* The kept request is larger than its buffer: memory was short. */
+static size_t wanted(const struct kafka_conn *c)
+{
+	return c->kept_len < FRAME_PREFIX ? FRAME_PREFIX
+					  : (size_t)frame_size(c, c->kept, c->kept_len);
+}
+
+/* The kept request in a buffer of another size. */
+static bool move(struct kafka_conn *c, size_t size)
+{
+	char *to = kafka_request_take(c->loop, size);
+
+	if (!to)
+		return false;
+	memcpy(to, c->kept, c->kept_len);
+	kafka_request_give(c->loop, c->kept, c->kept_size);
+	c->kept = to;
+	c->kept_size = size;
+	return true;
+}
+
+/* It has not got on: others may have the memory that it was to fill. */
+static void give_up_room(struct kafka_conn *c)
+{
+	size_t size = c->kept_len + KAFKA_GETS_ON_BYTES / 2;
+	uint64_t reserved = size > KAFKA_RECV_BYTES ? size : 0;
+
+	c->stalled = true;
+	if (size >= c->kept_size || !move(c, size))
+		return;
+	atomic_fetch_sub(&c->loop->server->requests_bytes, c->reserved - reserved);
+	c->reserved = reserved;
+}
+
+/* The kept request is larger than its buffer, and that is full. */
+static bool is_hungry(const struct kafka_conn *c)
+{
+	return c->kept && c->kept_len == c->kept_size && wanted(c) > c->kept_size;
+}
+
+/* Memory was short, or the request had not got on. */
 static enum turn make_room(struct kafka_conn *c)
 {
 	int64_t frame = frame_size(c, c->kept, c->kept_len);
+	uint64_t reserved = c->reserved;
 	size_t size;
-	char *larger;
 
 	if (frame < 0)
 		return not_kafka(c, "a request of an impossible size");
-	if ((size_t)frame <= c->kept_size)
+	if (!is_hungry(c))
 		return TURN_GOES_ON;
 	size = kafka_request_size((size_t)frame);
 	if (!reserve(c, size)) {
@@ -231,14 +272,8 @@ static enum turn make_room(struct kafka_conn *c)
 		conn_deadline(c->conn, KAFKA_HUNGRY_MS);
 		return TURN_RESTS;
 	}
-	larger = kafka_request_take(c->loop, size);
-	if (!larger)
-		return gone(c);
-	memcpy(larger, c->kept, c->kept_len);
-	kafka_request_give(c->loop, c->kept, c->kept_size);
-	c->kept = larger;
-	c->kept_size = size;
-	return TURN_GOES_ON;
+	atomic_fetch_sub(&c->loop->server->requests_bytes, reserved);
+	return move(c, size) ? TURN_GOES_ON : gone(c);
 }
 
 /* One receive, to `at`. 0: nothing came. */
@@ -257,12 +292,6 @@ static ssize_t receive(struct kafka_conn *c, char *at, size_t room)
 	return n;
 }
 
-static size_t wanted(const struct kafka_conn *c)
-{
-	return c->kept_len < FRAME_PREFIX ? FRAME_PREFIX
-					  : (size_t)frame_size(c, c->kept, c->kept_len);
-}
-
 static enum turn take_kept(struct kafka_conn *c)
 {
 	enum turn turn = TURN_GOES_ON;
@@ -278,6 +307,7 @@ static enum turn take_kept(struct kafka_conn *c)
 		if (n < 0)
 			return gone(c);
 		c->kept_len += (size_t)n;
+		c->came += (size_t)n;
 		if (n == 0)
 			return TURN_RESTS;
 		if (c->kept_len >= FRAME_PREFIX && frame_size(c, c->kept, c->kept_len) < 0)
@@ -300,6 +330,20 @@ static enum turn take_fresh(struct kafka_conn *c)
 
 /* ---- turns ---- */
 
+/* Of what is reserved the one that was set stands, until enough has come. */
+static void request_deadline(struct kafka_conn *c)
+{
+	bool gets_on = c->came >= KAFKA_GETS_ON_BYTES;
+
+	if (gets_on)
+		c->came = 0;
+	c->stalled &= !gets_on;
+	if (c->reserved == 0 || c->stalled)
+		conn_deadline(c->conn, KAFKA_REQUEST_MS);
+	else if (gets_on)
+		conn_deadline(c->conn, KAFKA_GETS_ON_MS);
+}
+
 static void rest_deadline(struct kafka_conn *c)
 {
 	int64_t idle = config_value(c->loop->server->config, KAFKA_CONFIG_IDLE_MS);
@@ -307,7 +351,7 @@ static void rest_deadline(struct kafka_conn *c)
 	if (c->call)
 		return; /* whoever makes it wait says for how long */
 	if (c->kept && !c->flight)
-		conn_deadline(c->conn, KAFKA_REQUEST_MS);
+		request_deadline(c);
 	else
 		conn_deadline(c->conn, idle < 0 ? 0 : (uint32_t)min_u64((uint64_t)idle, 1u << 30));
 }
@@ -352,7 +396,7 @@ void kafka_conn_turn(struct kafka_conn *c)
 	CHECK(c->loop->out_len == 0);
 	if (c->eof && !c->call && !c->flight)
 		gone(c);
-	else if (!c->flight && !(c->kept && wanted(c) > c->kept_size))
+	else if (!c->flight && !is_hungry(c))
 		rest_deadline(c);
 }
 
@@ -411,8 +455,11 @@ static void expired(struct conn *conn)
 	if (c->call) {
 		if (c->call->expired)
 			c->call->expired(c->call);
-	} else if (c->kept && !c->flight && wanted(c) > c->kept_size) {
+	} else if (!c->flight && is_hungry(c)) {
 		kafka_conn_turn(c); /* is there memory now? */
+	} else if (!c->flight && c->reserved > 0 && !c->stalled) {
+		give_up_room(c);
+		rest_deadline(c);
 	} else {
 		counter_add(&c->loop->counters.expired[deadline_of(c)], 1);
 		conn_close(conn);

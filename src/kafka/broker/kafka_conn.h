@@ -30,13 +30,15 @@ struct kafka_conn {
 	char *kept; /* input that could not be answered yet; NULL: none */
 	size_t kept_len, kept_size;
 	uint64_t reserved; /* of the server's memory for large requests */
+	size_t came;       /* of the kept request, since it was last seen to get on */
 
 	bool readable; /* an event said so and not all has been read */
 	bool ended;    /* the peer sends no more: read until 0 */
 	bool eof;      /* 0 was read */
 	bool draining;
-	bool large;  /* the last request was */
-	bool spoken; /* a request of its was understood */
+	bool large;   /* the last request was */
+	bool stalled; /* the kept request has not got on, and lost its memory */
+	bool spoken;  /* a request of its was understood */
 	bool unix_socket;
 	int8_t reference_column; /* the chains' answer for this peer; -1: not asked yet */
 };

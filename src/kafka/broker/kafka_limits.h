@@ -37,6 +37,11 @@
 #define KAFKA_REQUESTS_BYTES (512ull * 1024u * 1024u)
 /* How long a connection that had to wait for that memory sleeps before it asks again. */
 #define KAFKA_HUNGRY_MS 20u
+/* While so much of a request comes in such a time, its memory stays its own. Else it keeps what has
+ * come, and room for half as much as this, and asks again when that is full: who announces much and
+ * sends little must not keep others waiting. */
+#define KAFKA_GETS_ON_BYTES KAFKA_RECV_BYTES
+#define KAFKA_GETS_ON_MS    1000u
 /* A request that has begun must get on: without a byte for so long, it is given up. */
 #define KAFKA_REQUEST_MS 30000u
 /* Bytes for one connection before the others have their turn. */
