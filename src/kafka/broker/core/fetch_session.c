@@ -198,8 +198,6 @@ static bool grow(struct fetch_session *session)
 
 	if (session->count < session->size)
 		return true;
-	if (session->count >= FETCH_SESSION_PARTITIONS_MAX)
-		return false;
 	parts = realloc(session->parts, size * sizeof(*parts));
 	if (!parts)
 		return false;
@@ -212,13 +210,11 @@ static bool grow(struct fetch_session *session)
 bool fetch_session_put(struct fetch_session *session, const struct session_part *part)
 {
 	struct session_part *to;
-	uint32_t *cell;
+	uint32_t *cell =
+	    session->count ? place(session, part->topic, &part->id, part->partition) : NULL;
 	char *name;
 
-	if (!grow(session))
-		return false;
-	cell = place(session, part->topic, &part->id, part->partition);
-	if (*cell != 0) {
+	if (cell && *cell != 0) {
 		to = &session->parts[*cell - 1];
 		to->leader_epoch = part->leader_epoch;
 		to->max_bytes = part->max_bytes;
@@ -226,6 +222,8 @@ bool fetch_session_put(struct fetch_session *session, const struct session_part 
 		to->gone = false;
 		return true;
 	}
+	if (session->count >= FETCH_SESSION_PARTITIONS_MAX || !grow(session))
+		return false;
 	name = malloc(part->topic.len + 1);
 	if (!name)
 		return false;
@@ -236,7 +234,7 @@ bool fetch_session_put(struct fetch_session *session, const struct session_part 
 	to->topic = slice_make(name, part->topic.len);
 	to->high_watermark = to->log_start = -2;
 	to->gone = false;
-	*cell = session->count;
+	*place(session, to->topic, &to->id, to->partition) = session->count;
 	return true;
 }
 
