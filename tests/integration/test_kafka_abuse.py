@@ -178,6 +178,34 @@ def test_huge_arrays_take_bounded_memory(start_broker):
     assert resident_kib(broker, "VmHWM") < 1536 * 1024
 
 
+@pytest.mark.release_only
+def test_members_that_wait_take_little_memory(start_broker):
+    """What they ask with is forgotten meanwhile: here 400,000 assignments, by members that have none to make."""
+    member = {"group_id": "g", "session_timeout_ms": 60000, "rebalance_timeout_ms": 60000, "protocol_type": "consumer",
+              "protocols": [{"name": "range", "metadata": b""}]}
+    count = 400_000
+    broker = start_broker("--admin", "127.0.0.1:0")
+    with contextlib.ExitStack() as stack:
+        leader, *others = [stack.enter_context(Client(broker.port)) for _ in range(13)]
+        leader.call("FindCoordinator", 0, key="g")
+        first = leader.call("JoinGroup", 3, **member)["member_id"]
+        for each in others:
+            each.send("JoinGroup", 3, **member)
+        wait_until(lambda: len(leader.call("DescribeGroups", 5, groups=["g"])["groups"][0]["members"]) == 13)
+        generation = leader.call("JoinGroup", 3, **member, member_id=first)["generation_id"]
+        ids = [each.answer()["member_id"] for each in others]
+        before = resident_kib(broker)
+        for each, name in zip(others, ids):
+            body = request_body("SyncGroup", 3, group_id="g", generation_id=generation, member_id=name, assignments=[])
+            each.raw(framed(14, 3, body[:-4] + struct.pack(">i", count) + bytes(6 * count)))
+        wait_until(lambda: scrape(broker)['leat_kafka_requests_total{api=SyncGroup}'] == len(others))
+        # Each came to 12 MiB, beside the request itself.
+        assert resident_kib(broker) - before < 100 * 1024
+        assert leader.call("SyncGroup", 3, group_id="g", generation_id=generation, member_id=first, assignments=[])["error_code"] == 0
+        assert [response_of("SyncGroup", 3, each.frame())[1]["error_code"] for each in others] == [0] * len(others)
+    is_fine(broker)
+
+
 def test_the_longest_request_is_taken_and_no_longer_one(start_broker):
     broker = start_broker("-o", "socket.request.max.bytes=2000")
     head = len(framed(18, 0)) - 4

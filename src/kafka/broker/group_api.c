@@ -244,6 +244,9 @@ enum handled handle_join_group(struct kafka_call *call)
 	if (error != KAFKA_NONE)
 		return refuse_join(call, error, request.member_id);
 	handled = join_visited(call, &visit, &request);
+	/* Before anybody else can answer it: what the request took is not waited with. */
+	if (handled == CALL_WAITS)
+		call_renew_work(call);
 	visit_end(&visit);
 	return handled;
 }
@@ -320,8 +323,10 @@ enum handled handle_sync_group(struct kafka_call *call)
 	else
 		call->handled =
 		    answer_sync(call, NULL, KAFKA_UNKNOWN_MEMBER_ID, slice_make(NULL, 0));
-	end(call);
-	enum handled handled = call->handled;
+	enum handled handled = end(call);
+
+	if (handled == CALL_WAITS)
+		call_renew_work(call);
 	visit_end(&visit);
 	return handled;
 }
