@@ -293,22 +293,56 @@ static enum kafka_error may_sync(const struct group *group, const struct group_s
 	return group->state == GROUP_PREPARING ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
 }
 
-/* Whoever the leader has forgotten gets nothing. */
+/* Numbers of assignments; of equal members in the order they were named. */
+static int by_member(const void *a, const void *b, void *assignments)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct group_assignment *at = assignments;
+	int order = slice_compare(at[x].member_id, at[y].member_id);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+/* The last for the member; whoever the leader has forgotten gets nothing. */
+static struct slice assignment_of(const struct group_sync *sync, const uint32_t *order,
+				  struct slice member_id)
+{
+	const struct group_assignment *at = sync->assignments;
+	int32_t low = 0, high = sync->assignments_count;
+
+	while (low < high) {
+		int32_t middle = low + (high - low) / 2;
+
+		if (slice_compare(at[order[middle]].member_id, member_id) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 && slice_eq(at[order[low - 1]].member_id, member_id)
+		   ? at[order[low - 1]].assignment
+		   : slice_make("", 0);
+}
+
+/* Sorted first: a leader may name as many as fit into a request. */
 static enum kafka_error take_assignments(struct group *group, const struct group_sync *sync)
 {
+	size_t count = (size_t)sync->assignments_count;
+	uint32_t *order = malloc((count + 1) * sizeof(*order));
+	bool taken = order != NULL;
 	struct list *node;
 
-	list_for_each (node, &group->members)
-		if (!member_set_assignment(container_of(node, struct group_member, node),
-					   slice_make("", 0)))
-			return KAFKA_COORDINATOR_NOT_AVAILABLE;
-	for (int32_t i = 0; i < sync->assignments_count; i++) {
-		struct group_member *member = group_find(group, sync->assignments[i].member_id);
+	for (uint32_t i = 0; taken && i < count; i++)
+		order[i] = i;
+	if (taken)
+		qsort_r(order, count, sizeof(*order), by_member, (void *)sync->assignments);
+	list_for_each (node, &group->members) {
+		struct group_member *member = container_of(node, struct group_member, node);
 
-		if (member && !member_set_assignment(member, sync->assignments[i].assignment))
-			return KAFKA_COORDINATOR_NOT_AVAILABLE;
+		taken =
+		    taken && member_set_assignment(member, assignment_of(sync, order, member->id));
 	}
-	return KAFKA_NONE;
+	free(order);
+	return taken ? KAFKA_NONE : KAFKA_COORDINATOR_NOT_AVAILABLE;
 }
 
 static void answer_syncs(struct group *group, enum kafka_error error, struct group_time time)

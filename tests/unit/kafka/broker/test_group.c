@@ -692,50 +692,6 @@ static void restored_members_have_their_sessions(void **state)
 	assert_int_equal(both.group->generation, 8);
 }
 
-/* As many as fit into a request: each searched for in all the others would take minutes. */
-#define MANY 400000
-
-static void as_many_protocols_as_a_client_likes(void **state)
-{
-	struct group_protocol *protocols = calloc(MANY, sizeof(*protocols));
-	char(*names)[8] = calloc(MANY, sizeof(*names));
-	struct group_join join = {
-	    .instance_id = slice_make(NULL, 0),
-	    .protocol_type = slice_of("consumer"),
-	    .protocols = protocols,
-	    .member_id = slice_make("", 0),
-	    .protocols_count = MANY,
-	    .session_ms = 1000,
-	    .rebalance_ms = 1000,
-	};
-
-	assert_true(protocols && names);
-	for (int i = 0; i < MANY; i++) {
-		snprintf(names[i], sizeof(names[i]), "%07d", i);
-		protocols[i].name = slice_of(names[i]);
-	}
-	join.waiter = (void *)1;
-	join.fresh_id = slice_of("m1");
-	group_join(both.group, &join, now());
-	/* The other way round, and all twice but the last. */
-	for (int i = 0; i < MANY; i++)
-		protocols[i].name = slice_of(names[MANY - 1 - i / 2]);
-	join.waiter = (void *)2;
-	join.fresh_id = slice_of("m2");
-	group_join(both.group, &join, now());
-	for (int i = 0; i < 3; i++) {
-		both.now += MODEL_DELAY;
-		group_tick(both.group, now());
-	}
-	assert_true(said[1].given && said[2].given);
-	assert_int_equal(said[2].error, KAFKA_NONE);
-	/* A vote each, and the first one's order between equals: its first that both have. */
-	assert_string_equal(names[MANY / 2], "0200000");
-	assert_true(slice_eq(both.group->protocol, slice_of(names[MANY / 2])));
-	free(protocols);
-	free(names);
-}
-
 static void the_end_answers_everyone(void **state)
 {
 	int waiter = join((struct model_join){0});
@@ -760,7 +716,6 @@ int main(void)
 	    TEST(who_does_not_fetch_its_assignment_is_removed),
 	    TEST(an_assignment_that_was_not_stored_does_not_count),
 	    TEST(restored_members_have_their_sessions),
-	    TEST(as_many_protocols_as_a_client_likes),
 	    TEST(the_end_answers_everyone),
 	};
 
