@@ -233,8 +233,13 @@ static int set_number(struct kafka_config *config, size_t id, struct slice value
 
 static int set_text(char **to, struct slice value, const char *where, struct err *err)
 {
-	char *copy = malloc(value.len + 1);
+	char *copy;
 
+	/* Clients are told them in strings of the protocol. */
+	if (value.len > INT16_MAX)
+		return err_set(err, -EINVAL, "%s: a value is longer than %d bytes", where,
+			       INT16_MAX);
+	copy = malloc(value.len + 1);
 	if (!copy)
 		return err_set(err, -ENOMEM, "%s: out of memory", where);
 	if (value.len)

@@ -115,6 +115,18 @@ static void what_makes_no_sense_names_its_line(void **state)
 	}
 }
 
+/* A string of the protocol has 32767 bytes at most. */
+static void what_no_client_can_be_told_is_refused(void **state)
+{
+	static char text[sizeof("broker.rack=") + INT16_MAX + 1] = "broker.rack=";
+
+	memset(text + strlen(text), 'x', INT16_MAX);
+	assert_int_equal(parse(text), 0);
+	text[strlen(text)] = 'x';
+	assert_int_equal(parse(text), -EINVAL);
+	assert_non_null(strstr(err.text, "longer than 32767 bytes"));
+}
+
 /* Each is taken, ignored or refused; none is unknown. Where it is taken, Kafka's default is ours. */
 static void check_kafkas(const char *name, const char *value)
 {
@@ -176,9 +188,13 @@ int main(int argc, char **argv)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(names_have_kafkas_defaults),         TEST(a_file_is_read),
-	    TEST(a_choice_is_one_of_its_words),       TEST(the_smaller_unit_wins),
-	    TEST(what_makes_no_sense_names_its_line), TEST(all_of_kafkas_settings_are_known),
+	    TEST(names_have_kafkas_defaults),
+	    TEST(a_file_is_read),
+	    TEST(a_choice_is_one_of_its_words),
+	    TEST(the_smaller_unit_wins),
+	    TEST(what_makes_no_sense_names_its_line),
+	    TEST(all_of_kafkas_settings_are_known),
+	    TEST(what_no_client_can_be_told_is_refused),
 	    TEST(what_only_tunes_kafka_is_ignored),
 	};
 
