@@ -260,6 +260,40 @@ def test_requests_that_are_announced_and_do_not_come(start_broker):
     is_fine(broker)
 
 
+@pytest.mark.release_only
+def test_large_answers_that_nobody_reads(start_broker):
+    """One group's offsets, again and again: 100 MB for each of 12 connections."""
+    broker = start_broker("-o", "num.partitions=1")
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client(broker.port))
+        client.call("Metadata", 9, topics=[{"name": "t"}], allow_auto_topic_creation=True)
+        client.call("FindCoordinator", 0, key="g")
+        assert client.call("OffsetCommit", 7, group_id="g", generation_id_or_member_epoch=-1, topics=[{"name": "t", "partitions": [
+            {"partition_index": 0, "committed_offset": 1, "committed_metadata": "m" * 4000}]}])["topics"][0]["partitions"][0]["error_code"] == 0
+        ask = request("OffsetFetch", 8, groups=[{"group_id": "g", "topics": None}] * 25_000)
+        slow = []
+        for _ in range(12):
+            slow.append(stack.enter_context(connect(broker)))
+            slow[-1].sendall(ask)
+            # It has been answered, or closed.
+            with contextlib.suppress(ConnectionResetError):
+                slow[-1].recv(1)
+        assert resident_kib(broker) < 700 * 1024
+        for connection in slow:
+            connection.close()
+
+    def is_answered():
+        """Whoever reads is served, as soon as there is room."""
+        with Client(broker.port) as another, contextlib.suppress(AssertionError, ConnectionError):
+            another.raw(ask)
+            return len(another.frame()) > 100_000_000
+        return False
+
+    wait_until(is_answered)
+    assert "too many large answers wait for their clients" in broker.log()
+    is_fine(broker)
+
+
 def test_what_is_no_kafka_is_counted_and_said_seldom(start_broker):
     broker = start_broker("--admin", "127.0.0.1:0")
     for number in range(300):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "kafka/broker/kafka_conn.h"
 #include "sys/sys.h"
 
@@ -48,6 +49,7 @@ void call_free(struct kafka_call *call)
 		call->release_state(call);
 	if (call->free_bytes)
 		free(call->bytes);
+	atomic_fetch_sub(&call->server->answers_bytes, call->answer_reserved);
 	kafka_request_give(call->home, call->body_copy, call->body_size);
 	free(call->client_copy);
 	atomic_fetch_sub(&call->server->requests_bytes, call->reserved);
@@ -162,6 +164,23 @@ static int encode(struct kafka_call *call, const void *response, struct kafka_wr
 	return kafka_frame_end(writer);
 }
 
+/* Any thread. NULL: there is no memory, or clients that don't read have it. */
+static char *take_answer(struct kafka_call *call)
+{
+	_Atomic uint64_t *used = &call->server->answers_bytes;
+
+	if (call->len > KAFKA_OUT_BYTES) {
+		call->answer_reserved = call->len;
+		if (atomic_fetch_add(used, call->len) + call->len > KAFKA_ANSWERS_BYTES) {
+			log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+				    "too many large answers wait for their clients: connection "
+				    "closed");
+			return NULL;
+		}
+	}
+	return malloc(call->len);
+}
+
 enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 				struct kafka_gap *gaps, unsigned gaps_size)
 {
@@ -186,7 +205,7 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 		return CALL_ANSWERED;
 	call->own_bytes = true;
 	call->free_bytes = call->len > call->room_size;
-	call->bytes = call->free_bytes ? malloc(call->len) : call->room;
+	call->bytes = call->free_bytes ? take_answer(call) : call->room;
 	if (!call->bytes)
 		return CALL_ENDS;
 	writer = (struct kafka_writer){.ptr = call->bytes,

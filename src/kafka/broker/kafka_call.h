@@ -99,6 +99,7 @@ struct kafka_call {
 	size_t len;
 	bool own_bytes;
 	bool free_bytes;
+	uint64_t answer_reserved; /* for them, of the server's memory for large answers */
 	char *room; /* of the state's, for an answer that can't be in `out`; NULL: none */
 	size_t room_size;
 	struct call_range *ranges; /* the state's memory */

@@ -35,6 +35,9 @@
 /* Of all incomplete requests above KAFKA_RECV_BYTES together, as they announce themselves: five of
  * the largest that Kafka allows by default. Beyond it connections wait before they are read on. */
 #define KAFKA_REQUESTS_BYTES (512ull * 1024u * 1024u)
+/* Of all answers above KAFKA_OUT_BYTES together, without the records in them, until their clients have
+ * taken them: each is read at once by whoever wants it. Beyond it connections are closed. */
+#define KAFKA_ANSWERS_BYTES (512ull * 1024u * 1024u)
 /* How long a connection that had to wait for that memory sleeps before it asks again. */
 #define KAFKA_HUNGRY_MS 20u
 /* While so much of a request comes in such a time, its memory stays its own. Else it keeps what has

@@ -143,6 +143,8 @@ bool kafka_send_call(struct kafka_conn *c, struct kafka_call *call)
 		call_free(call);
 		return false;
 	}
+	/* The answer may wait for its client: what it was made of does not. */
+	call_renew_work(call);
 	queue(c, call);
 	return true;
 }
