@@ -361,6 +361,37 @@ static void changes_of_topics_may_end_at_any_moment(void **state)
 	}
 }
 
+/* A start finds a topic of which the power cut has left no folders, makes them, and takes records. */
+static void what_a_start_has_made_stays(void **state)
+{
+	struct topic_model *topic = &topics[TEMP];
+	struct topic *found;
+	unsigned made = 0;
+
+	for (uint64_t outcome = 0; outcome < 300; outcome++) {
+		begin_seed(outcome);
+		(void)end_in_the_middle(create_temp, true, 1 + disk_random(12));
+		power_cycle();
+		HOLDS(open_store());
+		found = store_topic(store, slice_of(topic->name));
+		if (found) {
+			topic_unref(found);
+			made++;
+			topic->there = true;
+			topic->doubt = false;
+			append(topic, 0);
+			flush(topic, 0);
+			history_note(store, false);
+		}
+		kill_process();
+		power_cycle();
+		check(false);
+		HOLDS(close_store() == 0);
+		end_seed();
+	}
+	HOLDS(made > 0);
+}
+
 /* What a full disk had taken of an append, which was cut off again, a kill, a start that finds
  * nothing wrong, a clean stop, a power cut. */
 static void what_was_taken_back_stays_away(void **state)
@@ -452,6 +483,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(who_was_told_to_wait_is_not_forgotten),
 	    cmocka_unit_test(starts_may_end_at_any_moment),
 	    cmocka_unit_test(changes_of_topics_may_end_at_any_moment),
+	    cmocka_unit_test(what_a_start_has_made_stays),
 	    cmocka_unit_test(what_was_taken_back_stays_away),
 	    cmocka_unit_test(what_was_dropped_stays_away),
 	    cmocka_unit_test(deletion_leaves_no_gaps),

@@ -134,6 +134,7 @@ struct store {
 	int64_t checkpoints_due_ms, producers_due_ms;
 	_Atomic bool checkpoints_dirty;
 	bool was_clean;
+	_Atomic bool folders_made; /* while loading: their names have to be synced */
 	_Atomic uint64_t recovered_bytes;
 	_Atomic unsigned cuts;
 };

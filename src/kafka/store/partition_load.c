@@ -486,6 +486,7 @@ static int create_missing(struct partition *partition, const struct load *load)
 
 	if (r < 0)
 		return r == -EEXIST ? -EIO : r;
+	partition->topic->store->folders_made = true;
 	partition->log_end = partition->log_start;
 	return partition_create(partition, load->now_ms);
 }

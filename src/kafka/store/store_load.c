@@ -211,6 +211,10 @@ int store_load(struct store *store, const struct store_options *options, struct 
 			 partition_load, store->was_clean, options->now_ms);
 	if (r < 0)
 		return err_set(err, r, "%s: not enough memory", store->dir);
+	if (store->folders_made)
+		r = files_sync_folder(store->fd, ".");
+	if (r < 0)
+		return err_set(err, r, "%s: can't be written to: %s", store->dir, strerror(-r));
 	pass_known_producers(store);
 	return 0;
 }
