@@ -155,11 +155,13 @@ struct log_place {
 /* The batch at a position. -ENODATA: the end; -EBADMSG: that is no batch. */
 int log_segment_place(struct log_segment *segment, uint32_t position, uint32_t size, bool nowait,
 		      struct log_place *ret);
-/* The first batch from `from` on, below `size`, whose last offset is `offset` or later. -ENODATA. */
+/* The first batch from `from` on, which is not to lie behind it, below `size`, whose last offset is
+ * `offset` or later. -ENODATA. */
 int log_segment_find(struct log_segment *segment, uint32_t from, uint32_t size, int64_t offset,
 		     bool nowait, struct log_place *ret);
-/* The first whose max timestamp is `timestamp` or later. */
-int log_segment_find_time(struct log_segment *segment, uint32_t from, uint32_t size,
+/* The first whose max timestamp is `timestamp` or later. The one at `from` has the offset `begin`, or lies
+ * before it; INT64_MAX: it lies behind one that was found. */
+int log_segment_find_time(struct log_segment *segment, uint32_t from, uint32_t size, int64_t begin,
 			  int64_t timestamp, struct log_place *ret);
 /* The last entry of the time index before a timestamp (INT64_MAX: of all); timestamp -1: none. */
 int log_segment_time(struct log_segment *segment, int64_t timestamp, struct log_time_entry *ret);

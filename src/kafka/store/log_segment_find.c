@@ -1,8 +1,8 @@
 /*
  * Finding a batch in a segment: the index says where to begin, the batches' headers lead on.
  *
- * An index is a hint. One that is damaged costs time: what it points to is checked to be a batch,
- * and if it is not, the search begins at the segment's start.
+ * An index is a hint. One that is damaged costs time: what it points to is checked to be a batch, and
+ * not to lie behind what is looked for; if it is none, the search begins at the segment's start.
  */
 #include <errno.h>
 
@@ -249,6 +249,8 @@ int log_segment_place(struct log_segment *segment, uint32_t position, uint32_t s
 
 /* What a walk looks for. */
 struct aim {
+	int64_t begin;     /* so far on, at most, is the batch that it begins at; INT64_MAX: it is
+			    * known to be one */
 	int64_t offset;    /* in this batch or before it */
 	int64_t timestamp; /* at most the batch's greatest */
 };
@@ -266,8 +268,12 @@ static int walk(struct log_segment *segment, uint32_t from, uint32_t size, struc
 	window.position = 0;
 	for (;;) {
 		r = read_header(segment, &window, position, size, nowait, &place);
-		/* The index has sent us to a place that is none. */
-		if (r == -EBADMSG && from > 0) {
+		/* The index has sent us to a place that is none, or too far on. Bytes inside of a
+		 * batch may pass for the message of an old format, but hardly with such an offset.
+		 */
+		if (r == 0 && from > 0 && position == from && place.base_offset > aim.begin)
+			r = -EBADMSG;
+		if (r == -EBADMSG && from > 0 && aim.begin != INT64_MAX) {
 			from = position = 0;
 			continue;
 		}
@@ -288,13 +294,13 @@ static int walk(struct log_segment *segment, uint32_t from, uint32_t size, struc
 int log_segment_find(struct log_segment *segment, uint32_t from, uint32_t size, int64_t offset,
 		     bool nowait, struct log_place *ret)
 {
-	return walk(segment, from, size, (struct aim){offset, INT64_MIN}, nowait, ret);
+	return walk(segment, from, size, (struct aim){offset, offset, INT64_MIN}, nowait, ret);
 }
 
-int log_segment_find_time(struct log_segment *segment, uint32_t from, uint32_t size,
+int log_segment_find_time(struct log_segment *segment, uint32_t from, uint32_t size, int64_t begin,
 			  int64_t timestamp, struct log_place *ret)
 {
-	return walk(segment, from, size, (struct aim){INT64_MIN, timestamp}, false, ret);
+	return walk(segment, from, size, (struct aim){begin, INT64_MIN, timestamp}, false, ret);
 }
 
 /* ---- time ---- */

@@ -299,10 +299,11 @@ static int find_time_in(struct log_segment *segment, uint32_t size, int64_t end,
 		offset = segment->base_offset + before.offset;
 	r = log_segment_lookup(segment, offset, end, size, false, &from);
 	while (r == 0) {
-		r = log_segment_find_time(segment, from, size, timestamp, &place);
+		r = log_segment_find_time(segment, from, size, offset, timestamp, &place);
 		if (r < 0)
 			break;
 		from = place.position + place.length;
+		offset = INT64_MAX;
 		if (place.last_offset < log_start)
 			continue;
 		r = found_batch(segment, &place, log_start, timestamp, ret);

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/be.h"
 #include "base/log.h"
+#include "kafka/store/log_index.h"
 
 static char folder[64];
 
@@ -86,6 +88,114 @@ static void every_offset_is_found_in_its_batch(void **state)
 			    record_batch_last_offset(&batch) >= offset);
 		partition_slice_release(&slice);
 	}
+	store_close(store);
+}
+
+/* From each offset of the log the batch that has it is read. */
+static void assert_found(struct partition *partition)
+{
+	for (int64_t offset = 0; offset < kit_ends(partition).log_end; offset++) {
+		struct partition_read read = {.offset = offset,
+					      .max_bytes = 1,
+					      .whole_first = true};
+		struct partition_slice slice;
+		enum kafka_error error;
+
+		assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+		assert_int_equal(error, KAFKA_NONE);
+		assert_int_equal(slice.base_offset, offset);
+		partition_slice_release(&slice);
+	}
+}
+
+/* Batches of one record that are all as long; what begins INSIDE of each looks like a message of an old
+ * format. */
+#define INSIDE 100
+
+static void append_alike(struct partition *partition, int count)
+{
+	static const char old[] = "xxxxxxxx\0\0\0\x20\0\0\0";
+	struct partition_appended appended;
+	char value[300], *batch;
+	size_t len;
+
+	memset(value, 'v', sizeof(value));
+	for (int i = 0; i < count; i++) {
+		batch = kit_batch_of(slice_make(value, sizeof(value)), KIT_NOW + i, &len);
+		memcpy(value + sizeof(value) + 1 + INSIDE - len, old, sizeof(old));
+		free(batch);
+		batch = kit_batch_of(slice_make(value, sizeof(value)), KIT_NOW + i, &len);
+		assert_int_equal(partition_append(partition, batch, len, KIT_NOW, &appended),
+				 KAFKA_NONE);
+		free(batch);
+	}
+}
+
+/* The nth entry of the first segment's index gets the position of the one `skip` behind it, and
+ * `more`. */
+static void bend_index(unsigned skip, uint32_t more)
+{
+	static const char path[] = "orders-0/00000000000000000000.index";
+	char index[8192];
+	size_t len = kit_load(folder, path, index, sizeof(index));
+
+	assert_true(len > 10 * LOG_INDEX_ENTRY);
+	for (size_t at = 0; at + skip * LOG_INDEX_ENTRY < len; at += LOG_INDEX_ENTRY)
+		be_store32(index + at + 4,
+			   be_load32(index + at + 4 + skip * LOG_INDEX_ENTRY) + more);
+	kit_write(folder, path, index, len);
+}
+
+static void an_index_that_is_wrong_costs_time_and_no_more(void **state)
+{
+	static const struct {
+		unsigned skip;
+		uint32_t more;
+	} bends[] = {{0, 0}, {2, 0}, {0, INSIDE}};
+	struct topic_config config = kit_small_segments();
+	struct store *store = kit_open(folder, &config);
+	struct partition_found found;
+
+	append_alike(kit_create(store, "orders", 1), 300);
+	store_close(store);
+	for (size_t i = 0; i < ARRAY_SIZE(bends); i++) {
+		bend_index(bends[i].skip, bends[i].more);
+		store = kit_open(folder, &config);
+		assert_found(kit_partition(store, "orders", 0));
+		for (int64_t at = 0; at < 300; at++) {
+			assert_int_equal(partition_find_time(kit_partition(store, "orders", 0),
+							     KIT_NOW + at, &found),
+					 KAFKA_NONE);
+			assert_int_equal(found.offset, at);
+		}
+		store_close(store);
+	}
+}
+
+/* Behind batches that were deleted, of which the first would do if one only went by the time. */
+static void a_search_by_time_ends_at_damage(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	char path[] = "orders-0/00000000000000000000.log", log[70000];
+	struct store *store = kit_open(folder, &config);
+	struct partition *partition = kit_create(store, "orders", 1);
+	struct partition_found found;
+	size_t len, size;
+	int64_t start;
+
+	append_alike(partition, 300);
+	assert_int_equal(partition_delete_records(partition, 50, &start), KAFKA_NONE);
+	store_close(store);
+	len = kit_load(folder, path, log, sizeof(log));
+	size = (size_t)record_batch_length(slice_make(log, len));
+	log[50 * size + 16] = 99;
+	kit_write(folder, path, log, len);
+	store = kit_open(folder, &config);
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(partition_find_time(partition, KIT_NOW, &found),
+			 KAFKA_KAFKA_STORAGE_ERROR);
+	assert_int_equal(partition_find_time(partition, KIT_NOW + 299, &found), KAFKA_NONE);
+	assert_int_equal(found.offset, 299);
 	store_close(store);
 }
 
@@ -386,6 +496,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(what_was_appended_is_read_also_after_a_restart),
 	    TEST(every_offset_is_found_in_its_batch),
+	    TEST(an_index_that_is_wrong_costs_time_and_no_more),
+	    TEST(a_search_by_time_ends_at_damage),
 	    TEST(reading_outside_is_refused_and_at_the_end_is_empty),
 	    TEST(a_torn_tail_is_cut_and_the_rest_stays),
 	    TEST(idempotent_producers_are_remembered),
