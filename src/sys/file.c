@@ -78,6 +78,11 @@ int sys_statfs_bytes(int fd, uint64_t *ret_total, uint64_t *ret_usable)
 	return 0;
 }
 
+int sys_getcwd(char *ret, size_t size)
+{
+	return getcwd(ret, size) ? 0 : -errno;
+}
+
 int64_t sys_lseek(int fd, int64_t offset, int whence)
 {
 	off_t r = lseek(fd, offset, whence);

@@ -68,6 +68,8 @@ int sys_fstatat(int dir, const char *path, struct stat *ret, int flags);
 int sys_statfs_type(int fd, long *ret_magic);
 /* Of the whole file system, and what is left of it for us. */
 int sys_statfs_bytes(int fd, uint64_t *ret_total, uint64_t *ret_usable);
+/* The working directory's path. */
+int sys_getcwd(char *ret, size_t size);
 int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_ftruncate(int fd, uint64_t size);
 int sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len);

@@ -4,7 +4,6 @@ import re
 import signal
 import time
 import uuid
-from pathlib import Path
 
 import kafka_settings
 import pytest
@@ -809,6 +808,20 @@ def test_the_log_of_offsets_is_written_anew_when_most_of_it_is_old(start_broker,
             assert [committed(client, "g", "t", part) for part in (0, 1, 9, 10, 99)] == [61, 60, 60, 59, 59]
 
 
+@pytest.mark.parametrize("given", ["data", "./data/", "link//"])
+def test_the_directory_is_told_as_an_absolute_path(leat, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    broker = Broker(leat, given)
+    try:
+        with Client(broker.port) as client:
+            told = client.call("DescribeLogDirs", 1, topics=None)["results"][0]["log_dir"]
+        assert told == str(tmp_path) + "/" + given.rstrip("/")
+    finally:
+        assert broker.end() == 0, broker.log()
+
+
 def test_the_directory_tells_its_sizes(broker, client):
     make_topics(client, "t", partitions=2)
     assert produce(client, record_batch([b"x" * 1000]), partition=1)["error_code"] == 0
@@ -819,7 +832,7 @@ def test_the_directory_tells_its_sizes(broker, client):
         return found[0]
 
     found = described(None)
-    assert Path(found["log_dir"]) == Path(broker.data)
+    assert found["log_dir"] == str(broker.data)
     assert 0 < found["usable_bytes"] <= found["total_bytes"]
     sizes = {part["partition_index"]: part["partition_size"] for part in found["topics"][0]["partitions"]}
     assert sizes[0] == 0 and sizes[1] > 1000

@@ -284,7 +284,7 @@ enum handled handle_describe_log_dirs(struct kafka_call *call)
 	kafka_describe_log_dirs_response_init(&response);
 	if (!call_array(call, &response.results, 1))
 		return CALL_ENDS;
-	response.results.at[0].log_dir = slice_of(store_dir(call->server->store));
+	response.results.at[0].log_dir = slice_of(store_path(call->server->store));
 	response.results.at[0].total_bytes = response.results.at[0].usable_bytes = -1;
 	if (sys_statfs_bytes(store_dir_fd(call->server->store), &total, &usable) == 0) {
 		response.results.at[0].total_bytes = (int64_t)total;

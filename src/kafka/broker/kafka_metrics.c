@@ -184,7 +184,7 @@ static void write_status(void *arg, struct buf *out)
 	const struct kafka_counters *c = &a.counters;
 
 	kafka_account(server, &a);
-	json_text(out, "directory", store_dir(server->store));
+	json_text(out, "directory", store_path(server->store));
 	json_text(out, "cluster_id", store_cluster_id(server->store));
 	json_u64(out, "node_id", (uint64_t)store_node_id(server->store));
 	json_u64(out, "requests", a.requests);

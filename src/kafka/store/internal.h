@@ -98,7 +98,8 @@ struct doomed {
 };
 
 struct store {
-	char *dir;
+	char *dir;   /* as it was given */
+	char *path;  /* absolute */
 	int fd;      /* of the folder */
 	int lock_fd; /* of .lock */
 	struct identity identity;

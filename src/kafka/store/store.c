@@ -4,7 +4,9 @@
 #include "kafka/store/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -194,6 +196,22 @@ static int open_store(struct store *store, const struct store_options *options, 
 	return r;
 }
 
+/* NULL: no memory. Where the working directory has no name any more it stays relative. */
+static char *absolute(const char *dir)
+{
+	char folder[PATH_MAX] = "", *path;
+	size_t len;
+
+	if (dir[0] == '/' || sys_getcwd(folder, sizeof(folder)) < 0)
+		path = strdup(dir);
+	else if (asprintf(&path, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, dir) < 0)
+		path = NULL;
+	len = path ? strlen(path) : 0;
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = '\0';
+	return path;
+}
+
 static struct store *store_new(const char *dir, const struct store_options *options)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -201,7 +219,10 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	if (!store)
 		return NULL;
 	store->dir = strdup(dir);
-	if (!store->dir) {
+	store->path = absolute(dir);
+	if (!store->dir || !store->path) {
+		free(store->dir);
+		free(store->path);
 		free(store);
 		return NULL;
 	}
@@ -257,6 +278,7 @@ static void store_free(struct store *store)
 	pthread_rwlock_destroy(&store->lock);
 	pthread_mutex_destroy(&store->change);
 	free(store->dir);
+	free(store->path);
 	free(store);
 }
 
@@ -314,6 +336,11 @@ int32_t store_node_id(const struct store *store)
 const char *store_dir(const struct store *store)
 {
 	return store->dir;
+}
+
+const char *store_path(const struct store *store)
+{
+	return store->path;
 }
 
 int store_dir_fd(const struct store *store)

@@ -84,7 +84,9 @@ int store_close(struct store *store);
 
 const char *store_cluster_id(const struct store *store);
 int32_t store_node_id(const struct store *store);
+/* As it was given: for people. And as clients are told of it: absolute, links as they are. */
 const char *store_dir(const struct store *store);
+const char *store_path(const struct store *store);
 /* The directory's descriptor, borrowed. */
 int store_dir_fd(const struct store *store);
 const struct topic_config *store_defaults(const struct store *store);
