@@ -4,7 +4,8 @@
  * Locks, in the order in which they are taken:
  *   store->change        one change of topics, one maintenance at a time; held across the disk
  *   store->lock          which topics there are; readers and writers
- *   partition->sync      one sync of a partition at a time; held across the disk
+ *   partition->sync      one sync of a partition at a time, or renaming of what leaves it; held
+ *                        across the disk
  *   partition->lock      everything of a partition; never held across a sync
  *   store->doomed.lock   what is to be unlinked
  *   store->files.lock    which files are open

@@ -165,11 +165,15 @@ static bool retain_some(struct partition *partition, int64_t now_ms)
 	struct leaving leaving = {.count = 0};
 
 	learn_oldest(partition);
+	/* The topic can't go until the files have their new names: then there may be others of
+	 * theirs, of another topic. */
+	pthread_mutex_lock(&partition->sync);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->state == PARTITION_GOOD)
 		retain(partition, now_ms, &leaving);
 	pthread_mutex_unlock(&partition->lock);
 	drop_segments(partition, &leaving);
+	pthread_mutex_unlock(&partition->sync);
 	return leaving.count > 0;
 }
 

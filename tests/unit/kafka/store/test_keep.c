@@ -6,6 +6,7 @@
 #include "kit.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -61,6 +62,62 @@ static void retention_takes_old_segments_and_slices_stay(void **state)
 }
 
 /* A batch without a time, appended at one. */
+/* ---- a topic that goes while retention is at work in it, and another one of its name ---- */
+
+int __real_sys_renameat(int from_dir, const char *from, int to_dir, const char *to);
+int __wrap_sys_renameat(int from_dir, const char *from, int to_dir, const char *to);
+
+static struct store *replaced_in; /* NULL: nothing is to be done */
+static _Atomic bool replaced;
+static pthread_t replacing;
+
+static void *replace_topic(void *arg)
+{
+	struct topic *topic = store_topic(replaced_in, SLICE_LITERAL("orders"));
+
+	assert_int_equal(store_topic_delete(replaced_in, topic, KIT_NOW), KAFKA_NONE);
+	topic_unref(topic);
+	kit_fill(kit_create(replaced_in, "orders", 1), 5, KIT_NOW);
+	replaced = true;
+	return NULL;
+}
+
+/* Just before retention's first name: somebody is quick, or has to wait. */
+int __wrap_sys_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	static bool begun;
+
+	if (replaced_in && !begun && strstr(to, ".log.deleted")) {
+		begun = true;
+		assert_int_equal(pthread_create(&replacing, NULL, replace_topic, NULL), 0);
+		for (int i = 0; i < 200 && !replaced; i++)
+			usleep(1000);
+	}
+	return __real_sys_renameat(from_dir, from, to_dir, to);
+}
+
+static void retention_leaves_another_topic_of_the_same_name_alone(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store *store;
+
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 1);
+	store = kit_open(folder, &config);
+	kit_fill(kit_create(store, "orders", 1), 400, KIT_NOW);
+	replaced_in = store;
+	store_maintain(store, KIT_NOW + 1000);
+	assert_int_equal(pthread_join(replacing, NULL), 0);
+	assert_true(replaced);
+	replaced_in = NULL;
+	assert_true(kit_there(folder, "orders-0/00000000000000000000.log"));
+	kit_assert_whole(kit_partition(store, "orders", 0), 5000);
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, &config);
+	assert_true(kit_ends(kit_partition(store, "orders", 0)).log_end > 0);
+	kit_assert_whole(kit_partition(store, "orders", 0), 5000);
+	store_close(store);
+}
+
 static void append_timeless(struct partition *partition, int64_t now_ms)
 {
 	struct partition_appended appended;
@@ -225,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(retention_takes_old_segments_and_slices_stay),
+	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
 	    TEST(records_without_times_are_kept_by_when_they_were_written),
 	    TEST(nothing_is_kept_where_no_bytes_may_be),
 	    TEST(segments_are_rolled_at_different_times),
