@@ -32,6 +32,9 @@ struct load;
 /* Of a topic; so that a number that lies does not cost the disk. */
 #define PARTITIONS_MAX 100000
 
+/* No log gets there: what is counted from an offset on does not run over. */
+#define OFFSET_MAX (INT64_MAX - UINT32_MAX)
+
 enum partition_state {
 	PARTITION_GOOD,
 	PARTITION_OFFLINE, /* the disk failed; until the next start */

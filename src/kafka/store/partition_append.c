@@ -143,6 +143,8 @@ static int write_arrival(struct partition *partition, struct arrival *arrival)
 	bool broken;
 	int r;
 
+	if (partition->log_end > OFFSET_MAX - arrival->offsets)
+		return -EOVERFLOW;
 	if (wants_roll(partition, arrival)) {
 		r = partition_roll(partition, arrival->now_ms);
 		if (r < 0)

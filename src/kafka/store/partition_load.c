@@ -86,7 +86,7 @@ static int sort_name(void *arg, const char *name)
 
 	names->leftovers |= partition_is_leftover(name);
 	if (!dot || dot - name != 20 || checkpoint_number(slice_make(name, 20), &offset) < 0 ||
-	    offset < 0)
+	    offset < 0 || offset > OFFSET_MAX)
 		return 0;
 	for (unsigned i = 0; i < LOG_FILE_COUNT; i++)
 		if (strcmp(dot, log_file_suffixes[i]) == 0)

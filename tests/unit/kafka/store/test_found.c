@@ -199,6 +199,33 @@ static void a_swap_that_is_not_whole_takes_nobodys_place(void **state)
 	assert_true(store_close(store) < 0);
 }
 
+/* A file that somebody has given such a name, and a checkpoint that was damaged. */
+static void no_log_comes_to_the_end_of_all_offsets(void **state)
+{
+	static const char checkpoint[] = "0\n1\norders 0 9223372036854775807\n";
+	struct partition *partition;
+	struct store *store;
+
+	make_three_segments();
+	kit_write(folder, "orders-0/09223372036854775807.log", "", 0);
+	store = kit_open(folder, NULL);
+	partition = kit_partition(store, "orders", 0);
+	assert_int_equal(kit_ends(partition).log_end, 60);
+	assert_int_equal(kit_append(partition, &KIT_PLAIN(10, 100, KIT_NOW), NULL), KAFKA_NONE);
+	kit_assert_whole(partition, 4000);
+	assert_int_equal(store_close(store), 0);
+
+	kit_write(folder, "log-start-offset-checkpoint", checkpoint, sizeof(checkpoint) - 1);
+	for (int i = 0; i < 2; i++) {
+		store = kit_open(folder, NULL);
+		partition = kit_partition(store, "orders", 0);
+		assert_int_equal(kit_ends(partition).log_end, INT64_MAX);
+		assert_int_equal(kit_append(partition, &KIT_PLAIN(10, 100, KIT_NOW), NULL),
+				 KAFKA_KAFKA_STORAGE_ERROR);
+		assert_int_equal(store_close(store), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -208,6 +235,7 @@ int main(void)
 	    TEST(a_compaction_that_kafka_was_stopped_in_is_finished),
 	    TEST(a_compaction_that_was_not_finished_counts_for_nothing),
 	    TEST(a_swap_that_is_not_whole_takes_nobodys_place),
+	    TEST(no_log_comes_to_the_end_of_all_offsets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
