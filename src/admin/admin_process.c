@@ -29,6 +29,7 @@ void admin_process_open(struct admin_process *process)
 	    .statm = sys_open("/proc/self/statm", O_RDONLY, 0),
 	    .fds = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0),
 	    .started = sys_wall_time(),
+	    .started_ns = sys_now_ns(),
 	};
 	if (sys_kernel_release(process->kernel) < 0)
 		strcpy(process->kernel, "unknown");
@@ -110,7 +111,7 @@ void admin_process_status(const struct admin_process *process, struct buf *out)
 	json_text(out, "kernel", process->kernel);
 	json_u64(out, "pid", (uint64_t)sys_pid());
 	json_u64(out, "started", (uint64_t)process->started);
-	json_u64(out, "uptime_seconds", (uint64_t)(sys_wall_time() - process->started));
+	json_u64(out, "uptime_seconds", (sys_now_ns() - process->started_ns) / 1000000000);
 	json_u64(out, "cpu_milliseconds", sys_process_cpu_ns() / 1000000);
 	if (read_memory(process, &virtual, &resident))
 		json_u64(out, "resident_bytes", resident);

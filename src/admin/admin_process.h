@@ -11,9 +11,10 @@
 #include "base/buf.h"
 
 struct admin_process {
-	int statm; /* /proc/self/statm; -1: none */
-	int fds;   /* /proc/self/fd */
-	int64_t started;
+	int statm;           /* /proc/self/statm; -1: none */
+	int fds;             /* /proc/self/fd */
+	int64_t started;     /* seconds since 1970 */
+	uint64_t started_ns; /* by the clock that nobody sets */
 	char kernel[65];
 };
 

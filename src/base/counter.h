@@ -24,4 +24,11 @@ static inline uint64_t counter_get(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* How many of what began have not ended: both are counted up while they are read, so that an end may be
+ * seen whose beginning was not. */
+static inline uint64_t counter_between(uint64_t begun, uint64_t ended)
+{
+	return begun > ended ? begun - ended : 0;
+}
+
 #endif

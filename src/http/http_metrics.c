@@ -65,7 +65,7 @@ static void put_requests(struct buf *out, const struct http_account *a)
 static void put_connections(struct buf *out, const struct http_account *a)
 {
 	metric_put(out, &metrics.opened, a->opened);
-	metric_put(out, &metrics.open, a->opened - a->closed);
+	metric_put(out, &metrics.open, counter_between(a->opened, a->closed));
 	metric_begin(out, &metrics.expired);
 	for (unsigned i = 0; i < HTTP_DEADLINE_COUNT; i++)
 		metric_sample_of(out, &metrics.expired, "deadline", deadline_names[i],
@@ -135,7 +135,7 @@ static void write_status(void *arg, struct buf *out)
 	json_text(out, "directory", http_server_site(server)->root_name);
 	json_u64(out, "requests", a.requests);
 	json_u64(out, "connections", a.opened);
-	json_u64(out, "connections_open", a.opened - a.closed);
+	json_u64(out, "connections_open", counter_between(a.opened, a.closed));
 	status_statuses(out, &a);
 	admin_status_bytes(out, &a.engine.ledger);
 	admin_status_durations(out, &a.durations);

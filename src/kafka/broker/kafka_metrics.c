@@ -101,7 +101,7 @@ static void put_errors(struct buf *out, const struct kafka_server *server)
 static void put_connections(struct buf *out, const struct kafka_counters *c)
 {
 	metric_put(out, &metrics.opened, c->opened);
-	metric_put(out, &metrics.open, c->opened - c->closed);
+	metric_put(out, &metrics.open, counter_between(c->opened, c->closed));
 	metric_put(out, &metrics.not_kafka, c->not_kafka);
 	metric_begin(out, &metrics.expired);
 	for (unsigned i = 0; i < KAFKA_DEADLINE_COUNT; i++)
@@ -189,7 +189,7 @@ static void write_status(void *arg, struct buf *out)
 	json_u64(out, "node_id", (uint64_t)store_node_id(server->store));
 	json_u64(out, "requests", a.requests);
 	json_u64(out, "connections", c->opened);
-	json_u64(out, "connections_open", c->opened - c->closed);
+	json_u64(out, "connections_open", counter_between(c->opened, c->closed));
 	json_u64(out, "produced_bytes", c->produced.bytes);
 	json_u64(out, "produced_records", c->produced.records);
 	json_u64(out, "fetched_bytes", c->fetched_bytes);
