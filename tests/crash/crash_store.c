@@ -361,6 +361,33 @@ static void changes_of_topics_may_end_at_any_moment(void **state)
 	}
 }
 
+/* A new store's folder is a name in another one. */
+static void the_folder_of_a_new_store_stays(void **state)
+{
+	for (uint64_t outcome = 0; outcome < 20; outcome++) {
+		char before[64], after[64];
+
+		begin_seed(outcome);
+		strcpy(before, folder);
+		strcat(folder, "/data");
+		HOLDS(open_store());
+		create(&topics[SAFE], 1);
+		append(&topics[SAFE], 0);
+		flush(&topics[SAFE], 0);
+		history_note(store, false);
+		kill_process();
+		kit_folder(after);
+		disk_recover(after);
+		kit_remove(before);
+		strcpy(folder, after);
+		strcat(folder, "/data");
+		check(false);
+		HOLDS(close_store() == 0);
+		strcpy(folder, after);
+		end_seed();
+	}
+}
+
 /* A start finds a topic of which the power cut has left no folders, makes them, and takes records. */
 static void what_a_start_has_made_stays(void **state)
 {
@@ -483,6 +510,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(who_was_told_to_wait_is_not_forgotten),
 	    cmocka_unit_test(starts_may_end_at_any_moment),
 	    cmocka_unit_test(changes_of_topics_may_end_at_any_moment),
+	    cmocka_unit_test(the_folder_of_a_new_store_stays),
 	    cmocka_unit_test(what_a_start_has_made_stays),
 	    cmocka_unit_test(what_was_taken_back_stays_away),
 	    cmocka_unit_test(what_was_dropped_stays_away),

@@ -44,17 +44,20 @@ uint64_t disk_random(uint64_t below)
 /* The folder of a path, and its last word. NULL: not one of ours. */
 static struct node *locate(int dir, const char *path, char ret_name[NAME_MAX_HERE])
 {
-	struct node *folder = NULL;
+	struct node *folder = dir >= 0 && dir < FDS_MAX ? disk.fds[dir] : NULL;
+	size_t len = strlen(disk.path);
 	const char *slash;
 
 	if (dir == AT_FDCWD) {
-		if (disk.root && strcmp(path, disk.path) == 0) {
+		if (!disk.root || strncmp(path, disk.path, len) != 0)
+			return NULL;
+		if (path[len] == '\0') {
 			strcpy(ret_name, ".");
 			return disk.root;
 		}
-		return NULL;
+		folder = path[len] == '/' ? disk.root : NULL;
+		path += len + 1;
 	}
-	folder = dir >= 0 && dir < FDS_MAX ? disk.fds[dir] : NULL;
 	while (folder && (slash = strchr(path, '/'))) {
 		char word[NAME_MAX_HERE];
 		struct entry *entry;

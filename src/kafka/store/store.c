@@ -77,6 +77,23 @@ static int random_text(char ret[STORE_UUID_TEXT + 1])
 	return r;
 }
 
+/* The name of a new store's folder: in the folder that it is in. That one may be none that we can read,
+ * or that can be synced (the folder is a volume's), which is no reason not to start. */
+static int sync_name(const struct store *store)
+{
+	char *parent = strdup(store->path), *slash;
+	int r;
+
+	if (!parent)
+		return -ENOMEM;
+	slash = strrchr(parent, '/');
+	if (slash)
+		slash[slash == parent] = '\0';
+	r = files_sync_folder(AT_FDCWD, slash ? parent : ".");
+	free(parent);
+	return r == -EIO ? r : 0;
+}
+
 static int write_identity(struct store *store, const struct store_options *options, struct err *err)
 {
 	struct identity *identity = &store->identity;
@@ -96,7 +113,9 @@ static int write_identity(struct store *store, const struct store_options *optio
 		memcpy(identity->cluster_id, options->cluster_id, strlen(options->cluster_id) + 1);
 	identity->node_id = options->node_id >= 0 ? options->node_id : 1;
 	identity_format(identity, &buf);
-	r = files_write(store->fd, "meta.properties", buf_slice(&buf));
+	r = sync_name(store);
+	if (r == 0)
+		r = files_write(store->fd, "meta.properties", buf_slice(&buf));
 	return r < 0 ? err_set(err, r, "%s: can't be written to: %s", store->dir, strerror(-r)) : 0;
 }
 
