@@ -314,19 +314,33 @@ static int find_time_in(struct log_segment *segment, uint32_t size, int64_t end,
 	return r;
 }
 
-/* The nth segment, with a reference. False: there is none. Entries in memory go to the files, where
- * they are looked for. */
-static bool nth_segment(struct partition *partition, uint32_t nth, struct sight *sight,
-			int64_t *ret_log_start)
+/* Under the lock: the first segment that begins at `from` or later; or segment_count. By the offset,
+ * since their numbers change while retention takes some. */
+static uint32_t segment_from(const struct partition *partition, int64_t from)
 {
-	bool there;
+	uint32_t nth = partition_segment_at(partition, from);
+
+	return nth + (partition->segments[nth]->base_offset < from);
+}
+
+/* That one, with a reference, and *from for the one behind it. False: there is none. Entries in memory
+ * go to the files, where they are looked for. */
+static bool next_segment(struct partition *partition, int64_t *from, struct sight *sight,
+			 int64_t *ret_log_start)
+{
+	bool there = false;
+	uint32_t nth;
 
 	pthread_mutex_lock(&partition->lock);
-	there = partition->state == PARTITION_GOOD && nth < partition->segment_count;
+	if (partition->state == PARTITION_GOOD) {
+		nth = segment_from(partition, *from);
+		there = nth < partition->segment_count;
+	}
 	if (there) {
 		(void)log_segment_write_tail(partition->segments[nth]);
 		*sight = (struct sight){.bound = INT64_MAX};
 		look(partition, nth, sight);
+		*from = partition->segments[nth]->base_offset + 1;
 		*ret_log_start = partition->log_start;
 	}
 	pthread_mutex_unlock(&partition->lock);
@@ -354,13 +368,12 @@ static enum kafka_error check_found(struct partition *partition, int r, struct p
 enum kafka_error partition_find_time_from(struct partition *partition, int64_t timestamp,
 					  int64_t from, struct partition_found *ret)
 {
-	int64_t log_start;
+	int64_t log_start, at = 0;
 	struct sight sight;
 	int r = -ENODATA;
 
 	*ret = (struct partition_found){.batch.fd = -1};
-	for (uint32_t nth = 0; r == -ENODATA && nth_segment(partition, nth, &sight, &log_start);
-	     nth++) {
+	while (r == -ENODATA && next_segment(partition, &at, &sight, &log_start)) {
 		if (log_start < from)
 			log_start = from;
 		r = log_segment_learn_times(sight.segment);
@@ -385,15 +398,18 @@ enum kafka_error partition_find_time(struct partition *partition, int64_t timest
 
 enum kafka_error partition_find_latest(struct partition *partition, struct partition_found *ret)
 {
-	int64_t greatest = -1, log_start;
+	int64_t greatest = -1, log_start, at = 0;
 	struct sight sight;
 	int r = 0;
 
 	*ret = (struct partition_found){.batch.fd = -1};
-	for (uint32_t nth = 0; r == 0 && nth_segment(partition, nth, &sight, &log_start); nth++) {
+	while (r == 0 && next_segment(partition, &at, &sight, &log_start)) {
 		r = log_segment_learn_times(sight.segment);
 		if (r == 0 && sight.segment->max_timestamp > greatest)
 			greatest = sight.segment->max_timestamp;
+		/* Retention was faster. */
+		if (r == -ENOENT && sight.segment->dropped)
+			r = 0;
 		log_segment_unref(sight.segment);
 	}
 	if (r == 0 && greatest >= 0)
@@ -438,7 +454,7 @@ static unsigned aborted_in(struct log_segment *segment, int64_t from, int64_t to
 unsigned partition_aborted(struct partition *partition, int64_t from, int64_t to,
 			   struct partition_aborted *ret, unsigned max)
 {
-	int64_t log_start;
+	int64_t log_start, at = 0;
 	struct sight sight;
 	unsigned count = 0;
 
@@ -446,7 +462,7 @@ unsigned partition_aborted(struct partition *partition, int64_t from, int64_t to
 	if (!partition->has_aborted)
 		return 0;
 	/* The marker, and with it the entry, may lie far behind what it aborts. */
-	for (uint32_t nth = 0; nth_segment(partition, nth, &sight, &log_start); nth++) {
+	while (next_segment(partition, &at, &sight, &log_start)) {
 		unsigned room = count < max ? max - count : 0;
 
 		if (sight.end > from && sight.segment->has_aborted)

@@ -118,6 +118,53 @@ static void retention_leaves_another_topic_of_the_same_name_alone(void **state)
 	store_close(store);
 }
 
+/* ---- a search by time while retention takes what it is looking at ---- */
+
+int __real_sys_openat(int dir, const char *path, int flags, mode_t mode);
+int __wrap_sys_openat(int dir, const char *path, int flags, mode_t mode);
+
+static struct store *retained_in; /* NULL: nothing is to be done */
+
+int __wrap_sys_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	if (retained_in && strstr(path, ".timeindex")) {
+		struct store *store = retained_in;
+
+		retained_in = NULL;
+		store_maintain(store, KIT_NOW + 1000);
+	}
+	return __real_sys_openat(dir, path, flags, mode);
+}
+
+static void a_search_misses_nothing_where_retention_is_faster(void **state)
+{
+	for (unsigned latest = 0; latest < 2; latest++) {
+		struct topic_config config = kit_small_segments();
+		struct partition_found found;
+		struct partition *partition;
+		struct store *store;
+		int64_t end;
+
+		set_up(NULL);
+		store = kit_open(folder, &config);
+		partition = kit_create(store, "orders", 1);
+		kit_fill(partition, 600, KIT_NOW);
+		end = kit_ends(partition).log_end;
+		store_close(store);
+		topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
+		store = kit_open(folder, &config);
+		partition = kit_partition(store, "orders", 0);
+		retained_in = store;
+		assert_int_equal(latest ? partition_find_latest(partition, &found)
+					: partition_find_time(partition, KIT_NOW, &found),
+				 KAFKA_NONE);
+		assert_true(kit_ends(partition).log_start > 0);
+		assert_int_equal(found.offset, latest ? end - 1 : kit_ends(partition).log_start);
+		store_close(store);
+		tear_down(NULL);
+	}
+}
+
 static void append_timeless(struct partition *partition, int64_t now_ms)
 {
 	struct partition_appended appended;
@@ -283,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(retention_takes_old_segments_and_slices_stay),
 	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
+	    cmocka_unit_test(a_search_misses_nothing_where_retention_is_faster),
 	    TEST(records_without_times_are_kept_by_when_they_were_written),
 	    TEST(nothing_is_kept_where_no_bytes_may_be),
 	    TEST(segments_are_rolled_at_different_times),
