@@ -408,52 +408,74 @@ void store_flush_times(struct store *store, struct histogram *sum)
 
 /* Partitions whose sync has its time. Their topics are held. */
 struct due {
-	struct store *store;
-	struct partition *list[CREW_SYNCING];
-	size_t count;
+	struct partition **list;
+	size_t count, capacity;
 };
 
-/* Together: the disk does them as one. */
-static void sync_due(struct due *due)
+/* Without memory it has to wait for the next time. */
+static void add_due(struct due *due, struct partition *partition)
 {
-	(void)crew_run(due->list, due->count, due->store->syncing, partition_sync_and_tell, false,
-		       0);
-	for (size_t i = 0; i < due->count; i++)
-		topic_unref(due->list[i]->topic);
-	due->count = 0;
+	size_t capacity = due->capacity ? 2 * due->capacity : CREW_SYNCING;
+	struct partition **larger;
+
+	if (due->count == due->capacity) {
+		larger = realloc(due->list, capacity * sizeof(struct partition *));
+		if (!larger)
+			return;
+		due->list = larger;
+		due->capacity = capacity;
+	}
+	topic_ref(partition->topic);
+	due->list[due->count++] = partition;
 }
 
-static void maintain_topic(struct due *due, struct topic *topic, int64_t now_ms, bool expire,
-			   uint64_t until_ns)
+/* As many together as the disk does as one. What there is no time for is the first the next time: each
+ * has its turn, however slow the disk. */
+static void sync_due(struct store *store, const struct due *due, uint64_t until_ns)
+{
+	size_t first = due->count ? store->sync_turn % due->count : 0, done = 0;
+
+	while (done < due->count && sys_now_ns() <= until_ns) {
+		struct partition *together[CREW_SYNCING];
+		size_t count = min_size(due->count - done, CREW_SYNCING);
+
+		for (size_t i = 0; i < count; i++)
+			together[i] = due->list[(first + done + i) % due->count];
+		(void)crew_run(together, count, store->syncing, partition_sync_and_tell, false, 0);
+		done += count;
+	}
+	store->sync_turn = done < due->count ? first + done : 0;
+}
+
+static void maintain_topic(struct topic *topic, int64_t now_ms, bool expire, struct due *due)
 {
 	for (int32_t i = 0; i < topic_partition_count(topic); i++) {
 		struct partition *partition = topic_partition(topic, i);
 
-		if (!partition_maintain(partition, now_ms, expire) || sys_now_ns() > until_ns)
-			continue;
-		topic_ref(topic);
-		due->list[due->count++] = partition;
-		if (due->count == ARRAY_SIZE(due->list))
-			sync_due(due);
+		if (partition_maintain(partition, now_ms, expire))
+			add_due(due, partition);
 	}
 }
 
 static void maintain_partitions(struct store *store, int64_t now_ms, bool expire, uint64_t until_ns)
 {
-	struct due due = {.store = store};
 	struct topic *topic, *before = NULL;
+	struct due due = {.count = 0};
 
 	/* One by one, by name: changes of topics are not kept waiting for all of them. */
 	while ((topic = store_topic_next(store, before ? topic_name_slice(before)
 						       : slice_make(NULL, 0)))) {
-		maintain_topic(&due, topic, now_ms, expire, until_ns);
+		maintain_topic(topic, now_ms, expire, &due);
 		if (before)
 			topic_unref(before);
 		before = topic;
 	}
 	if (before)
 		topic_unref(before);
-	sync_due(&due);
+	sync_due(store, &due, until_ns);
+	for (size_t i = 0; i < due.count; i++)
+		topic_unref(due.list[i]->topic);
+	free(due.list);
 }
 
 void store_maintain(struct store *store, int64_t now_ms)

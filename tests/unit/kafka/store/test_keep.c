@@ -165,6 +165,50 @@ static void a_search_misses_nothing_where_retention_is_faster(void **state)
 	}
 }
 
+/* ---- a disk that does not come up with its syncs ---- */
+
+int __real_sys_fdatasync(int fd);
+int __wrap_sys_fdatasync(int fd);
+uint64_t __real_sys_now_ns(void);
+uint64_t __wrap_sys_now_ns(void);
+
+static _Atomic uint64_t sync_ns, passed_ns;
+
+int __wrap_sys_fdatasync(int fd)
+{
+	passed_ns += sync_ns;
+	return __real_sys_fdatasync(fd);
+}
+
+uint64_t __wrap_sys_now_ns(void)
+{
+	return __real_sys_now_ns() + passed_ns;
+}
+
+static void each_partition_has_its_turn_on_a_slow_disk(void **state)
+{
+	enum { PARTITIONS = 100, ROUNDS = 10 };
+	struct topic_config config = kit_small_segments();
+	struct partition *partition;
+	struct store *store;
+
+	topic_config_set(&config, TOPIC_CONFIG_FLUSH_MS, 1);
+	store = kit_open(folder, &config);
+	kit_create(store, "orders", PARTITIONS);
+	sync_ns = UINT64_C(1000000000);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int32_t i = 0; i < PARTITIONS; i++)
+			kit_fill(kit_partition(store, "orders", i), 1, KIT_NOW + round);
+		store_maintain(store, KIT_NOW + INT64_C(1000) * (round + 1));
+	}
+	sync_ns = 0;
+	for (int32_t i = 0; i < PARTITIONS; i++) {
+		partition = kit_partition(store, "orders", i);
+		assert_true(kit_ends(partition).durable_end > 0);
+	}
+	store_close(store);
+}
+
 static void append_timeless(struct partition *partition, int64_t now_ms)
 {
 	struct partition_appended appended;
@@ -331,6 +375,7 @@ int main(void)
 	    TEST(retention_takes_old_segments_and_slices_stay),
 	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
 	    cmocka_unit_test(a_search_misses_nothing_where_retention_is_faster),
+	    TEST(each_partition_has_its_turn_on_a_slow_disk),
 	    TEST(records_without_times_are_kept_by_when_they_were_written),
 	    TEST(nothing_is_kept_where_no_bytes_may_be),
 	    TEST(segments_are_rolled_at_different_times),
