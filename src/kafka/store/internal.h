@@ -137,8 +137,7 @@ struct store {
 	/* Of the broker in Kafka's metadata, which wants it back from a clean stop; -1. */
 	int64_t broker_epoch;
 	int64_t checkpoints_due_ms, producers_due_ms;
-	size_t
-	    sync_turn; /* of the partitions that were due, by number: where maintenance goes on */
+	size_t sync_turn; /* maintenance goes on with this one of those whose sync is due */
 	_Atomic bool checkpoints_dirty;
 	bool was_clean;
 	_Atomic bool folders_made; /* while loading: their names have to be synced */

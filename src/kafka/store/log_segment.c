@@ -141,13 +141,12 @@ static struct log_segment *superfluous(struct log_files *files)
 	return NULL;
 }
 
-static int open_file(struct log_segment *segment, enum log_file file)
+static int open_file(const struct log_segment *segment, enum log_file file, int flags)
 {
 	char path[SEGMENT_PATH_MAX];
-	int flags = O_RDWR | (file == LOG_FILE_LOG ? 0 : O_CREAT);
 
 	log_segment_path(segment->folder, segment->base_offset, file, path);
-	return sys_openat(segment->files->dir, path, flags, 0644);
+	return sys_openat(segment->files->dir, path, O_RDWR | flags, 0644);
 }
 
 /* The descriptor is the segment's now, unless another thread was first. */
@@ -196,7 +195,7 @@ int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait
 		return fd;
 	if (nowait)
 		return -EAGAIN;
-	fd = open_file(segment, file);
+	fd = open_file(segment, file, 0);
 	return fd < 0 ? fd : adopt(segment, file, fd);
 }
 
@@ -296,6 +295,10 @@ static int write_index(struct log_segment *segment)
 	struct log_tail *tail = segment->tail;
 	int fd = log_segment_use(segment, LOG_FILE_INDEX, false), r;
 
+	if (fd == -ENOENT) {
+		fd = open_file(segment, LOG_FILE_INDEX, O_CREAT);
+		fd = fd < 0 ? fd : adopt(segment, LOG_FILE_INDEX, fd);
+	}
 	if (fd < 0)
 		return fd;
 	r = write_all(fd, tail->index, tail->index_count * LOG_INDEX_ENTRY,
@@ -309,7 +312,7 @@ static int write_index(struct log_segment *segment)
 static int write_times(struct log_segment *segment)
 {
 	struct log_tail *tail = segment->tail;
-	int fd = open_file(segment, LOG_FILE_TIME), r;
+	int fd = open_file(segment, LOG_FILE_TIME, O_CREAT), r;
 
 	if (fd < 0)
 		return fd;
@@ -340,7 +343,7 @@ int log_segment_write_tail(struct log_segment *segment)
 static int trim(struct log_segment *segment, enum log_file file, uint64_t len)
 {
 	struct stat st;
-	int fd = open_file(segment, file), r;
+	int fd = open_file(segment, file, O_CREAT), r;
 
 	if (fd < 0)
 		return fd;
@@ -394,12 +397,13 @@ int log_segment_finish(struct log_segment *segment)
 	return r < 0 ? r : r2;
 }
 
-static int sync_file(struct log_segment *segment, enum log_file file)
+/* There may have been no room for it: then the next start makes it. */
+static int sync_index(const struct log_segment *segment, enum log_file file)
 {
-	int fd = open_file(segment, file), r;
+	int fd = open_file(segment, file, 0), r;
 
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT ? 0 : fd;
 	r = sys_fdatasync(fd);
 	sys_close(fd);
 	return r;
@@ -418,8 +422,8 @@ int log_segment_sync(struct log_segment *segment, bool all_files)
 		(void)sys_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	log_segment_done(segment);
 	if (r == 0 && all_files)
-		r = sync_file(segment, LOG_FILE_INDEX);
+		r = sync_index(segment, LOG_FILE_INDEX);
 	if (r == 0 && all_files)
-		r = sync_file(segment, LOG_FILE_TIME);
+		r = sync_index(segment, LOG_FILE_TIME);
 	return r;
 }

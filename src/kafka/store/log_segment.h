@@ -108,7 +108,7 @@ int log_segment_create(struct log_segment *segment, uint64_t reserve);
 void log_segment_ref(struct log_segment *segment);
 void log_segment_unref(struct log_segment *segment);
 
-/* A descriptor to use; -EAGAIN with nowait when the file is not open. */
+/* A descriptor to use; -EAGAIN with nowait when the file is not open, -ENOENT where there is none. */
 int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait);
 void log_segment_done(struct log_segment *segment);
 

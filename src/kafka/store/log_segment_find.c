@@ -103,7 +103,11 @@ static int search_file(struct log_segment *segment, uint32_t offset, int64_t spa
 		       uint32_t *ret_position)
 {
 	int fd = log_segment_use(segment, LOG_FILE_INDEX, nowait), r;
+	uint32_t unknown = SEGMENT_UNKNOWN;
 
+	/* There may have been no room for one. It is not looked for again. */
+	if (fd == -ENOENT)
+		atomic_compare_exchange_strong(&segment->index_entries, &unknown, 0);
 	if (fd < 0)
 		return fd;
 	r = count_entries(segment, fd);
@@ -148,7 +152,7 @@ int log_segment_lookup(struct log_segment *segment, int64_t offset, int64_t end,
 	if (offset > segment->base_offset && segment->index_entries != 0)
 		r = search_file(segment, relative_to(segment, offset), end - segment->base_offset,
 				nowait, &position);
-	if (r < 0 && r != -EBADMSG)
+	if (r < 0 && r != -EBADMSG && r != -ENOENT)
 		return r;
 	*ret_position = r == 0 && position < size ? position : 0;
 	return 0;

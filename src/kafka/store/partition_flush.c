@@ -114,9 +114,6 @@ static int carry_out(const struct partition *partition, struct round *round)
 		r = log_segment_sync(segment, round->complete[i]);
 		if (r == 0 && round->complete[i])
 			r = sync_snapshot(partition, round->ends[i]);
-		/* Retention was faster. */
-		if (r == -ENOENT && segment->dropped)
-			r = 0;
 	}
 	round->put_off = is_passing(r);
 	if (r == 0 && round->epochs) {

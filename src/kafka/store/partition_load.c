@@ -233,8 +233,11 @@ static int read_last_entry(struct log_segment *segment, struct log_index_entry *
 	struct stat st;
 
 	*ret = (struct log_index_entry){0, 0};
+	/* Of an empty segment. */
+	if (fd == -ENOENT)
+		segment->index_entries = 0;
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT ? 0 : fd;
 	r = sys_fstat(fd, &st);
 	if (r == 0 && st.st_size % LOG_INDEX_ENTRY != 0)
 		r = -EBADMSG;

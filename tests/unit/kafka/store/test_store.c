@@ -172,6 +172,24 @@ static void an_index_that_is_wrong_costs_time_and_no_more(void **state)
 	}
 }
 
+/* An index that has gone, as with the names that retention takes: there may be no room for another. */
+static void who_reads_makes_no_files(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store *store = kit_open(folder, &config);
+
+	append_alike(kit_create(store, "orders", 1), 300);
+	store_close(store);
+	store = kit_open(folder, &config);
+	kit_unlink(folder, "orders-0/00000000000000000000.index");
+	assert_found(kit_partition(store, "orders", 0));
+	assert_false(kit_there(folder, "orders-0/00000000000000000000.index"));
+	store_close(store);
+	store = kit_open(folder, &config);
+	assert_true(kit_size(folder, "orders-0/00000000000000000000.index") > 0);
+	store_close(store);
+}
+
 /* Behind batches that were deleted, of which the first would do if one only went by the time. */
 static void a_search_by_time_ends_at_damage(void **state)
 {
@@ -497,6 +515,7 @@ int main(void)
 	    TEST(what_was_appended_is_read_also_after_a_restart),
 	    TEST(every_offset_is_found_in_its_batch),
 	    TEST(an_index_that_is_wrong_costs_time_and_no_more),
+	    TEST(who_reads_makes_no_files),
 	    TEST(a_search_by_time_ends_at_damage),
 	    TEST(reading_outside_is_refused_and_at_the_end_is_empty),
 	    TEST(a_torn_tail_is_cut_and_the_rest_stays),
