@@ -354,23 +354,48 @@ int log_segment_time(struct log_segment *segment, int64_t timestamp, struct log_
 	return r;
 }
 
+/* The greatest of all batches, from their headers. */
+static int greatest_time(struct log_segment *segment, int64_t *ret)
+{
+	struct log_place place;
+	uint32_t from = 0;
+	int r = 0;
+
+	*ret = -1;
+	while (r == 0 && *ret < INT64_MAX) {
+		r = log_segment_find_time(segment, from, segment->size, INT64_MAX, *ret + 1,
+					  &place);
+		if (r == 0) {
+			*ret = place.max_timestamp;
+			from = place.position + place.length;
+		}
+	}
+	return r == -ENODATA ? 0 : r;
+}
+
 int log_segment_learn_times(struct log_segment *segment)
 {
 	struct log_time_entry last;
 	struct log_place first;
+	int64_t greatest;
 	int r = 0;
 
-	if (segment->max_timestamp == SEGMENT_TIME_UNKNOWN) {
-		r = log_segment_time(segment, INT64_MAX, &last);
-		if (r < 0)
-			return r;
-		segment->max_timestamp = last.timestamp;
-	}
 	if (segment->first_timestamp == SEGMENT_TIME_UNKNOWN) {
 		r = log_segment_place(segment, 0, segment->size, false, &first);
 		if (r < 0 && r != -ENODATA)
 			return r;
 		segment->first_timestamp = r < 0 ? -1 : first.max_timestamp;
 	}
-	return 0;
+	if (segment->max_timestamp != SEGMENT_TIME_UNKNOWN)
+		return 0;
+	r = log_segment_time(segment, INT64_MAX, &last);
+	greatest = last.timestamp;
+	/* The index is damaged, and no help. By it retention would take what is not old. */
+	if (r == 0 && greatest < segment->first_timestamp) {
+		segment->time_entries = 0;
+		r = greatest_time(segment, &greatest);
+	}
+	if (r == 0)
+		segment->max_timestamp = greatest;
+	return r;
 }

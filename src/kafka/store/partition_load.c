@@ -289,7 +289,10 @@ static int load_active(struct partition *partition, struct load *load)
 	if (r == 0 && partition->snapshot_offset >= 0 &&
 	    partition->snapshot_offset < partition->log_end)
 		r = partition_scan(partition, load, nth, 0, SCAN_HEADERS, false, true);
-	return r == 0 ? log_segment_learn_times(active) : r;
+	if (r == 0)
+		r = log_segment_learn_times(active);
+	/* The time index is not of these batches. */
+	return r == 0 && active->max_timestamp < active->first_timestamp ? -EBADMSG : r;
 }
 
 /* ---- all of it ---- */
