@@ -181,11 +181,15 @@ static bool retain_some(struct partition *partition, int64_t now_ms)
 
 static bool wants_sync(const struct partition *partition, int64_t now_ms)
 {
-	int64_t flush_ms = partition_config(partition, TOPIC_CONFIG_FLUSH_MS);
+	int64_t flush_ms = partition_config(partition, TOPIC_CONFIG_FLUSH_MS), age;
 
 	if (partition->wants_sync)
 		return true;
-	return partition->dirty_since > 0 && now_ms - partition->dirty_since >= flush_ms;
+	if (partition->dirty_since == 0)
+		return false;
+	age = now_ms - partition->dirty_since;
+	/* The clock may have been set back: then nobody knows how long it is. */
+	return age >= flush_ms || age <= -flush_ms;
 }
 
 /* What others see of it. */

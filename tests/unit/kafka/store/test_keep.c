@@ -209,6 +209,21 @@ static void each_partition_has_its_turn_on_a_slow_disk(void **state)
 	store_close(store);
 }
 
+static void a_clock_that_is_set_back_holds_up_no_sync(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct partition *partition;
+	struct store *store;
+
+	topic_config_set(&config, TOPIC_CONFIG_FLUSH_MS, 1000);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	kit_fill(partition, 1, KIT_NOW);
+	store_maintain(store, KIT_NOW - 3600000);
+	assert_int_equal(kit_ends(partition).durable_end, kit_ends(partition).log_end);
+	store_close(store);
+}
+
 /* Of zeros, as a file system may leave it after a crash, or empty; also that of the last segment. */
 static void a_time_index_that_is_damaged_costs_no_records(void **state)
 {
@@ -411,6 +426,7 @@ int main(void)
 	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
 	    cmocka_unit_test(a_search_misses_nothing_where_retention_is_faster),
 	    TEST(each_partition_has_its_turn_on_a_slow_disk),
+	    TEST(a_clock_that_is_set_back_holds_up_no_sync),
 	    cmocka_unit_test(a_time_index_that_is_damaged_costs_no_records),
 	    TEST(records_without_times_are_kept_by_when_they_were_written),
 	    TEST(nothing_is_kept_where_no_bytes_may_be),
