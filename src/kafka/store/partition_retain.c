@@ -159,12 +159,25 @@ static void learn_oldest(struct partition *partition)
 	log_segment_unref(oldest);
 }
 
+static bool has_superfluous(struct partition *partition, int64_t now_ms)
+{
+	bool has;
+
+	pthread_mutex_lock(&partition->lock);
+	has = partition->state == PARTITION_GOOD && superfluous(partition, now_ms) > 0;
+	pthread_mutex_unlock(&partition->lock);
+	return has;
+}
+
 /* True: something went, and there may be more. */
 static bool retain_some(struct partition *partition, int64_t now_ms)
 {
 	struct leaving leaving = {.count = 0};
 
 	learn_oldest(partition);
+	/* Where there is nothing to do, nobody waits for a sync that is under way. */
+	if (!has_superfluous(partition, now_ms))
+		return false;
 	/* The topic can't go until the files have their new names: then there may be others of
 	 * theirs, of another topic. */
 	pthread_mutex_lock(&partition->sync);
