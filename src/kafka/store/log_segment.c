@@ -196,6 +196,11 @@ int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait
 	if (nowait)
 		return -EAGAIN;
 	fd = open_file(segment, file, 0);
+	/* It may have been of another topic, which has taken the name since. */
+	if (fd >= 0 && segment->dropped) {
+		sys_close(fd);
+		return -ENOENT;
+	}
 	return fd < 0 ? fd : adopt(segment, file, fd);
 }
 

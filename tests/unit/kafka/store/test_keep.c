@@ -61,8 +61,7 @@ static void retention_takes_old_segments_and_slices_stay(void **state)
 	store_close(store);
 }
 
-/* A batch without a time, appended at one. */
-/* ---- a topic that goes while retention is at work in it, and another one of its name ---- */
+/* ---- a topic that goes while somebody is at work in it, and another one of its name ---- */
 
 int __real_sys_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __wrap_sys_renameat(int from_dir, const char *from, int to_dir, const char *to);
@@ -118,12 +117,13 @@ static void retention_leaves_another_topic_of_the_same_name_alone(void **state)
 	store_close(store);
 }
 
-/* ---- a search by time while retention takes what it is looking at ---- */
+/* ---- readers, while what they are looking at goes ---- */
 
 int __real_sys_openat(int dir, const char *path, int flags, mode_t mode);
 int __wrap_sys_openat(int dir, const char *path, int flags, mode_t mode);
 
 static struct store *retained_in; /* NULL: nothing is to be done */
+static bool replaces_before_open;
 
 int __wrap_sys_openat(int dir, const char *path, int flags, mode_t mode)
 {
@@ -132,6 +132,10 @@ int __wrap_sys_openat(int dir, const char *path, int flags, mode_t mode)
 
 		retained_in = NULL;
 		store_maintain(store, KIT_NOW + 1000);
+	}
+	if (replaces_before_open && strcmp(path, "orders-0/00000000000000000000.log") == 0) {
+		replaces_before_open = false;
+		replace_topic(NULL);
 	}
 	return __real_sys_openat(dir, path, flags, mode);
 }
@@ -259,6 +263,33 @@ static void a_time_index_that_is_damaged_costs_no_records(void **state)
 	}
 }
 
+static void who_reads_a_topic_is_not_given_another_one_of_its_name(void **state)
+{
+	struct partition_read read = {.max_bytes = 5000, .whole_first = true};
+	struct partition_slice slice;
+	struct partition *partition;
+	enum kafka_error error;
+	struct topic_config config = kit_small_segments();
+	struct store *store;
+
+	store = kit_open(folder, &config);
+	kit_fill(kit_create(store, "orders", 1), 400, KIT_NOW);
+	assert_int_equal(store_close(store), 0);
+	store = kit_open(folder, &config); /* only the last segment is open */
+	partition = kit_partition(store, "orders", 0);
+	topic_ref(partition_topic(partition));
+	replaced_in = store;
+	replaces_before_open = true;
+	assert_int_equal(partition_read(partition, &read, &slice, &error), 0);
+	assert_false(replaces_before_open);
+	assert_int_equal(error, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+	replaced_in = NULL;
+	topic_unref(partition_topic(partition));
+	kit_assert_whole(kit_partition(store, "orders", 0), 5000);
+	store_close(store);
+}
+
+/* A batch without a time, appended at one. */
 static void append_timeless(struct partition *partition, int64_t now_ms)
 {
 	struct partition_appended appended;
@@ -428,6 +459,7 @@ int main(void)
 	    TEST(each_partition_has_its_turn_on_a_slow_disk),
 	    TEST(a_clock_that_is_set_back_holds_up_no_sync),
 	    cmocka_unit_test(a_time_index_that_is_damaged_costs_no_records),
+	    TEST(who_reads_a_topic_is_not_given_another_one_of_its_name),
 	    TEST(records_without_times_are_kept_by_when_they_were_written),
 	    TEST(nothing_is_kept_where_no_bytes_may_be),
 	    TEST(segments_are_rolled_at_different_times),
