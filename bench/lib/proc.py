@@ -26,6 +26,17 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor_limit(), descriptor_limit()))
 
 
+def cpu_ticks():
+    """What all CPUs have done so far, as /proc/stat has it: user, nice, system, idle, iowait, irq, softirq, steal..."""
+    with open("/proc/stat") as file:
+        return [int(word) for word in file.readline().split()[1:]]
+
+
+def stolen_ms():
+    """What the hypervisor has taken from all CPUs so far."""
+    return cpu_ticks()[7] * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

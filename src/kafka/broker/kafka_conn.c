@@ -382,7 +382,8 @@ void kafka_conn_turn(struct kafka_conn *c)
 {
 	enum turn turn = TURN_GOES_ON;
 
-	c->loop->turn_left = KAFKA_TURN_BYTES;
+	c->loop->turn_left = loop_now_ms(c->loop->loop) < c->loop->mixed_ms ? KAFKA_TURN_MIXED_BYTES
+									    : KAFKA_TURN_BYTES;
 	for (int steps = 0; steps < 32 && turn == TURN_GOES_ON; steps++)
 		turn = step(c);
 	if (turn == TURN_GONE)

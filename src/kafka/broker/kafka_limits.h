@@ -47,8 +47,12 @@
 #define KAFKA_GETS_ON_MS    1000u
 /* A request that has begun must get on: without a byte for so long, it is given up. */
 #define KAFKA_REQUEST_MS 30000u
-/* Bytes for one connection before the others have their turn. */
-#define KAFKA_TURN_BYTES (1024u * 1024u)
+/* Bytes for one connection before the others have their turn: with as few calls as may be where all
+ * of them want much; and where one of the others had a small answer just now, which does not want to
+ * wait, some 40 us of work. */
+#define KAFKA_TURN_BYTES       (1024u * 1024u)
+#define KAFKA_TURN_MIXED_BYTES (128u * 1024u)
+#define KAFKA_TURN_MIXED_MS    20u
 /* Calls and the like kept for the next use, each kind, a loop. */
 #define KAFKA_SPARE_MAX 64u
 /* Partitions of a fetch or produce request for which memory lies ready. */

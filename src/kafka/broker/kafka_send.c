@@ -76,6 +76,7 @@ static enum kafka_sent send_out(struct kafka_conn *c)
 		return KAFKA_SENT_FAILED;
 	}
 	count_buffer_left(loop);
+	loop->mixed_ms = loop_now_ms(loop->loop) + KAFKA_TURN_MIXED_MS;
 	if (sent == len)
 		return KAFKA_SENT_ALL;
 	return KAFKA_SENT_SOME;
