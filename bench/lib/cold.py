@@ -111,13 +111,7 @@ def add(table, name, samples):
               median_of([us / 1e3 for us in values("cold", "max_us")]),
               median_of(values("cold", "pull_mb_s")), median_of(values("cold", "stolen_ms")))
     table.data[name] = {"samples": samples,
-                        "ratio": statistics.median([sample["cold"]["p99_us"] / sample["alone"]["p99_us"]
-                                                    for sample in undisturbed(samples)])}
-
-
-def undisturbed(samples):
-    """The rounds from which the hypervisor took nothing; all, where there is none."""
-    return [sample for sample in samples if sample["cold"]["stolen_ms"] == 0] or samples
+                        "ratio": statistics.median(paired_ratios(cold, alone))}
 
 
 def run(options, scratch):

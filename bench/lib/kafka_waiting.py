@@ -176,9 +176,6 @@ def run_cold(options, scratch):
                    "four columns are of the time beside them", *notes]
     if any(sample["cold"]["pull_over"] for all_ in samples.values() for sample in all_):
         table.notes.append("some pulls were over before the clock: part of the time nobody pulled")
-    if OURS in table.data:
-        table.notes.append(f"the target's figure is of {len(cold.undisturbed(samples[OURS]))} of leat's "
-                           f"{len(samples[OURS])} rounds: those from which the hypervisor took nothing, or else all")
     options.show(table)
     if OURS in table.data:
         options.targets.at_most("hot produce beside a cold consumer: p99", table.data[OURS]["ratio"], 2,
