@@ -579,6 +579,8 @@ static void closed(struct conn *conn)
 
 	http_count(&c->loop->counters.closed, 1);
 	forget_kept(c);
+	if (c->job)
+		http_job_forget(c->job);
 	if (c->flight)
 		http_flight_free(c);
 	http_answer_forget(c);

@@ -4,13 +4,14 @@
  *
  *     free --http_job_submit()--> queued --> running --> done --http_conn_job_done()--> free
  *
- * Between submit and done the job is the helpers'. The connection may end meanwhile: then nobody
- * takes the result and it is freed. Results are taken by setting the field to NULL.
+ * Between submit and done the job is the helpers'. The connection may end meanwhile: then a job
+ * that no helper has begun does nothing, nobody takes the result, and it is freed. Results are taken by setting the field to NULL.
  */
 #ifndef HTTP_HTTP_JOB_H
 #define HTTP_HTTP_JOB_H
 
 #include <limits.h>
+#include <stdatomic.h>
 
 #include "http/dir_list.h"
 #include "http/http_loop.h"
@@ -28,7 +29,7 @@ struct http_job {
 	struct job job;
 	struct http_loop *loop;
 	struct conn_ref conn;
-	struct list waiting; /* in its http_job_queue */
+	_Atomic bool forgotten; /* its connection is gone */
 	enum http_job_kind kind;
 	int error; /* 0 or -errno: the result */
 
@@ -44,12 +45,10 @@ struct http_job {
 struct http_job *http_job_new(struct http_loop *loop, struct conn *conn, enum http_job_kind kind);
 /* `path` is copied; false: too long for any file. */
 bool http_job_set_path(struct http_job *job, struct slice path);
-/* Runs it, or lets it wait until the helpers have room. -ENOMEM: there are no helpers; the job is
- * freed. */
+/* A helper runs it. -ENOMEM: there are no helpers; the job is freed. */
 int http_job_submit(struct http_job *job);
-void http_jobs_init(struct http_loop *loop);
-/* Frees those that no helper has seen. */
-void http_jobs_fini(struct http_loop *loop);
+/* Of a connection that ends: what no helper has begun need not be done. */
+void http_job_forget(struct http_job *job);
 void http_job_free(struct http_job *job);
 
 /* http_conn.c: on the connection's loop. */

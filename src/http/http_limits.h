@@ -90,11 +90,6 @@
 /* Answers of one turn whose lines are made when they are sent; further ones when they are made. */
 #define HTTP_RECORDS_MAX 64u
 
-/* ---- helpers ---- */
-
-/* When their queue is full with other threads' jobs, it is tried again so often. */
-#define HTTP_JOBS_AGAIN_MS 10u
-
 /* ---- listings ---- */
 
 /* What is made and sent at once. The peer has HTTP_WRITE_MS for each: 1 KiB a second. */

@@ -54,7 +54,6 @@ int http_loop_open(struct loop *reactor_loop, struct http_server *server, struct
 	loop->timeouts = *http_server_timeouts(server);
 	loop->loop = reactor_loop;
 	loop->date_second = INT64_MIN;
-	http_jobs_init(loop);
 	spare_init(&loop->flights, sizeof(struct http_flight), HTTP_SPARE_MAX);
 	spare_init(&loop->kept_small, HTTP_KEEP_SMALL, HTTP_SPARE_MAX);
 	spare_init(&loop->kept_large, HTTP_KEEP_LARGE, HTTP_SPARE_MAX);
@@ -78,8 +77,6 @@ void http_loop_close(struct loop *reactor_loop, const struct http_server *server
 {
 	struct http_loop *loop = http_server_loop(server, loop_index(reactor_loop));
 
-	/* Jobs under way are done by now. */
-	http_jobs_fini(loop);
 	if (loop->cache_watch.fd >= 0)
 		loop_unwatch(reactor_loop, &loop->cache_watch);
 }

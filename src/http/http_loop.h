@@ -7,7 +7,6 @@
 
 #include "base/counter.h"
 #include "base/histogram.h"
-#include "base/list.h"
 #include "http/core/request.h"
 #include "http/file_cache.h"
 #include "http/http_server.h"
@@ -42,12 +41,6 @@ static inline void http_count(uint64_t *counter, uint64_t n)
 	counter_add(counter, n);
 }
 
-/* Jobs of a class of helpers (http_job.c). */
-struct http_job_queue {
-	unsigned running;
-	struct list waiting; /* the helpers' queue was full */
-};
-
 struct http_loop {
 	const struct http_server *server;
 	struct http_timeouts timeouts;
@@ -57,8 +50,6 @@ struct http_loop {
 	struct watch cache_watch; /* fd -1: none */
 
 	struct spare flights, kept_small, kept_large, jobs;
-	struct http_job_queue quick, bulk;
-	struct timer jobs_timer;
 
 	int64_t date_second; /* what `date` says */
 	char date[HTTP_DATE_LEN];

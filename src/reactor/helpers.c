@@ -1,6 +1,8 @@
 /*
- * The helper threads, for calls that may block on a disk. Bounded queues under one lock: jobs cost
- * a disk access each, so the lock is not what is waited for. The threads are started as jobs come
+ * The helper threads, for calls that may block on a disk. Queues under one lock: jobs cost a disk
+ * access each, so the lock is not what is waited for. A queue is never full: a job lies in the memory
+ * of whoever submits it, a connection has at most one under way, and so the connections are what
+ * bounds the queue. The threads are started as jobs come
  * and find nobody idle; a server that never needs one never has one.
  *
  * Two classes, a queue each: quick jobs, which somebody's answer waits for (a name, a cold range),
@@ -107,8 +109,6 @@ static bool ensure_helper(struct helpers *helpers)
 
 static int enqueue(struct helpers *helpers, struct job_queue *queue, struct job *job)
 {
-	if (queue->queued == HELPER_QUEUE_MAX)
-		return -EAGAIN;
 	if (!ensure_helper(helpers))
 		return -ENOMEM;
 	job->next = NULL;

@@ -38,7 +38,6 @@ enum {
 	LISTENERS_MAX = 64, /* each is registered in each loop */
 	HELPERS_MAX = 64,
 	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */
-	HELPER_QUEUE_MAX = 1024, /* of a class: more waiting means that the disk can't follow */
 	/* Helpers that are at work when everything else has ended: a disk answers a read within
 	 * this, what takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
 	HELPERS_MS_DEFAULT = 1000,

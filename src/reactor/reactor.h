@@ -147,8 +147,8 @@ struct job {
 	struct loop *loop; /* set by helpers_submit() */
 	struct job *next;  /* the pool's */
 };
-/* -EAGAIN when the queue is full (bounded): run it later, or refuse the request. -ENOMEM: there
- * are no helpers, no thread can be started. */
+/* 0, whatever is waiting already: the queue has no end. -ENOMEM: there is not one helper, and no
+ * thread can be started; the job stays the caller's. */
 int helpers_submit(struct loop *loop, struct job *job);
 /* The same for what takes long and what nobody else should wait behind: a queue of its own, and at
  * most half of the helpers. */

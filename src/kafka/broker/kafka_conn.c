@@ -154,7 +154,7 @@ static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum
 			return TURN_GOES_ON;
 		}
 		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
-			    "the helper threads are overloaded: connection closed");
+			    "no helper thread can be started: connection closed");
 		break;
 	case CALL_CLOSES:
 	case CALL_ENDS:

@@ -183,7 +183,7 @@ static enum kafka_sent load(struct kafka_conn *c, struct kafka_call *call)
 	call->job.run = run_load;
 	call->job.done = load_done;
 	if (helpers_submit_bulk(c->loop->loop, &call->job) < 0)
-		conn_again(c->conn); /* busy for others: when the loop has had its turn */
+		conn_again(c->conn); /* there is no helper yet: in the next turn, perhaps */
 	else
 		call->loading = true;
 	return KAFKA_SENT_SOME;
