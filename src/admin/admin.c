@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -24,6 +25,11 @@ struct admin {
 	unsigned source_count;
 	bool started;
 	pthread_t thread;
+	/* Its reactor listens, or can't: then start_error and start_text say why. */
+	sem_t decided;
+	bool listens;
+	int start_error;
+	struct err start_text;
 };
 
 /* ---- what there is to be read ---- */
@@ -319,6 +325,15 @@ static const struct conn_ops admin_ops = {
 
 /* ---- life ---- */
 
+static int say_listening(void *arg, struct err *err)
+{
+	struct admin *admin = arg;
+
+	admin->listens = true;
+	sem_post(&admin->decided);
+	return 0;
+}
+
 static int listen_at(struct admin *admin, const char *where, struct err *err)
 {
 	const struct reactor_options options = {
@@ -326,6 +341,8 @@ static int listen_at(struct admin *admin, const char *where, struct err *err)
 	    .helpers = 1,
 	    .connections_max = ADMIN_CONNECTIONS_MAX,
 	    .no_signals = true,
+	    .ready = say_listening,
+	    .arg = admin,
 	};
 	const struct listener_options listener = {.ops = &admin_ops, .arg = admin, .backlog = 64};
 	int r = reactor_new(&options, &admin->reactor, err);
@@ -341,6 +358,7 @@ int admin_new(const char *where, const struct reactor *serving, struct admin **r
 	if (!admin)
 		return err_set(err, -ENOMEM, "out of memory");
 	admin->serving = serving;
+	sem_init(&admin->decided, 0, 0);
 	admin_process_open(&admin->process);
 	r = listen_at(admin, where, err);
 	if (r < 0) {
@@ -361,10 +379,17 @@ static void *admin_main(void *arg)
 {
 	struct admin *admin = arg;
 	struct err err = {""};
+	int r;
 
 	pthread_setname_np(pthread_self(), "leat-admin");
-	if (reactor_run(admin->reactor, &err) < 0)
+	r = reactor_run(admin->reactor, &err);
+	if (!admin->listens) {
+		admin->start_error = r;
+		admin->start_text = err;
+		sem_post(&admin->decided);
+	} else if (r < 0) {
 		log_error("the admin listener ends: %s", err.text);
+	}
 	return NULL;
 }
 
@@ -381,7 +406,9 @@ int admin_start(struct admin *admin, struct err *err)
 	if (error)
 		return err_set(err, -error, "can't start a thread: %s", strerror(error));
 	admin->started = true;
-	return 0;
+	while (sem_wait(&admin->decided) < 0)
+		;
+	return admin->listens ? 0 : err_set(err, admin->start_error, "%s", admin->start_text.text);
 }
 
 void admin_free(struct admin *admin)
@@ -393,6 +420,7 @@ void admin_free(struct admin *admin)
 		pthread_join(admin->thread, NULL);
 	}
 	reactor_free(admin->reactor);
+	sem_destroy(&admin->decided);
 	admin_process_close(&admin->process);
 	free(admin);
 }

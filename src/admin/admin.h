@@ -34,12 +34,13 @@ struct admin_source {
 
 #define ADMIN_SOURCES_MAX 8
 
-/* Listens at `where`, as for reactor_listen(). Nothing is answered before admin_start(). `serving`:
+/* Listens at `where`, as for reactor_listen(). Nobody is answered before admin_start(). `serving`:
  * the reactor of the services, whose figures these are. */
 int admin_new(const char *where, const struct reactor *serving, struct admin **ret,
 	      struct err *err);
 void admin_add(struct admin *admin, const struct admin_source *source);
-/* After the process has given up what it won't need. */
+/* After the process has given up what it won't need, and when the services serve: whoever asks finds
+ * what is said true. It listens when this returns 0. */
 int admin_start(struct admin *admin, struct err *err);
 /* NULL is fine. */
 void admin_free(struct admin *admin);

@@ -45,7 +45,7 @@ static const char help[] =
     "anew\n"
     "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
-    "  -u, --user NAME[:GROUP]  become this user once it listens (for root)\n"
+    "  -u, --user NAME[:GROUP]  become this user once it has its addresses (for root)\n"
     "      --no-sandbox         don't give up what it won't need: by default it can open nothing "
     "but\n"
     "                           what is below DIR, and make few system calls\n"

@@ -97,6 +97,8 @@ struct listener {
 	const struct conn_ops *ops;
 	void *arg;
 	int fd; /* -1 once closed */
+	int backlog;
+	bool listens;
 	char name[ADDRESS_TEXT_MAX];
 	/* A socket file of our own making: the file and its identity, "" when there is none. */
 	char path[ADDRESS_TEXT_MAX];
@@ -116,6 +118,7 @@ int gates_open(struct loop *loop, struct err *err);
 void gates_close(struct loop *loop);
 /* Accepts again if it had to stop: something was closed. */
 void gates_resume(struct loop *loop);
+int listeners_listen(struct reactor *reactor, struct err *err);
 void listeners_close(struct reactor *reactor);
 
 /* ---- helpers (helpers.c) ---- */

@@ -2,7 +2,13 @@
  * Making listeners: addresses, socket files, sockets that systemd hands over, and errors that say
  * what to do.
  *
- * Before the loops run, on the caller's thread; closed by the last loop that stops accepting.
+ * In two steps. reactor_listen() binds, on the caller's thread, so that an address that can't be had
+ * is an error before anything else is done, and while there is the right to take it.
+ * listeners_listen() makes them listen when the loops are about to run: a port that answers belongs to a
+ * server that serves, and that handles signals. Two processes that start at the same time can both
+ * bind (SO_REUSEADDR); the second one to listen is told then.
+ *
+ * Closed by the last loop that stops accepting.
  */
 #include "reactor/internal.h"
 
@@ -20,10 +26,11 @@
 /* SD_LISTEN_FDS_START of sd_listen_fds(3). */
 enum { ACTIVATED_FIRST = 3, ACTIVATED_MAX = LISTENERS_MAX };
 
-static int fail_bind(const char *where, const struct address *address, int error, struct err *err)
+static int fail_bind(const char *where, const struct sockaddr_storage *address, int error,
+		     struct err *err)
 {
-	const struct sockaddr_in *in = (const struct sockaddr_in *)&address->sockaddr;
-	bool unix_socket = address->sockaddr.ss_family == AF_UNIX;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+	bool unix_socket = address->ss_family == AF_UNIX;
 
 	switch (error) {
 	case -EADDRINUSE:
@@ -165,24 +172,23 @@ static int take_over(struct listener *listener, const char *where, int fd, struc
 	if (r < 0)
 		return err_set(err, r, "%s: %s", where, strerror(-r));
 	listener->fd = fd;
+	listener->listens = true;
 	return 0;
 }
 
 /* ---- all kinds ---- */
 
 static int listener_bind(struct listener *listener, const char *where,
-			 const struct address *address, int backlog, struct err *err)
+			 const struct address *address, struct err *err)
 {
 	int r;
 
 	listener->fd = sys_socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
-		return fail_bind(where, address, listener->fd, err);
+		return fail_bind(where, &address->sockaddr, listener->fd, err);
 	r = address->sockaddr.ss_family == AF_UNIX ? bind_unix(listener, address)
 						   : bind_inet(listener, address);
-	if (r == 0)
-		r = sys_listen(listener->fd, backlog ? backlog : BACKLOG_DEFAULT);
-	return r < 0 ? fail_bind(where, address, r, err) : 0;
+	return r < 0 ? fail_bind(where, &address->sockaddr, r, err) : 0;
 }
 
 static int listener_finish(struct listener *listener, const char *where, struct err *err)
@@ -224,9 +230,14 @@ int reactor_listen(struct reactor *reactor, const char *where,
 	r = address_parse(where, &address, err);
 	if (r < 0)
 		return r;
-	*listener = (struct listener){.ops = options->ops, .arg = options->arg, .fd = -1};
+	*listener = (struct listener){
+	    .ops = options->ops,
+	    .arg = options->arg,
+	    .fd = -1,
+	    .backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT,
+	};
 	r = address.fd >= 0 ? take_over(listener, where, address.fd, err)
-			    : listener_bind(listener, where, &address, options->backlog, err);
+			    : listener_bind(listener, where, &address, err);
 	if (r == 0)
 		r = listener_finish(listener, where, err);
 	if (r < 0) {
@@ -235,6 +246,33 @@ int reactor_listen(struct reactor *reactor, const char *where,
 	}
 	reactor->listener_count++;
 	return 0;
+}
+
+/* Clients are answered by the kernel from here on. */
+static int listener_listen(struct listener *listener, struct err *err)
+{
+	struct sockaddr_storage bound;
+	socklen_t len;
+	int r;
+
+	if (listener->listens)
+		return 0;
+	r = sys_listen(listener->fd, listener->backlog);
+	if (r < 0 && sys_getsockname(listener->fd, &bound, &len) == 0)
+		return fail_bind(listener->name, &bound, r, err);
+	if (r < 0)
+		return err_set(err, r, "%s: %s", listener->name, strerror(-r));
+	listener->listens = true;
+	return 0;
+}
+
+int listeners_listen(struct reactor *reactor, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < reactor->listener_count && r == 0; i++)
+		r = listener_listen(&reactor->listeners[i], err);
+	return r;
 }
 
 unsigned reactor_listener_count(const struct reactor *reactor)

@@ -2,8 +2,9 @@
  * The reactor: start, signals, the end.
  *
  * Start: the caller's thread is loop 0; the others are started, each opens its room's state, and
- * waits until all have: either all run or none, so that nothing is accepted by a server that will
- * not start.
+ * waits until all have. Then the listeners listen, and options.ready is asked; either all loops run
+ * or none, so that nothing is accepted by a server that will not start. Ports come last: whoever
+ * sees one answer may send a signal, and signals are handled by then.
  *
  * Signals: SIGTERM, SIGQUIT, SIGINT and SIGHUP are blocked in every thread while the loops run and
  * read from a signalfd by loop 0. The first of the former three drains, the next ends at once.
@@ -284,7 +285,7 @@ static unsigned start_threads(struct reactor *reactor, struct err *err)
 }
 
 /* The first loop that could not open says why. */
-static int decide(struct reactor *reactor, unsigned started, struct err *err)
+static int wait_for_loops(struct reactor *reactor, unsigned started, struct err *err)
 {
 	int r = started < reactor->loop_count ? -EAGAIN : 0;
 
@@ -296,6 +297,19 @@ static int decide(struct reactor *reactor, unsigned started, struct err *err)
 		if (r < 0)
 			err_set(err, r, "%s", reactor->loops[i].start_text.text);
 	}
+	pthread_mutex_unlock(&reactor->start_lock);
+	return r;
+}
+
+static int decide(struct reactor *reactor, unsigned started, struct err *err)
+{
+	int r = wait_for_loops(reactor, started, err);
+
+	if (r == 0)
+		r = listeners_listen(reactor, err);
+	if (r == 0 && reactor->options.ready)
+		r = reactor->options.ready(reactor->options.arg, err);
+	pthread_mutex_lock(&reactor->start_lock);
 	reactor->start_decision = r == 0 ? START_GO : START_ABORT;
 	pthread_cond_broadcast(&reactor->start_changed);
 	pthread_mutex_unlock(&reactor->start_lock);

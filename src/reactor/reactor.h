@@ -166,6 +166,10 @@ struct reactor_options {
 	/* Per-loop state of the rooms: made on the loop's own thread before its first event. */
 	int (*loop_open)(struct loop *loop, void *arg, void **ret_data, struct err *err);
 	void (*loop_close)(struct loop *loop, void *data);
+	/* All loops are open and all listeners listen: on the thread that runs loop 0, before the
+	 * loops' first turns. Whoever is told of it here finds the server serving. Not 0: nothing
+	 * runs. May be NULL. */
+	int (*ready)(void *arg, struct err *err);
 	void (*hangup)(struct loop *loop, void *data); /* SIGHUP, on each loop; may be NULL */
 	/* Signals are not its business: another reactor of the process has them, or nobody. They
 	 * are to be blocked in the thread that runs it. */
@@ -182,8 +186,8 @@ struct listener_options {
 /* Raises the soft limit of descriptors to the hard one. */
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err);
 /* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080", "unix:/path", or "fd:3"
- * (socket activation). Binds and listens at once, so that errors come before anything runs. A
- * socket file gets the mode 0777 less the umask; a stale one is replaced, and ours is removed at
+ * (socket activation). Binds at once, so that errors come before anything runs; nobody is
+ * answered before reactor_run(). A socket file gets the mode 0777 less the umask; a stale one is replaced, and ours is removed at
  * the end. */
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
@@ -194,8 +198,8 @@ unsigned reactor_listener_count(const struct reactor *reactor);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
 /* Blocks the signals that reactor_run() handles from here on, in the thread that will run it: what
- * comes before it runs is handled then, where it would have ended the process. For who says that it
- * is ready, and that is heard. reactor_free() undoes it where it does not come to a run. */
+ * comes before it runs is handled then, where it would have ended the process. For threads that are
+ * started before it runs, which inherit this. reactor_free() undoes it where it does not come to a run. */
 void reactor_hold_signals(struct reactor *reactor);
 /* Runs until a signal or reactor_stop(); 0 after that, also when the limit for draining was over.
  * -ETIMEDOUT: helpers are stuck in the kernel. Then reactor_is_stuck(), reactor_free() frees

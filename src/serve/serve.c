@@ -19,6 +19,7 @@ struct service {
 	struct http_server *http;   /* NULL: none */
 	struct kafka_server *kafka; /* NULL: none */
 	struct admin *admin;        /* NULL: none */
+	const struct serve_options *options;
 	struct confinement kept;
 };
 
@@ -36,19 +37,24 @@ static void say_admin(const struct admin *admin)
 		 unix_socket ? "" : "/metrics");
 }
 
-static void say_start(const struct service *service)
+/* What is found out about kernel and devices, for which a confined process would not have the calls. */
+static void say_machine(const struct service *service)
 {
 	char text[512];
 
-	if (service->http)
-		http_server_say_start(service->http);
-	if (service->kafka)
-		kafka_server_say_start(service->kafka);
-	if (service->admin)
-		say_admin(service->admin);
 	leat_capabilities_text(text, sizeof(text));
 	log_info("%s", text);
 	devices_say(service->reactor);
+}
+
+static void say_start(const struct service *service)
+{
+	if (service->admin)
+		say_admin(service->admin);
+	if (service->kafka)
+		kafka_server_say_start(service->kafka);
+	if (service->http)
+		http_server_say_start(service->http);
 }
 
 static void say_end(const struct service *service)
@@ -81,6 +87,20 @@ static int open_loop(struct loop *loop, void *arg, void **ret_data, struct err *
 	if (service->kafka)
 		kafka_loop_open(loop, service->kafka);
 	*ret_data = service;
+	return 0;
+}
+
+/* The last step of the start, when everything else stands. */
+static int tell_ready(void *arg, struct err *err)
+{
+	struct service *service = arg;
+	int r = service->admin ? admin_start(service->admin, err) : 0;
+
+	if (r < 0)
+		return r;
+	say_start(service);
+	if (service->options->ready)
+		service->options->ready(service->options->ready_arg);
 	return 0;
 }
 
@@ -125,6 +145,7 @@ static int make_reactor(struct service *service, const struct serve_options *opt
 	    .helpers_ms = options->kafka ? drain_ms : 0,
 	    .loop_open = open_loop,
 	    .loop_close = close_loop,
+	    .ready = tell_ready,
 	    .hangup = hangup,
 	    .arg = service,
 	};
@@ -214,28 +235,24 @@ static int start(struct service *service, const struct serve_options *options, s
 		r = confine_add_store(&service->kept, service->kafka->store, err);
 	if (r < 0)
 		return r;
-	/* Who reads that it serves may send a signal. */
+	/* Threads are started from here on. Until now a signal ends the process, and harms nobody: no
+	 * port has answered yet, and the recovery of a large store would take minutes to notice. */
 	reactor_hold_signals(service->reactor);
-	/* What it finds out about kernel and devices, too, is found out before. */
-	say_start(service);
+	say_machine(service);
 	if (options->sandbox)
 		r = confine_apply(&service->kept, err);
 	if (r == 0 && service->http)
 		r = http_server_start(service->http, err);
-	if (r == 0 && service->admin)
-		r = admin_start(service->admin, err);
 	return r;
 }
 
 int serve(const struct serve_options *options, struct err *err)
 {
-	CLEANUP(service_fini) struct service service = {0};
+	CLEANUP(service_fini) struct service service = {.options = options};
 	int r = start(&service, options, err);
 
 	if (r < 0)
 		return r;
-	if (options->ready)
-		options->ready(options->ready_arg);
 	r = reactor_run(service.reactor, err);
 	say_end(&service);
 	return r;

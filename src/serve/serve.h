@@ -4,11 +4,12 @@
  *
  * The start has an order, and either all of it runs or nothing:
  *
- *     the reactor; what is served is looked at; all listeners, so that errors come early
+ *     the reactor; what is served is looked at; all addresses are taken, so that errors come early
  *     another user's rights (--user): what is made from here on is his
  *     the store, whose recovery has threads of its own, which have ended by then
  *     everything is open: the rest is given up (confine.h)
- *     threads: of the access log, the admin listener, loops and helpers
+ *     threads: of the access log, and the loops, each with its caches
+ *     the ports answer; the admin listener; it is said that it serves; the loops turn
  */
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
@@ -28,7 +29,7 @@ struct serve_options {
 	const char *admin; /* where the admin listener listens; NULL: there is none */
 	const char *user;  /* NAME or NAME:GROUP to become after the start; NULL: stays */
 	bool sandbox;      /* confines itself after the start: for good, the whole process */
-	/* Called when it listens and is about to serve; may be NULL. */
+	/* Called when it serves: it listens, and whatever it needs has been made; may be NULL. */
 	void (*ready)(void *arg);
 	void *ready_arg;
 };

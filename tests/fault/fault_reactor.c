@@ -27,6 +27,8 @@ struct talk {
 	pthread_mutex_t lock;
 	struct reactor *reactor; /* NULL: gone */
 	char name[ADDRESS_TEXT_MAX];
+	pthread_t client;
+	bool asked; /* there is one */
 	char got[64];
 	size_t got_len;
 };
@@ -124,9 +126,19 @@ static void *client_main(void *arg)
 
 /* ---- the scenario ---- */
 
+static int start_client(void *arg, struct err *err)
+{
+	struct talk *talk = arg;
+
+	pthread_create(&talk->client, NULL, client_main, talk);
+	talk->asked = true;
+	return 0;
+}
+
 static int start(struct talk *talk, struct err *err)
 {
-	const struct reactor_options options = {.threads = 2, .connections_max = 10, .drain_ms = 1};
+	const struct reactor_options options = {
+	    .threads = 2, .connections_max = 10, .drain_ms = 1, .ready = start_client, .arg = talk};
 	const struct listener_options listener = {.ops = &echo_ops};
 	int r = reactor_new(&options, &talk->reactor, err);
 
@@ -143,20 +155,17 @@ static int serve(void *state)
 	struct talk *talk = state;
 	struct err err = {""};
 	struct reactor *reactor;
-	pthread_t client;
 	int r = start(talk, &err);
 
-	if (r == 0) {
-		pthread_create(&client, NULL, client_main, talk);
+	if (r == 0)
 		r = reactor_run(talk->reactor, &err);
-	}
 	pthread_mutex_lock(&talk->lock);
 	reactor = talk->reactor;
 	talk->reactor = NULL;
 	pthread_mutex_unlock(&talk->lock);
 	reactor_free(reactor);
-	if (talk->name[0])
-		pthread_join(client, NULL);
+	if (talk->asked)
+		pthread_join(talk->client, NULL);
 	/* Who can't start says why. */
 	return r < 0 && !err.text[0] ? 1 : r;
 }

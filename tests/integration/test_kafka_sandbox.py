@@ -14,16 +14,10 @@ from kafka_server import Broker, consume, needs_kcat, produce, wait_until
 from support import as_nobody, run
 
 
-def ready(broker):
-    """Its last lines at the start are about what holds."""
-    wait_until(lambda: "Linux" in broker.log())
-    return broker
-
-
 @needs_kcat
 def test_no_thread_opens_what_is_not_below_the_data(start_broker, tmp_path):
     (tmp_path / "secret").write_text("secret")
-    broker = ready(start_broker("--admin", "127.0.0.1:0", "-o", "log.flush.interval.messages=1"))
+    broker = start_broker("--admin", "127.0.0.1:0", "-o", "log.flush.interval.messages=1")
     need_confinement(broker)
     produce(broker, "t", [b"x"], "-p", "0")  # so that there are helpers
     log = tmp_path / "data" / "t-0" / f"{0:020}.log"
@@ -50,7 +44,7 @@ def test_no_thread_opens_what_is_not_below_the_data(start_broker, tmp_path):
 
 
 def test_an_intruder_that_starts_a_program_ends_the_process(leat, tmp_path):
-    broker = ready(Broker(leat, tmp_path / "data"))
+    broker = Broker(leat, tmp_path / "data")
     try:
         need_confinement(broker)
         with thread(broker.process.pid, broker.process.pid) as inside:
@@ -70,15 +64,15 @@ def test_the_calls_of_a_store_are_not_for_http(serve):
 
 
 def test_without_sandbox_nothing_is_given_up(start_broker):
-    broker = ready(start_broker("--no-sandbox"))
+    broker = start_broker("--no-sandbox")
     assert status(broker.process.pid, "Seccomp") == ["0"] and status(broker.process.pid, "NoNewPrivs") == ["0"]
     assert "confined" not in broker.log()
 
 
 @needs_kcat
 def test_cold_data_rolled_segments_and_deleted_topics_work_confined(start_broker, tmp_path):
-    broker = ready(start_broker("-o", "log.segment.bytes=100000", "-o", "num.partitions=1",
-                                "-o", "log.segment.delete.delay.ms=0"))
+    broker = start_broker("-o", "log.segment.bytes=100000", "-o", "num.partitions=1",
+                          "-o", "log.segment.delete.delay.ms=0")
     sent = [b"%05d" % n + b"x" * 1000 for n in range(2000)]
     produce(broker, "t", sent, "-X", "batch.num.messages=50")
     logs = sorted((tmp_path / "data" / "t-0").glob("*.log"))

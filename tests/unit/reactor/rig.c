@@ -12,14 +12,28 @@
 
 #include "reactor/address.h"
 
+static int rig_ready(void *arg, struct err *err)
+{
+	struct rig *rig = arg;
+	int r = rig->ready ? rig->ready(rig, err) : 0;
+
+	sem_post(&rig->listening);
+	return r;
+}
+
 void rig_make(struct rig *rig, const struct reactor_options *options, const char *where,
 	      const struct conn_ops *ops)
 {
 	struct listener_options listener = {.ops = ops};
+	struct reactor_options own = *options;
 	struct err err = {""};
 
 	memset(rig, 0, sizeof(*rig));
-	if (reactor_new(options, &rig->reactor, &err) < 0 ||
+	sem_init(&rig->listening, 0, 0);
+	rig->ready = options->ready;
+	own.ready = rig_ready;
+	own.arg = rig;
+	if (reactor_new(&own, &rig->reactor, &err) < 0 ||
 	    reactor_listen(rig->reactor, where, &listener, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(reactor_listener_name(rig->reactor, 0, rig->where, sizeof(rig->where)), 0);
@@ -31,12 +45,15 @@ static void *rig_main(void *arg)
 	struct err err;
 
 	rig->result = reactor_run(rig->reactor, &err);
+	sem_post(&rig->listening);
 	return NULL;
 }
 
 void rig_run(struct rig *rig)
 {
 	assert_int_equal(pthread_create(&rig->thread, NULL, rig_main, rig), 0);
+	while (sem_wait(&rig->listening) < 0)
+		;
 }
 
 void rig_start(struct rig *rig, const struct reactor_options *options, const char *where,

@@ -9,6 +9,7 @@
 #include "unit/unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "reactor/reactor.h"
@@ -19,10 +20,12 @@ struct rig {
 	struct reactor *reactor;
 	pthread_t thread;
 	int result;
-	char where[128]; /* the first listener */
+	int (*ready)(void *arg, struct err *err); /* the options' own; `arg` is the rig */
+	sem_t listening;                          /* or it has ended */
+	char where[128];                          /* the first listener */
 };
 
-/* Makes a reactor with a listener of these ops; runs it in a thread. */
+/* Makes a reactor with a listener of these ops; runs it in a thread. It listens then. */
 void rig_start(struct rig *rig, const struct reactor_options *options, const char *where,
 	       const struct conn_ops *ops);
 /* In two steps, for what has to be done between. */

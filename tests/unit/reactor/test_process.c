@@ -40,13 +40,15 @@ static void say(char c)
 		_exit(99);
 }
 
-/* The name comes once signals can be received: a loop is open. */
-static int say_name(struct loop *loop, void *arg, void **ret_data, struct err *err)
+static struct reactor *running;
+
+/* The name comes once signals are handled. */
+static int say_name(void *arg, struct err *err)
 {
 	char name[NAME_LEN] = "";
 
-	reactor_listener_name(loop_reactor(loop), 0, name, sizeof(name));
-	if (loop_index(loop) == 0 && write(say_to, name, sizeof(name)) != sizeof(name))
+	reactor_listener_name(running, 0, name, sizeof(name));
+	if (write(say_to, name, sizeof(name)) != sizeof(name))
 		_exit(93);
 	return 0;
 }
@@ -70,6 +72,7 @@ static void run_child(const struct child_options *options)
 		fprintf(stderr, "%s\n", err.text);
 		_exit(92);
 	}
+	running = reactor;
 	if (reactor_run(reactor, &err) < 0) {
 		if (!reactor_is_stuck(reactor))
 			fprintf(stderr, "%s\n", err.text);
@@ -184,7 +187,7 @@ static struct child_options two_loops_of(const struct conn_ops *ops)
 {
 	return (struct child_options){.reactor = {.threads = 2,
 						  .drain_ms = 3600 * 1000,
-						  .loop_open = say_name},
+						  .ready = say_name},
 				      .ops = ops,
 				      .where = "127.0.0.1:0"};
 }

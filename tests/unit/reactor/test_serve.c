@@ -189,9 +189,24 @@ static void a_taken_port_is_said_so(void **state)
 {
 	struct rig rig;
 
-	rig_make(&rig, &one_loop, "127.0.0.1:0", &echo_ops);
+	rig_start(&rig, &one_loop, "127.0.0.1:0", &echo_ops);
 	refused(rig.where, -EADDRINUSE, "choose another port or stop it");
-	reactor_free(rig.reactor);
+	rig_stop(&rig);
+}
+
+static void a_port_that_was_taken_meanwhile_is_said_so(void **state)
+{
+	struct rig first, second;
+	struct err err = {""};
+
+	rig_make(&first, &one_loop, "127.0.0.1:0", &echo_ops);
+	rig_make(&second, &one_loop, first.where, &echo_ops);
+	rig_run(&first);
+	assert_int_equal(reactor_run(second.reactor, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "choose another port or stop it"));
+	assert_ptr_equal(strstr(err.text, first.where), err.text);
+	reactor_free(second.reactor);
+	rig_stop(&first);
 }
 
 static void an_address_of_another_machine_is_said_so(void **state)
@@ -232,6 +247,59 @@ static void a_low_port_needs_a_privilege(void **state)
 static void what_is_no_listening_socket_is_not_taken_over(void **state)
 {
 	refused("fd:0", -EINVAL, "not a listening stream socket");
+}
+
+/* ---- the start ---- */
+
+static int early_fd;
+
+static int note_ready(void *arg, struct err *err)
+{
+	struct rig *rig = arg;
+	int fd = client_connect(rig->where);
+
+	/* The kernel has answered it; the loops will serve it. */
+	if (fd < 0)
+		return err_set(err, -ECONNREFUSED, "not listening");
+	client_send(fd, "hello", 5);
+	early_fd = fd;
+	return 0;
+}
+
+static void nobody_is_answered_before_it_serves(void **state)
+{
+	struct reactor_options options = two_loops;
+	struct rig rig;
+	char buf[5];
+	int fd;
+
+	options.ready = note_ready;
+	rig_make(&rig, &options, "127.0.0.1:0", &echo_ops);
+	assert_int_equal(client_connect(rig.where), -1);
+	rig_run(&rig);
+	fd = early_fd;
+	client_read(fd, buf, 5);
+	close(fd);
+	rig_stop(&rig);
+}
+
+static int never_ready(void *arg, struct err *err)
+{
+	return err_set(err, -ENOTTY, "not today");
+}
+
+static void who_is_not_ready_after_all_serves_nobody(void **state)
+{
+	struct reactor_options options = two_loops;
+	struct err err = {""};
+	struct rig rig;
+
+	options.ready = never_ready;
+	rig_make(&rig, &options, "127.0.0.1:0", &echo_ops);
+	assert_int_equal(reactor_run(rig.reactor, &err), -ENOTTY);
+	assert_string_equal(err.text, "not today");
+	assert_int_equal(client_connect(rig.where), -1);
+	reactor_free(rig.reactor);
 }
 
 /* ---- what a connection knows ---- */
@@ -315,24 +383,32 @@ static int count_per_loop(struct conn *conn)
 	return 0;
 }
 
+static int many_fds[64];
+
+/* Before any loop takes one. */
+static int open_many(void *arg, struct err *err)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(many_fds); i++)
+		many_fds[i] = client_open(arg);
+	return 0;
+}
+
 static void many_connections_spread_evenly_over_the_loops(void **state)
 {
 	static const struct conn_ops ops = {.open = count_per_loop, .ready = echo_ready};
-	int fds[64];
+	struct reactor_options options = two_loops;
 	struct rig rig;
 
 	memset(&seen, 0, sizeof(seen));
-	rig_make(&rig, &two_loops, "127.0.0.1:0", &ops);
+	options.ready = open_many;
+	rig_start(&rig, &options, "127.0.0.1:0", &ops);
 	for (unsigned i = 0; i < 64; i++)
-		fds[i] = client_open(&rig);
-	rig_run(&rig);
-	for (unsigned i = 0; i < 64; i++)
-		echo_once(fds[i]);
+		echo_once(many_fds[i]);
 	wait_for(&seen.opened, 64);
 	assert_in_range(seen.per_loop[0], 30, 34);
 	assert_in_range(seen.per_loop[1], 30, 34);
 	for (unsigned i = 0; i < 64; i++)
-		close(fds[i]);
+		close(many_fds[i]);
 	rig_stop(&rig);
 }
 
@@ -534,6 +610,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_successors_socket_file_is_not_removed, make_folder,
 					    remove_folder),
 	    cmocka_unit_test(a_taken_port_is_said_so),
+	    cmocka_unit_test(a_port_that_was_taken_meanwhile_is_said_so),
+	    cmocka_unit_test(nobody_is_answered_before_it_serves),
+	    cmocka_unit_test(who_is_not_ready_after_all_serves_nobody),
 	    cmocka_unit_test(an_address_of_another_machine_is_said_so),
 	    cmocka_unit_test(a_low_port_needs_a_privilege),
 	    cmocka_unit_test(what_is_no_listening_socket_is_not_taken_over),
