@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "sys": {"base"},
     "engine": {"base", "sys", "leat"},
     "reactor": {"base", "sys"},
+    "stream": {"base", "sys", "engine", "reactor", "leat"},
     "http/core": {"base"},
     "kafka/wire": {"base"},
     "kafka/codec": {"base", "kafka/wire"},

@@ -74,6 +74,22 @@ static void let_go(struct leat_chain *chain)
 	ledger_publish(&chain->engine->totals, &chain->ledger, &chain->published);
 }
 
+void chain_leave_sink(struct leat_chain *chain)
+{
+	stop_techniques(chain);
+	chain_fail(chain, -ECANCELED, "the sink is gone");
+}
+
+bool chain_failed_at_source(const struct leat_chain *chain)
+{
+	const struct segment *head = chain->count > 0 ? chain_segment(chain, 0) : NULL;
+
+	return chain->error < 0 && head &&
+	       (head->kind == SOURCE_SOCKET || head->kind == SOURCE_PIPE ||
+		head->kind == SOURCE_OTHER) &&
+	       chain_held(chain) == 0;
+}
+
 void chain_fini(struct leat_chain *chain)
 {
 	let_go(chain);

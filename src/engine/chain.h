@@ -143,6 +143,13 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine,
 /* Releases what is left; gives back pipe, bounce buffer, mapping. */
 void chain_fini(struct leat_chain *chain);
 
+/* The sink's descriptor is about to be closed while the segments stay (a helper loads one): what the
+ * kernel may still read of memory is waited for, for at most a second, and nothing is sent any more. */
+void chain_leave_sink(struct leat_chain *chain);
+/* Of a chain that has failed: it was the head's source, a stream, that said so. While bytes of it are
+ * held nothing is taken from it, so an error then is the sink's. */
+bool chain_failed_at_source(const struct leat_chain *chain);
+
 /* leat_chain_add_file() and _add_stream() for callers who know what the descriptor is: no system
  * call. The file is regular, has a size above 0, and [offset, offset + length) was in it lately.
  * `file` tells files apart whose descriptors had the same number: what was in memory a moment ago of

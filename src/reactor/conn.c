@@ -39,6 +39,16 @@ struct loop *conn_loop(const struct conn *conn)
 	return conn->loop;
 }
 
+const struct conn_ops *conn_ops(const struct conn *conn)
+{
+	return conn->ops;
+}
+
+size_t conn_data_size(const struct conn *conn)
+{
+	return conn->loop->conns.slot_size - sizeof(*conn);
+}
+
 void *conn_arg(const struct conn *conn)
 {
 	return conn->arg;

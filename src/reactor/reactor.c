@@ -335,7 +335,7 @@ static int reserve_in_each(struct reactor *reactor, size_t slot_size)
 /* Slots for the largest connections any listener has. */
 static int reserve(struct reactor *reactor, struct err *err)
 {
-	size_t slot_size = conn_slot_size(0);
+	size_t slot_size = conn_slot_size(reactor->options.data_size_min);
 	int r;
 
 	for (unsigned i = 0; i < reactor->listener_count; i++)

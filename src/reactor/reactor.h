@@ -69,6 +69,10 @@ struct conn_ops {
 int conn_fd(const struct conn *conn);
 void *conn_data(struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
+/* As it was accepted or adopted with. */
+const struct conn_ops *conn_ops(const struct conn *conn);
+/* Bytes that its slot has for the room's own state: at least what its ops ask for. */
+size_t conn_data_size(const struct conn *conn);
 /* What listener_options.arg was for the listener it came from. */
 void *conn_arg(const struct conn *conn);
 /* The peer's address; family AF_UNIX has no name. */
@@ -80,7 +84,8 @@ void conn_deadline(struct conn *conn, uint32_t ms);
  * have used up their budget. */
 void conn_again(struct conn *conn);
 /* Brings a connected or connecting stream socket of one's own (non-blocking) into the calling
- * thread's loop. Its ops need no more data than those of some listener. Takes the descriptor even
+ * thread's loop. Its ops need no more data than those of some listener, or than
+ * reactor_options.data_size_min. Takes the descriptor even
  * when it fails: -ENOBUFS without a free slot, or what ops->open said. */
 int conn_adopt(struct loop *loop, int fd, const struct conn_ops *ops, void *arg, struct conn **ret);
 /* Ends it: ops->closed is called before this returns, the slot is reused only after the current
@@ -160,7 +165,9 @@ struct reactor_options {
 	unsigned threads;         /* 0: one a CPU */
 	unsigned helpers;         /* 0: a default */
 	unsigned connections_max; /* of the process; 0: from the fd limit */
-	uint32_t drain_ms;        /* how long SIGTERM waits for what is in flight; 0: a default */
+	/* Room for connections that no listener brings: the largest ops->data_size of those. */
+	size_t data_size_min;
+	uint32_t drain_ms; /* how long SIGTERM waits for what is in flight; 0: a default */
 	/* How long after that for helpers that are at work; 0: a default. */
 	uint32_t helpers_ms;
 	/* Per-loop state of the rooms: made on the loop's own thread before its first event. */

@@ -1,0 +1,75 @@
+/*
+ * What the files of the stream share, and nobody else sees.
+ *
+ *   stream.c          life: events, turns, deadlines, input
+ *   stream_send.c     the queue: buffer, chain, flush, cold ranges
+ *   stream_connect.c  outgoing streams
+ *   stream_link.c     one stream's bytes to another
+ */
+#ifndef STREAM_STREAM_INTERNAL_H
+#define STREAM_STREAM_INTERNAL_H
+
+#include "stream/stream.h"
+#include "stream/stream_limits.h"
+
+/* Input that was given back. */
+struct stream_unread {
+	size_t at, len;
+	char data[];
+};
+
+/* What is on its way out. Bytes are written into `buffer`; as long as nothing else is queued they
+ * leave by one send, without the chain. The chain takes over at the first segment that is something
+ * else, and buffer bytes are segments of it from then on.
+ *
+ * A helper that reads a cold range holds the queue: it outlives its stream then (`orphan`). */
+struct stream_queue {
+	struct stream_loop *home;
+	struct conn_ref conn;
+	struct job job;
+	struct leat_load load;
+	int load_error;
+	bool loading, orphan;
+	bool chained;
+	size_t len;              /* bytes in buffer */
+	size_t sent;             /* of them: with the socket; once chained: handed to the chain */
+	struct leat_chain chain; /* valid if chained */
+	char buffer[STREAM_BUFFER_BYTES];
+};
+
+struct stream_link {
+	struct stream *from, *to; /* NULL: has gone */
+	uint64_t length;
+	uint64_t ledger_before; /* the chain's bytes when the link's first one leaves */
+	bool half_close;
+	bool over; /* the chain has let go of it */
+	bool told; /* done() was called: it goes when the chain lets go of it */
+	stream_link_done done;
+	void *arg;
+	struct stream_linked linked;
+};
+
+/* The queue, taken if there is none. NULL: no memory. */
+struct stream_queue *stream_queue_take(struct stream *stream);
+/* 0 or -ENOMEM: the chain has everything that the buffer has. */
+int stream_queue_chain(struct stream *stream);
+/* Drops what is on its way. The descriptor is still open. */
+void stream_queue_drop(struct stream *stream);
+
+/* The deadline of a stream whose socket takes nothing; `moved`: it has taken something. */
+void stream_wait_writable(struct stream *stream, bool moved);
+
+/* The one door of the state machine. */
+void stream_enter(struct stream *stream, enum stream_state state);
+
+/* From the reactor's event on a stream that connects. False: it is closed, or not yet connected. */
+bool stream_connected(struct stream *stream, unsigned events);
+
+/* After a flush of `to`: ends the link if the chain has let go of it. `to` may be closed. */
+void stream_link_settle(struct stream *to);
+/* The chain of `to` has failed. True: by the link's source, and the sink is sound. */
+bool stream_link_failed(struct stream *to, int error);
+/* The stream is about to be closed: its links end. */
+void stream_link_cut(struct stream *stream);
+
+#endif
