@@ -35,18 +35,18 @@ static void open_chain(int socket)
 
 static void serve(int step)
 {
-	struct leat_wait wait;
-	struct leat_load load;
+	struct leat_wait wait = LEAT_WAIT_INIT;
+	struct leat_load load = LEAT_LOAD_INIT;
 
 	switch (step) {
 	case LEAT_WANT_READ:
 	case LEAT_WANT_WRITE:
 	case LEAT_WANT_COMPLETION:
-		wait = leat_chain_wait(chain);
+		leat_chain_wait(chain, &wait);
 		wait_for(wait.fd, wait.events);
 		break;
 	case LEAT_WANT_LOAD:
-		load = leat_chain_load(chain);
+		leat_chain_load(chain, &load);
 		check(leat_load_run(&load), "leat_load_run");
 		break;
 	default: /* LEAT_MORE: nobody else has a turn here */

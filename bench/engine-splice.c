@@ -22,7 +22,7 @@ void engine_relay(int in, int out, uint64_t bytes)
 	struct leat_report report = LEAT_REPORT_INIT;
 	struct leat_engine *engine;
 	struct leat_chain *chain;
-	struct leat_wait wait;
+	struct leat_wait wait = LEAT_WAIT_INIT;
 	int step;
 
 	check(leat_engine_new(&engine), "leat_engine_new");
@@ -32,7 +32,7 @@ void engine_relay(int in, int out, uint64_t bytes)
 		check(step, "leat_chain_step");
 		if (step == LEAT_MORE)
 			continue;
-		wait = leat_chain_wait(chain);
+		leat_chain_wait(chain, &wait);
 		wait_for(wait.fd, wait.events);
 	}
 	leat_chain_report(chain, &report);

@@ -12,7 +12,9 @@
  * Conventions. Lengths and offsets are bytes, times are nanoseconds. A function that can fail
  * returns a negative errno and never touches errno's meaning for the caller; output parameters
  * (`ret_...`) are written only on success, unless said otherwise. Descriptors belong to the caller:
- * the library never closes one it was given. Handles are opaque. An engine, and the chains made
+ * the library never closes one it was given. Handles are opaque. Structs that cross the border begin
+ * with their `size`, as the caller was compiled: begin with ..._INIT. They grow at their end, so a
+ * program and a library of different age understand each other. An engine, and the chains made
  * from it, belong to one thread at a time; leat_engine_ledger(), leat_capabilities() and
  * leat_load_run() may be called from any thread.
  *
@@ -92,6 +94,8 @@ enum leat_step {
 /* What was moved, how, and at what price. The five columns after `bytes` sum to it: checked at the
  * end of every transfer. */
 struct leat_ledger {
+	size_t size; /* in: sizeof(struct leat_ledger); see LEAT_LEDGER_INIT */
+
 	uint64_t bytes; /* accepted by the sink */
 
 	uint64_t bytes_by_reference; /* handed over by reference, and nothing speaks against it */
@@ -166,27 +170,29 @@ struct leat_options {
 	}
 
 struct leat_report {
-	size_t size; /* in: sizeof(struct leat_report); see LEAT_REPORT_INIT */
-	struct leat_ledger ledger;
+	size_t size;                   /* in: sizeof(struct leat_report); see LEAT_REPORT_INIT */
 	enum leat_technique technique; /* that moved the most bytes */
-	const char *reason;            /* why this one; a constant, never NULL */
 	enum leat_verdict verdict;
+	const char *reason; /* why this technique; a constant, never NULL */
 	char evidence[160]; /* what the verdict rests on */
 	char fallback[160]; /* "" or what was refused: "sendfile refused (EINVAL): ..." */
 	char error[160];    /* "" or what went wrong, with offsets and sizes */
 	uint64_t wall_ns;   /* leat_transfer() only */
 	uint64_t cpu_ns;    /* of the calling thread; leat_transfer() only */
+	/* The report grows into this room, because its end belongs to the ledger, which grows too. */
+	uint64_t reserved[8];
+	struct leat_ledger ledger;
 };
 
 /* Every member by its place: C++ has no other way that no compiler warns of. */
-#define LEAT_LEDGER_INIT                           \
-	{                                          \
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define LEAT_LEDGER_INIT                                                       \
+	{                                                                      \
+		sizeof(struct leat_ledger), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
-#define LEAT_REPORT_INIT                                                                          \
-	{                                                                                         \
-		sizeof(struct leat_report), LEAT_LEDGER_INIT, LEAT_AUTO, NULL, LEAT_UNKNOWN, {0}, \
-		    {0}, {0}, 0, 0                                                                \
+#define LEAT_REPORT_INIT                                                                        \
+	{                                                                                       \
+		sizeof(struct leat_report), LEAT_AUTO, LEAT_UNKNOWN, NULL, {0}, {0}, {0}, 0, 0, \
+		    {0}, LEAT_LEDGER_INIT                                                       \
 	}
 
 /*
@@ -230,8 +236,8 @@ struct leat_chain;
 LEAT_API int leat_engine_new(struct leat_engine **ret_engine);
 /* All its chains must be gone. NULL is fine. */
 LEAT_API void leat_engine_free(struct leat_engine *engine);
-/* The sums over all chains so far; any thread, each figure is current, their sum may be between two
- * transfers. */
+/* The sums over all chains so far, as much of them as ret_ledger->size says; any thread, each figure
+ * is current, their sum may be between two transfers. */
 LEAT_API void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *ret_ledger);
 
 /* ---- Chains ---- */
@@ -271,22 +277,33 @@ LEAT_API int leat_chain_step(struct leat_chain *chain, size_t budget);
 
 /* What to poll(2) for after WANT_READ, WANT_WRITE or WANT_COMPLETION. */
 struct leat_wait {
+	size_t size; /* in: sizeof(struct leat_wait); see LEAT_WAIT_INIT */
 	int fd;
 	short events;
 };
-LEAT_API struct leat_wait leat_chain_wait(const struct leat_chain *chain);
+#define LEAT_WAIT_INIT                          \
+	{                                       \
+		sizeof(struct leat_wait), -1, 0 \
+	}
+LEAT_API void leat_chain_wait(const struct leat_chain *chain, struct leat_wait *ret_wait);
 
 /* After LEAT_WANT_LOAD: what to load. Plain data: give it to another thread, leat_load_run() it
  * there (it waits for the disk), then step the chain again. The descriptor must stay open
  * meanwhile. */
 struct leat_load {
+	size_t size; /* in: sizeof(struct leat_load); see LEAT_LOAD_INIT */
 	int fd;
 	uint64_t offset;
 	uint64_t length;
 	uint64_t ahead; /* bytes behind those that are asked for, but not waited for */
 };
-LEAT_API struct leat_load leat_chain_load(const struct leat_chain *chain);
-/* 0 or -errno (a read error of the disk). Blocks. Thread-safe. */
+#define LEAT_LOAD_INIT                                \
+	{                                             \
+		sizeof(struct leat_load), -1, 0, 0, 0 \
+	}
+LEAT_API void leat_chain_load(const struct leat_chain *chain, struct leat_load *ret_load);
+/* 0 or -errno (a read error of the disk; -EINVAL: LEAT_LOAD_INIT was forgotten). Blocks.
+ * Thread-safe. */
 LEAT_API int leat_load_run(const struct leat_load *load);
 
 /* Bytes not yet with the sink; LEAT_TO_END while a stream without a length is in it. */

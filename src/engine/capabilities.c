@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/check.h"
+#include "engine/border.h"
 #include "leat/leat.h"
 #include "sys/caps.h"
 
@@ -25,7 +25,6 @@ int leat_capabilities(struct leat_capabilities *ret)
 {
 	const struct caps *caps = caps_get();
 	struct leat_capabilities all = {
-	    .size = ret->size,
 	    .sendfile_by_reference = answer(caps->sendfile_by_reference),
 	    .splice_by_reference = answer(caps->splice_by_reference),
 	    .copy_file_range = answer(caps->copy_file_range),
@@ -38,7 +37,7 @@ int leat_capabilities(struct leat_capabilities *ret)
 	};
 
 	memcpy(all.kernel, caps->kernel, sizeof(all.kernel));
-	memcpy(ret, &all, min_size(ret->size, sizeof(all)));
+	border_give(ret, &all, sizeof(all));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "engine/border.h"
 #include "engine/chain_internal.h"
 #include "engine/completion.h"
 
@@ -34,8 +35,8 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->step = LEAT_DONE;
 	chain->unsettled = false;
 	chain->letting_go = false;
-	chain->wait = (struct leat_wait){-1, 0};
-	chain->load = (struct leat_load){.fd = -1};
+	chain->wait = (struct leat_wait)LEAT_WAIT_INIT;
+	chain->load = (struct leat_load)LEAT_LOAD_INIT;
 	chain->load_tries = 0;
 	memset(&chain->ledger, 0, sizeof(chain->ledger));
 	memset(&chain->published, 0, sizeof(chain->published));
@@ -340,11 +341,10 @@ static bool could_block(int fd, enum sink_kind kind)
 int options_read(const struct leat_options *options, struct leat_options *ret)
 {
 	struct leat_options read = LEAT_OPTIONS_INIT;
+	int r = options ? border_take(&read, options, sizeof(read)) : 0;
 
-	if (options && options->size < sizeof(options->size))
-		return -EINVAL;
-	if (options)
-		memcpy(&read, options, min_size(options->size, sizeof(read)));
+	if (r < 0)
+		return r;
 	if ((unsigned)read.technique >= LEAT_TECHNIQUE_COUNT)
 		return -EINVAL;
 	*ret = read;
@@ -385,14 +385,14 @@ void leat_chain_free(struct leat_chain *chain)
 	free(chain);
 }
 
-struct leat_wait leat_chain_wait(const struct leat_chain *chain)
+void leat_chain_wait(const struct leat_chain *chain, struct leat_wait *ret_wait)
 {
-	return chain->wait;
+	border_give(ret_wait, &chain->wait, sizeof(chain->wait));
 }
 
-struct leat_load leat_chain_load(const struct leat_chain *chain)
+void leat_chain_load(const struct leat_chain *chain, struct leat_load *ret_load)
 {
-	return chain->load;
+	border_give(ret_load, &chain->load, sizeof(chain->load));
 }
 
 uint64_t leat_chain_pending(const struct leat_chain *chain)

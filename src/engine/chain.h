@@ -164,6 +164,17 @@ uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns);
 int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind kind, uint64_t length,
 			   leat_release release, void *arg);
 
+/* leat_chain_wait() and leat_chain_load() for the rooms of this program. */
+static inline struct leat_wait chain_wait(const struct leat_chain *chain)
+{
+	return chain->wait;
+}
+
+static inline struct leat_load chain_load(const struct leat_chain *chain)
+{
+	return chain->load;
+}
+
 /* What would be done with a range of a file, as far as it is known before: nothing moves. */
 struct chain_promise {
 	enum leat_technique technique;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/border.h"
 #include "engine/chain_internal.h"
 #include "sys/route.h"
 
@@ -242,12 +243,21 @@ static const char *evidence_of(const struct leat_chain *chain, enum column colum
 	return "the source's bytes are copied into fresh pages";
 }
 
+void report_give(struct leat_report *report, struct leat_report *ret_report)
+{
+	const size_t ledger_at = offsetof(struct leat_report, ledger);
+
+	if (ret_report->size > ledger_at)
+		report->ledger.size =
+		    min_size(ret_report->size - ledger_at, sizeof(report->ledger));
+	border_give(ret_report, report, sizeof(*report));
+}
+
 void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report)
 {
 	enum column column = worst_column(chain);
 	enum leat_technique technique = main_technique(chain);
 	struct leat_report report = {
-	    .size = ret_report->size,
 	    .ledger = chain->ledger,
 	    .technique = technique,
 	    .reason = chain->technique_reason[technique],
@@ -260,5 +270,5 @@ void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_r
 		 evidence_of(chain, column, technique));
 	memcpy(report.fallback, chain->fallback_text, sizeof(report.fallback));
 	memcpy(report.error, chain->error_text, sizeof(report.error));
-	memcpy(ret_report, &report, min_size(report.size, sizeof(report)));
+	report_give(&report, ret_report);
 }

@@ -65,6 +65,9 @@ int chain_choose(struct leat_chain *chain, struct segment *segment);
 /* Notes the error (and its text, when there is none yet) and returns it. */
 int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* chain_account.c: to the caller, as far as his report goes; his ledger ends where that does. */
+void report_give(struct leat_report *report, struct leat_report *ret_report);
+
 /* chain_account.c: the kernel refused a technique, and another goes on. */
 void chain_fell_back(struct leat_chain *chain, enum leat_technique refused, int error);
 

@@ -85,6 +85,7 @@ bool chain_want_load(struct leat_chain *chain, struct segment *segment, uint64_t
 		return false;
 	end = min_u64(max_u64(end, start + WINDOW_BYTES), range_end);
 	chain->load = (struct leat_load){
+	    .size = sizeof(chain->load),
 	    .fd = segment->fd,
 	    .offset = start,
 	    .length = end - start,

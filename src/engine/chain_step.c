@@ -38,7 +38,7 @@ static const char *error_name(int error)
 void chain_would_block(struct leat_chain *chain, int fd, short poll_events)
 {
 	chain->ledger.would_block++;
-	chain->wait = (struct leat_wait){fd, poll_events};
+	chain->wait = (struct leat_wait){sizeof(chain->wait), fd, poll_events};
 }
 
 /* ---- Which technique ---- */

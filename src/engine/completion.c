@@ -43,11 +43,11 @@ bool completion_outstanding(struct leat_chain *chain)
 	completion_collect(chain);
 	if (chain->zerocopy && zerocopy_inflight(chain)->outstanding > 0) {
 		/* POLLERR needs no asking. */
-		chain->wait = (struct leat_wait){chain->sink.fd, 0};
+		chain->wait = (struct leat_wait){sizeof(chain->wait), chain->sink.fd, 0};
 		return true;
 	}
 	if (HAVE_URING && chain->uring && uring_inflight(chain)->outstanding > 0) {
-		chain->wait = (struct leat_wait){uring_wait_fd(chain), POLLIN};
+		chain->wait = (struct leat_wait){sizeof(chain->wait), uring_wait_fd(chain), POLLIN};
 		return true;
 	}
 	return false;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/border.h"
 #include "engine/chain.h"
 #include "engine/ledger.h"
 #include "sys/sys.h"
@@ -49,7 +50,10 @@ void leat_engine_free(struct leat_engine *engine)
 
 void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *ret_ledger)
 {
-	ledger_snapshot(&engine->totals, ret_ledger);
+	struct leat_ledger totals = LEAT_LEDGER_INIT;
+
+	ledger_snapshot(&engine->totals, &totals);
+	border_give(ret_ledger, &totals, sizeof(totals));
 }
 
 void engine_counters(const struct leat_engine *engine, struct engine_counters *ret)
@@ -68,7 +72,7 @@ void engine_account_add(struct engine_account *sum, const struct leat_engine *en
 	struct engine_counters more;
 	struct leat_ledger ledger;
 
-	leat_engine_ledger(engine, &ledger);
+	ledger_snapshot(&engine->totals, &ledger);
 	ledger_add(&sum->ledger, &ledger);
 	engine_counters(engine, &more);
 	for (unsigned t = 0; t < LEAT_TECHNIQUE_COUNT; t++) {

@@ -41,14 +41,26 @@ bool ledger_sums(const struct leat_ledger *ledger)
 				    ledger->bytes_unknown;
 }
 
-/* A ledger is nothing but uint64_t counters, so that it can be gone through as an array. */
-#define COUNTERS (sizeof(struct leat_ledger) / sizeof(uint64_t))
+/* Behind its size a ledger is nothing but uint64_t counters, so that these can be gone through as an
+ * array. */
+#define COUNTERS_AT offsetof(struct leat_ledger, bytes)
+#define COUNTERS    ((sizeof(struct leat_ledger) - COUNTERS_AT) / sizeof(uint64_t))
+
+static uint64_t *counters_of(struct leat_ledger *ledger)
+{
+	return &ledger->bytes;
+}
+
+static const uint64_t *counters_in(const struct leat_ledger *ledger)
+{
+	return &ledger->bytes;
+}
 
 void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
 		    const struct leat_ledger *before)
 {
-	uint64_t *total = (uint64_t *)totals;
-	const uint64_t *to = (const uint64_t *)now, *from = (const uint64_t *)before;
+	uint64_t *total = counters_of(totals);
+	const uint64_t *to = counters_in(now), *from = counters_in(before);
 
 	/* One writer: load and store are enough, and cheaper than an atomic add. A column may
 	 * shrink (ledger_move): unsigned arithmetic gets that right. */
@@ -59,8 +71,8 @@ void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
 
 void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 {
-	const uint64_t *total = (const uint64_t *)totals;
-	uint64_t *copy = (uint64_t *)ret;
+	const uint64_t *total = counters_in(totals);
+	uint64_t *copy = counters_of(ret);
 
 	for (size_t i = 0; i < COUNTERS; i++)
 		copy[i] = __atomic_load_n(&total[i], __ATOMIC_RELAXED);
@@ -68,8 +80,8 @@ void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 
 void ledger_add(struct leat_ledger *sum, const struct leat_ledger *more)
 {
-	uint64_t *total = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)more;
+	uint64_t *total = counters_of(sum);
+	const uint64_t *from = counters_in(more);
 
 	for (size_t i = 0; i < COUNTERS; i++)
 		total[i] += from[i];

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "engine/border.h"
 #include "engine/technique.h"
 #include "sys/sys.h"
 
@@ -38,7 +39,7 @@ static int load_by_reading(const struct leat_load *load, uint64_t done)
 	return 0;
 }
 
-int leat_load_run(const struct leat_load *load)
+static int load_range(const struct leat_load *load)
 {
 	int64_t offset = (int64_t)load->offset;
 	uint64_t done = 0;
@@ -63,4 +64,12 @@ int leat_load_run(const struct leat_load *load)
 	}
 	sys_close(null);
 	return r;
+}
+
+int leat_load_run(const struct leat_load *load)
+{
+	struct leat_load known = LEAT_LOAD_INIT;
+	int r = border_take(&known, load, sizeof(known));
+
+	return r < 0 ? r : load_range(&known);
 }

@@ -3,8 +3,8 @@
  * Each is read and written for itself; they mean nothing to one another.
  */
 #include <stdatomic.h>
-#include <string.h>
 
+#include "engine/border.h"
 #include "engine/engine.h"
 
 static _Atomic uint32_t copy_below, zerocopy_above;
@@ -21,12 +21,11 @@ void leat_thresholds_get(struct leat_thresholds *ret)
 {
 	const struct policy_limits limits = thresholds_limits();
 	const struct leat_thresholds all = {
-	    .size = ret->size,
 	    .copy_below = limits.copy_below,
 	    .zerocopy_above = limits.zerocopy_above,
 	};
 
-	memcpy(ret, &all, min_size(ret->size, sizeof(all)));
+	border_give(ret, &all, sizeof(all));
 }
 
 void leat_thresholds_set(const struct leat_thresholds *thresholds)
@@ -34,7 +33,8 @@ void leat_thresholds_set(const struct leat_thresholds *thresholds)
 	struct leat_thresholds all = {.size = sizeof(all)};
 
 	leat_thresholds_get(&all);
-	memcpy(&all, thresholds, min_size(thresholds->size, sizeof(all)));
+	if (border_take(&all, thresholds, sizeof(all)) < 0)
+		return;
 	copy_below = all.copy_below;
 	zerocopy_above = all.zerocopy_above;
 	atomic_store(&replaced, true);

@@ -97,8 +97,7 @@ static int add_mirrors(struct transfer *transfer)
  * nothing more could be delivered. */
 static int wait_for(struct leat_chain *chain, int step)
 {
-	struct leat_wait wait = leat_chain_wait(chain);
-	struct pollfd fds[2] = {{.fd = wait.fd, .events = wait.events},
+	struct pollfd fds[2] = {{.fd = chain->wait.fd, .events = chain->wait.events},
 				{.fd = chain->sink.fd, .events = 0}};
 	int r;
 
@@ -154,13 +153,11 @@ static void fill_report(const struct transfer *transfer, struct leat_report *rep
 			uint64_t wall_ns, uint64_t cpu_ns)
 {
 	struct leat_report full = LEAT_REPORT_INIT;
-	size_t size = report->size;
 
 	leat_chain_report(&transfer->chain, &full);
-	full.size = size;
 	full.wall_ns = wall_ns;
 	full.cpu_ns = cpu_ns;
-	memcpy(report, &full, min_size(size, sizeof(full)));
+	report_give(&full, report);
 }
 
 int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,

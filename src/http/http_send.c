@@ -190,7 +190,7 @@ static enum http_sent load(struct http_conn *c)
 
 	if (!job)
 		return HTTP_SENT_FAILED;
-	job->load = leat_chain_load(&c->flight->chain);
+	job->load = chain_load(&c->flight->chain);
 	job->entry = file_entry_ref(c->flight->entry);
 	return wait_for(c, job);
 }

@@ -36,7 +36,7 @@ static int run_chain(struct leat_chain *chain)
 {
 	for (;;) {
 		int step = leat_chain_step(chain, 0);
-		struct leat_wait wait;
+		struct leat_wait wait = LEAT_WAIT_INIT;
 		struct pollfd fd;
 
 		if (step < 0)
@@ -46,14 +46,15 @@ static int run_chain(struct leat_chain *chain)
 		if (step == LEAT_MORE)
 			continue;
 		if (step == LEAT_WANT_LOAD) {
-			struct leat_load load = leat_chain_load(chain);
+			struct leat_load load = LEAT_LOAD_INIT;
 
+			leat_chain_load(chain, &load);
 			step = leat_load_run(&load);
 			if (step < 0)
 				return step;
 			continue;
 		}
-		wait = leat_chain_wait(chain);
+		leat_chain_wait(chain, &wait);
 		fd = (struct pollfd){.fd = wait.fd, .events = wait.events};
 		sys_poll(&fd, 1, -1);
 	}

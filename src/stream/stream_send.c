@@ -264,7 +264,7 @@ static enum stream_sent stream_load(struct stream *stream)
 	struct stream_queue *queue = stream->queue;
 	int r;
 
-	queue->load = leat_chain_load(&queue->chain);
+	queue->load = chain_load(&queue->chain);
 	queue->job.run = stream_load_run;
 	queue->job.done = stream_loaded;
 	r = stream->home->bulk_loads ? helpers_submit_bulk(stream->home->loop, &queue->job)

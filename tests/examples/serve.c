@@ -63,21 +63,24 @@ static int go_on(struct client *client, struct pollfd *ret_wait)
 {
 	for (;;) {
 		int step = leat_chain_step(client->chain, 0);
+		struct leat_load load = LEAT_LOAD_INIT;
+		struct leat_wait wait = LEAT_WAIT_INIT;
 
 		if (step < 0 || step == LEAT_DONE)
 			return step < 0 ? step : 1;
 		if (step == LEAT_MORE)
 			continue;
 		if (step == LEAT_WANT_LOAD) {
-			const struct leat_load load = leat_chain_load(client->chain);
-			int r = leat_load_run(&load);
+			int r;
 
+			leat_chain_load(client->chain, &load);
+			r = leat_load_run(&load);
 			if (r < 0)
 				return r;
 			continue;
 		}
-		*ret_wait = (struct pollfd){.fd = leat_chain_wait(client->chain).fd,
-					    .events = leat_chain_wait(client->chain).events};
+		leat_chain_wait(client->chain, &wait);
+		*ret_wait = (struct pollfd){.fd = wait.fd, .events = wait.events};
 		return 0;
 	}
 }

@@ -260,18 +260,18 @@ static int add_segments(struct transfer *t, struct leat_chain *chain)
 /* What a caller does between two steps, and its peers meanwhile. */
 static int between_steps(struct transfer *t, struct leat_chain *chain, int step)
 {
-	struct leat_load load;
-	struct leat_wait wait;
+	struct leat_load load = LEAT_LOAD_INIT;
+	struct leat_wait wait = LEAT_WAIT_INIT;
 	struct pollfd poll_for;
 
 	feed(t);
 	collect(t);
 	if (step == LEAT_WANT_LOAD) {
-		load = leat_chain_load(chain);
+		leat_chain_load(chain, &load);
 		return leat_load_run(&load);
 	}
 	if (step == LEAT_WANT_COMPLETION) {
-		wait = leat_chain_wait(chain);
+		leat_chain_wait(chain, &wait);
 		poll_for = (struct pollfd){.fd = wait.fd, .events = wait.events};
 		poll(&poll_for, 1, 20);
 	}

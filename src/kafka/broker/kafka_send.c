@@ -179,7 +179,7 @@ static void load_done(struct job *job)
 
 static enum kafka_sent load(struct kafka_conn *c, struct kafka_call *call)
 {
-	call->load = leat_chain_load(&call->chain);
+	call->load = chain_load(&call->chain);
 	call->job.run = run_load;
 	call->job.done = load_done;
 	if (helpers_submit_bulk(c->loop->loop, &call->job) < 0)

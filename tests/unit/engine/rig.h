@@ -69,8 +69,8 @@ static inline int step_to_end(struct leat_chain *chain, size_t budget, struct st
 {
 	for (;;) {
 		int step = leat_chain_step(chain, budget);
-		struct leat_wait wait = leat_chain_wait(chain);
-		struct leat_load load = leat_chain_load(chain);
+		struct leat_wait wait = chain_wait(chain);
+		struct leat_load load = chain_load(chain);
 		struct pollfd fd = {.fd = wait.fd, .events = wait.events};
 
 		if (step < 0 || step == LEAT_DONE)

@@ -198,12 +198,12 @@ static void drive(struct model *model, struct leat_chain *chain, int ends[2])
 		case LEAT_DONE:
 			return;
 		case LEAT_WANT_WRITE:
-			assert_int_equal(leat_chain_wait(chain).fd, ends[0]);
-			assert_int_equal(leat_chain_wait(chain).events, POLLOUT);
+			assert_int_equal(chain_wait(chain).fd, ends[0]);
+			assert_int_equal(chain_wait(chain).events, POLLOUT);
 			receive(model, ends[1], random_below(400000) + 1);
 			break;
 		case LEAT_WANT_LOAD:
-			load = leat_chain_load(chain);
+			load = chain_load(chain);
 			assert_int_equal(leat_load_run(&load), 0);
 			break;
 		default:
@@ -253,7 +253,7 @@ static void random_mixes_arrive_in_order_and_the_ledger_sums(void **state)
 	static const enum sink_kind kinds[] = {SINK_TCP, SINK_UNIX, SINK_PIPE, SINK_FILE,
 					       SINK_APPEND};
 	struct leat_engine *engine;
-	struct leat_ledger totals;
+	struct leat_ledger totals = LEAT_LEDGER_INIT;
 	int file = pattern_file(FILE_BYTES);
 	int fds;
 
@@ -543,7 +543,7 @@ static void the_engine_has_the_sums_of_its_chains(void **state)
 {
 	struct fixture *f = *state;
 	struct leat_chain *other;
-	struct leat_ledger totals;
+	struct leat_ledger totals = LEAT_LEDGER_INIT;
 	int ends[2];
 
 	unix_pair(ends);
@@ -566,7 +566,7 @@ static void the_engine_has_the_sums_of_its_chains(void **state)
 static void a_send_without_a_chain_is_in_the_engines_sums(void **state)
 {
 	struct fixture *f = *state;
-	struct leat_ledger totals;
+	struct leat_ledger totals = LEAT_LEDGER_INIT;
 	char block[65536] = {0};
 	ssize_t n, sent = 0;
 	int ends[2];

@@ -45,7 +45,7 @@ static int run(struct leat_chain *chain)
 	int step;
 
 	while ((step = leat_chain_step(chain, 0)) == LEAT_MORE || step == LEAT_WANT_LOAD) {
-		const struct leat_load load = leat_chain_load(chain);
+		const struct leat_load load = chain_load(chain);
 
 		if (step == LEAT_WANT_LOAD)
 			assert_int_equal(leat_load_run(&load), 0);
@@ -345,12 +345,12 @@ static void sixteen_tiny_segments_fill_a_pipe_and_nothing_is_lost(void **state)
 		leat_chain_add_stream(chain, source[1], LEAT_TO_END, NULL, NULL);
 		while ((step = run(chain)) == LEAT_WANT_WRITE) {
 			/* Full with so little in it, and the source is not to blame. */
-			assert_int_equal(leat_chain_wait(chain).fd, ends[0]);
+			assert_int_equal(chain_wait(chain).fd, ends[0]);
 			assert_true(sys_readable_bytes(source[1]) > 0);
 			got += read_some(ends[1], buf + got, sizeof(buf) - got);
 		}
 		assert_int_equal(step, LEAT_WANT_READ);
-		assert_int_equal(leat_chain_wait(chain).fd, source[1]);
+		assert_int_equal(chain_wait(chain).fd, source[1]);
 		assert_int_equal(sys_readable_bytes(source[1]), 0);
 		got += read_some(ends[1], buf + got, sizeof(buf) - got);
 		assert_int_equal(got, 4000);
@@ -373,8 +373,8 @@ static void want_read_comes_only_after_the_pipe_is_drained(void **state)
 		chain = chain_to(ends[0]);
 		leat_chain_add_stream(chain, source[1], LEAT_TO_END, NULL, NULL);
 		assert_int_equal(run(chain), LEAT_WANT_READ);
-		assert_int_equal(leat_chain_wait(chain).fd, source[1]);
-		assert_int_equal(leat_chain_wait(chain).events, POLLIN);
+		assert_int_equal(chain_wait(chain).fd, source[1]);
+		assert_int_equal(chain_wait(chain).events, POLLIN);
 		assert_int_equal(chain->ledger.bytes, 4000);
 		assert_int_equal(chain->piped, 0);
 		assert_int_equal(chain->pipe.read_fd, -1); /* back in the pool */
@@ -859,7 +859,7 @@ static bool load_and_send(int file, size_t size)
 	if (step == LEAT_WANT_LOAD) {
 		assert_int_equal(chain->ledger.loads, 1);
 		assert_int_equal(chain->ledger.bytes, 0); /* the header waits for its body */
-		load = leat_chain_load(chain);
+		load = chain_load(chain);
 		assert_int_equal(load.fd, file);
 		assert_int_equal(load.offset, 0);
 		assert_int_equal(load.length, size);
@@ -944,7 +944,7 @@ static void a_step_reads_nothing_and_its_load_reads_ahead(void **state)
 	leat_chain_add_file(chain, file, 0, size, NULL, NULL);
 	assert_int_equal(leat_chain_step(chain, 0), LEAT_WANT_LOAD);
 	assert_int_equal(sys_cached_pages(file, 0, size), 0);
-	load = leat_chain_load(chain);
+	load = chain_load(chain);
 	assert_int_equal(load.length, window);
 	assert_int_equal(load.ahead, window);
 	posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); /* no readahead of the kernel's own */
@@ -1027,7 +1027,7 @@ static void loads_in_vain_end(void **state)
 static void loading_what_is_not_there_is_no_error(void **state)
 {
 	int file = pattern_file(1000);
-	struct leat_load load = {file, 500, 100000};
+	struct leat_load load = {.size = sizeof(load), .fd = file, .offset = 500, .length = 100000};
 
 	assert_int_equal(leat_load_run(&load), 0);
 	load.fd = -1;

@@ -31,7 +31,7 @@ static void columns_sum_whatever_is_accounted_and_moved(void **state)
 
 static void totals_are_the_sum_of_what_was_published(void **state)
 {
-	struct leat_ledger totals = {0}, seen;
+	struct leat_ledger totals = {0}, seen = {0};
 	struct leat_ledger now = {0}, published = {0};
 
 	ledger_account(&now, COLUMN_UNKNOWN, 100);

@@ -240,11 +240,11 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	for (int ms = 0; ms < PATIENCE_MS; ms++) {
 		step = leat_chain_step(&chain, 0);
 		assert_true(step == LEAT_WANT_WRITE || step == LEAT_MORE);
-		if (step == LEAT_WANT_WRITE && leat_chain_wait(&chain).fd == fds[0])
+		if (step == LEAT_WANT_WRITE && chain_wait(&chain).fd == fds[0])
 			break;
 		usleep(1000);
 	}
-	assert_int_equal(leat_chain_wait(&chain).fd, fds[0]);
+	assert_int_equal(chain_wait(&chain).fd, fds[0]);
 	assert_int_equal(leat_chain_step(&chain, 0), LEAT_WANT_WRITE);
 	assert_true(chain.ledger.bytes <= ENGINE_LARGE_PIPE_BYTES);
 	reader_start(&mirror_reader, fds[1], 0);

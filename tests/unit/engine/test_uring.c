@@ -72,7 +72,7 @@ static void streams_arrive_whole(void **state)
 		}
 		step = leat_chain_step(rig.chain, 0);
 		assert_true(step >= 0);
-		wait = leat_chain_wait(rig.chain);
+		wait = chain_wait(rig.chain);
 		fd = (struct pollfd){.fd = wait.fd, .events = wait.events};
 		if (step == LEAT_WANT_COMPLETION || step == LEAT_WANT_WRITE)
 			assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);

@@ -98,8 +98,8 @@ static void memory_is_released_only_when_completed_and_in_order(void **state)
 	/* All is accepted, the receiver has room for less. */
 	assert_int_equal(step_until_stuck(&rig), LEAT_WANT_COMPLETION);
 	assert_int_equal(leat_chain_pending(rig.chain), 0);
-	assert_int_equal(leat_chain_wait(rig.chain).fd, ends[0]);
-	assert_int_equal(leat_chain_wait(rig.chain).events, 0);
+	assert_int_equal(chain_wait(rig.chain).fd, ends[0]);
+	assert_int_equal(chain_wait(rig.chain).events, 0);
 	assert_true(released_count < SEGMENTS);
 	reader_start(&reader, ends[1], 0);
 	assert_int_equal(step_to_end(rig.chain, 0, &rig.steps), LEAT_DONE);
