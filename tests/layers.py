@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "kafka/broker/core": {"base", "kafka/wire"},
     "kafka/broker": {"base", "sys", "engine", "reactor", "admin", "kafka/wire", "kafka/codec", "kafka/store",
                      "kafka/broker/core", "leat"},
-    "admin": {"base", "sys", "engine", "reactor", "http/core", "leat"},
+    "admin": {"base", "sys", "engine", "reactor", "stream", "http/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "admin", "leat"},
     "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/store", "kafka/broker", "leat"},
     "copystat": {"base", "sys"},

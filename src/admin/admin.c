@@ -12,10 +12,11 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "engine/engine.h"
 #include "http/core/request.h"
 #include "http/core/response.h"
 #include "reactor/reactor.h"
-#include "sys/sys.h"
+#include "stream/stream.h"
 
 struct admin {
 	struct reactor *reactor; /* its own */
@@ -25,6 +26,8 @@ struct admin {
 	unsigned source_count;
 	bool started;
 	pthread_t thread;
+	struct leat_engine engine; /* its loop's; what it sends is nobody's figure */
+	struct stream_loop home;
 	/* Its reactor listens, or can't: then start_error and start_text say why. */
 	sem_t decided;
 	bool listens;
@@ -103,13 +106,13 @@ static const struct page *find_page(struct slice path)
 /* ---- a connection: one request, one answer, and again ---- */
 
 struct admin_conn {
-	struct conn *conn;
+	struct stream *stream;
 	struct admin *admin;
 	struct http_scan scan;
 	size_t in_len;
-	char *out; /* an answer on its way; or NULL */
+	char *out; /* an answer that is being made: out_at to out_end */
 	size_t out_at, out_end;
-	bool closes;
+	bool sends, closes; /* an answer is on its way; it is the last */
 	char in[ADMIN_REQUEST_BYTES];
 };
 
@@ -155,7 +158,7 @@ static void put_head(struct admin_conn *c, const struct page *page, size_t len,
 	http_put_literal(&w, "Cache-Control: no-store\r\n");
 	http_head_end(&head, &w);
 	http_writer_init(&w, emitted, sizeof(emitted));
-	date_now(conn_loop(c->conn), date);
+	date_now(c->stream->home->loop, date);
 	http_head_emit(&head, block, date, connection, slice_make(NULL, 0), &w);
 	CHECK(!w.cut);
 	c->out_at = HEAD_ROOM - http_written(&w);
@@ -193,7 +196,7 @@ static bool answer_error(struct admin_conn *c, int status, struct slice detail, 
 	if (!c->out)
 		return false;
 	http_writer_init(&w, c->out, 4 * HEAD_ROOM);
-	date_now(conn_loop(c->conn), date);
+	date_now(c->stream->home->loop, date);
 	http_put_error(&w, &error, date);
 	CHECK(!w.cut);
 	c->out_at = 0;
@@ -217,44 +220,32 @@ static bool answer(struct admin_conn *c, const struct http_request *request)
 	return answer_page(c, page, head_only, connection);
 }
 
-enum state { GOES_ON, RESTS, GONE };
-
-static enum state gone(struct admin_conn *c)
+/* The answer is the stream's. */
+static enum stream_turn admin_send(struct admin_conn *c)
 {
-	conn_close(c->conn);
-	return GONE;
-}
+	char *out = c->out;
 
-static enum state send_out(struct admin_conn *c)
-{
-	while (c->out_at < c->out_end) {
-		ssize_t n =
-		    sys_send(conn_fd(c->conn), c->out + c->out_at, c->out_end - c->out_at, 0);
-
-		if (n == -EAGAIN)
-			return RESTS;
-		if (n < 0)
-			return gone(c);
-		c->out_at += (size_t)n;
-	}
-	free(c->out);
 	c->out = NULL;
-	conn_deadline(c->conn, ADMIN_IDLE_MS);
-	return c->closes ? gone(c) : GOES_ON;
+	if (stream_add_memory(c->stream, out + c->out_at, c->out_end - c->out_at, free, out) < 0) {
+		free(out);
+		return STREAM_CLOSES;
+	}
+	c->sends = true;
+	return STREAM_GOES_ON;
 }
 
-static enum state receive(struct admin_conn *c)
+static enum stream_turn admin_receive(struct admin_conn *c)
 {
-	ssize_t n = sys_recv(conn_fd(c->conn), c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+	ssize_t n = stream_recv(c->stream, c->in + c->in_len, sizeof(c->in) - c->in_len);
 
 	if (n == -EAGAIN)
-		return RESTS;
+		return STREAM_RESTS;
 	if (n <= 0)
-		return gone(c);
+		return STREAM_CLOSES;
 	if (c->in_len == 0)
-		conn_deadline(c->conn, ADMIN_REQUEST_MS);
+		stream_deadline(c->stream, ADMIN_REQUEST_MS);
 	c->in_len += (size_t)n;
-	return GOES_ON;
+	return STREAM_GOES_ON;
 }
 
 static bool answer_bad(struct admin_conn *c, int status, const char *reason)
@@ -264,14 +255,14 @@ static bool answer_bad(struct admin_conn *c, int status, const char *reason)
 			    HTTP_CLOSE);
 }
 
-static enum state take_request(struct admin_conn *c)
+static enum stream_turn admin_take_request(struct admin_conn *c)
 {
 	struct http_request request;
 	enum http_parse parse = http_parse_request(&c->scan, c->in, c->in_len, &request);
 	bool answered;
 
 	if (parse == HTTP_PARSE_MORE && c->in_len < sizeof(c->in))
-		return receive(c);
+		return admin_receive(c);
 	if (parse == HTTP_PARSE_OK) {
 		answered = answer(c, &request);
 		c->in_len -= request.length;
@@ -281,47 +272,68 @@ static enum state take_request(struct admin_conn *c)
 	} else {
 		answered = answer_bad(c, request.status, request.reason);
 	}
-	if (!answered)
-		return gone(c);
-	conn_deadline(c->conn, ADMIN_REQUEST_MS);
-	return GOES_ON;
+	return answered ? admin_send(c) : STREAM_CLOSES;
 }
 
-static int opened(struct conn *conn)
-{
-	struct admin_conn *c = conn_data(conn);
+/* ---- the stream's calls ---- */
 
-	c->conn = conn;
-	c->admin = conn_arg(conn);
-	conn_deadline(conn, ADMIN_REQUEST_MS);
+static int admin_opened(struct stream *stream)
+{
+	struct admin_conn *c = stream_data(stream);
+
+	c->stream = stream;
+	c->admin = stream->arg;
+	/* A page has its time as a whole: a client that takes a byte now and then holds a place of
+	 * few. */
+	stream->whole_deadline = true;
+	stream_deadline(stream, ADMIN_REQUEST_MS);
 	return 0;
 }
 
-static void ready(struct conn *conn, unsigned events)
+static enum stream_turn admin_step(struct stream *stream)
 {
-	struct admin_conn *c = conn_data(conn);
-	enum state state = GOES_ON;
+	struct admin_conn *c = stream_data(stream);
 
-	/* A few answers, then the others have their turn. */
-	for (int steps = 0; steps < 8 && state == GOES_ON; steps++)
-		state = c->out ? send_out(c) : take_request(c);
-	if (state == GOES_ON)
-		conn_again(conn);
+	if (c->sends) {
+		c->sends = false;
+		stream_deadline(stream, ADMIN_IDLE_MS);
+		if (c->closes)
+			return STREAM_CLOSES;
+	}
+	return admin_take_request(c);
 }
 
-static void closed(struct conn *conn)
+static struct stream_loop *admin_home(void *arg, struct loop *loop)
 {
-	struct admin_conn *c = conn_data(conn);
+	struct admin *admin = arg;
 
-	free(c->out);
+	return &admin->home;
 }
 
-static const struct conn_ops admin_ops = {
-    .data_size = sizeof(struct admin_conn),
-    .open = opened,
-    .ready = ready,
-    .closed = closed,
+static const struct stream_ops admin_ops = {
+    .conn = STREAM_CONN_OPS(sizeof(struct admin_conn)),
+    .home = admin_home,
+    .open = admin_opened,
+    .step = admin_step,
 };
+
+static int admin_loop_open(struct loop *loop, void *arg, void **ret_data, struct err *err)
+{
+	struct admin *admin = arg;
+
+	engine_init(&admin->engine);
+	stream_loop_init(&admin->home, loop, &admin->engine, ADMIN_REQUEST_MS);
+	*ret_data = admin;
+	return 0;
+}
+
+static void admin_loop_close(struct loop *loop, void *data)
+{
+	struct admin *admin = data;
+
+	stream_loop_fini(&admin->home);
+	engine_fini(&admin->engine);
+}
 
 /* ---- life ---- */
 
@@ -341,10 +353,14 @@ static int listen_at(struct admin *admin, const char *where, struct err *err)
 	    .helpers = 1,
 	    .connections_max = ADMIN_CONNECTIONS_MAX,
 	    .no_signals = true,
+	    .loop_open = admin_loop_open,
+	    .loop_close = admin_loop_close,
 	    .ready = say_listening,
 	    .arg = admin,
 	};
-	const struct listener_options listener = {.ops = &admin_ops, .arg = admin, .backlog = 64};
+	const struct listener_options listener = {.ops = &admin_ops.conn,
+						  .arg = admin,
+						  .backlog = 64};
 	int r = reactor_new(&options, &admin->reactor, err);
 
 	return r < 0 ? r : reactor_listen(admin->reactor, where, &listener, err);
