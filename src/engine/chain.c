@@ -25,8 +25,7 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->mirror_count = 0;
 	chain->teed = 0;
 	chain->sink_copies = false;
-	chain->zerocopy = NULL;
-	chain->uring = NULL;
+	chain->completions = NULL;
 	chain->head = chain->count = 0;
 	chain->reference_column = -1;
 	chain->route_text[0] = '\0';

@@ -2,7 +2,7 @@
  * A chain: segments on their way to one sink, in order. The public struct leat_chain is this
  * struct; the other rooms of this program embed it in their connections instead of allocating it.
  *
- * States of a chain, seen from outside by what chain_step() returns:
+ * States of a chain, seen from outside by what leat_chain_step() returns:
  *
  *     empty --add--> queued --step--> moving --step--> empty (LEAT_DONE)
  *                                     |  ^
@@ -30,8 +30,7 @@
 #include "sys/pipe_pool.h"
 
 struct technique;
-struct zerocopy; /* zerocopy.c: sends whose completion is outstanding */
-struct uring;    /* uring.c */
+struct completions; /* completion.h */
 
 #define CHAIN_INLINE    8
 #define SEGMENT_CURRENT UINT64_MAX
@@ -123,10 +122,9 @@ struct leat_chain {
 	struct mapping mapping;
 	struct mirror *mirrors;
 	unsigned mirror_count;
-	size_t teed;      /* tee.c: the bytes in the pipe that every mirror got */
-	bool sink_copies; /* tee.c: the main sink refuses splice */
-	struct zerocopy *zerocopy;
-	struct uring *uring;
+	size_t teed;                     /* tee.c: the bytes in the pipe that every mirror got */
+	bool sink_copies;                /* tee.c: the main sink refuses splice */
+	struct completions *completions; /* of each technique that has some; NULL: none */
 
 	struct leat_ledger ledger;
 	struct leat_ledger published; /* what the engine's totals have of it */

@@ -136,8 +136,7 @@ static int move_by_technique(struct leat_chain *chain, struct segment *segment, 
 {
 	bool more = max < budget && max == segment_left(segment) && next_is_in_hand(chain);
 
-	/* io_uring reads on a thread of the kernel: nobody here would wait. */
-	if (max > 0 && segment->technique->id != LEAT_URING &&
+	if (max > 0 && !segment->technique->reads_elsewhere &&
 	    !chain_is_resident(chain, segment, max))
 		return LEAT_WANT_LOAD;
 	if (segment->technique->id != LEAT_COPY || chain->mirror_count > 0)

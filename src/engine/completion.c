@@ -1,61 +1,64 @@
 #include "engine/completion.h"
 
-#include "config.h"
-
 #include "engine/chain_internal.h"
-#include "engine/inflight.h"
 
 #define AWAIT_NS     1000000000u
 #define AWAIT_NAP_MS 1
 
-/* So many outstanding sends are worth a look at a socket's error queue. */
-#define COLLECT_AT 16u
-
-static bool hold(struct inflight *inflight, const struct segment *segment)
+struct completions *completion_find(const struct leat_chain *chain,
+				    const struct technique *technique)
 {
-	return inflight_hold(inflight, segment->release, segment->release_arg);
+	struct completions *completions = chain->completions;
+
+	while (completions && completions->technique != technique)
+		completions = completions->next;
+	return completions;
+}
+
+void completion_begin(struct leat_chain *chain, struct completions *completions,
+		      const struct technique *technique)
+{
+	CHECK(technique->collect && technique->wait && !completion_find(chain, technique));
+	completions->technique = technique;
+	completions->next = chain->completions;
+	chain->completions = completions;
 }
 
 bool completion_hold(struct leat_chain *chain, const struct segment *segment)
 {
-	if (chain->zerocopy && hold(zerocopy_inflight(chain), segment))
-		return true;
-	return HAVE_URING && chain->uring && hold(uring_inflight(chain), segment);
+	for (struct completions *c = chain->completions; c; c = c->next)
+		if (inflight_hold(&c->inflight, segment->release, segment->release_arg))
+			return true;
+	return false;
+}
+
+static void completion_take(struct leat_chain *chain, bool all)
+{
+	for (struct completions *c = chain->completions; c; c = c->next) {
+		c->technique->collect(chain, c, all);
+		inflight_retire(&c->inflight);
+	}
 }
 
 void completion_collect(struct leat_chain *chain)
 {
-	if (chain->zerocopy) {
-		if (inflight_count(zerocopy_inflight(chain)) >= COLLECT_AT)
-			zerocopy_reap(chain);
-		inflight_retire(zerocopy_inflight(chain));
-	}
-	if (HAVE_URING && chain->uring) {
-		uring_reap(chain);
-		inflight_retire(uring_inflight(chain));
-	}
+	completion_take(chain, false);
 }
 
 bool completion_outstanding(struct leat_chain *chain)
 {
-	if (chain->zerocopy)
-		zerocopy_reap(chain);
-	completion_collect(chain);
-	if (chain->zerocopy && zerocopy_inflight(chain)->outstanding > 0) {
-		/* POLLERR needs no asking. */
-		chain->wait = (struct leat_wait){sizeof(chain->wait), chain->sink.fd, 0};
-		return true;
-	}
-	if (HAVE_URING && chain->uring && uring_inflight(chain)->outstanding > 0) {
-		chain->wait = (struct leat_wait){sizeof(chain->wait), uring_wait_fd(chain), POLLIN};
-		return true;
-	}
+	completion_take(chain, true);
+	for (struct completions *c = chain->completions; c; c = c->next)
+		if (c->inflight.outstanding > 0) {
+			chain->wait = c->technique->wait(chain, c);
+			return true;
+		}
 	return false;
 }
 
 /* A socket with an error or a hang-up polls ready for ever, whether completions come or not: hence
  * the nap when poll was quick and nothing had come. */
-void completion_await_all(struct leat_chain *chain)
+static void completion_await_all(struct leat_chain *chain)
 {
 	uint64_t end = sys_now_ns() + AWAIT_NS;
 
@@ -68,10 +71,21 @@ void completion_await_all(struct leat_chain *chain)
 	}
 }
 
-void completion_note(struct leat_chain *chain, struct inflight *inflight, uint64_t number,
+void completion_end(struct leat_chain *chain, struct completions *completions)
+{
+	struct completions **link = &chain->completions;
+
+	completion_await_all(chain);
+	inflight_drop(&completions->inflight);
+	while (*link != completions)
+		link = &(*link)->next;
+	*link = completions->next;
+}
+
+void completion_note(struct leat_chain *chain, struct completions *completions, uint64_t number,
 		     bool copied)
 {
-	struct inflight_send *send = inflight_complete(inflight, number);
+	struct inflight_send *send = inflight_complete(&completions->inflight, number);
 
 	if (!send || !copied || send->column == COLUMN_COPIED_LATER)
 		return;

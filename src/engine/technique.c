@@ -1,9 +1,8 @@
 #include "engine/technique.h"
 
 #include "config.h"
-#include "engine/techniques.h"
 
-/* The one table of techniques: a new one adds a line here and in techniques.h. */
+/* The one table of techniques: a new one adds a line here and in technique.h. */
 static const struct technique *const table[LEAT_TECHNIQUE_COUNT] = {
     [LEAT_COPY] = &technique_copy,         [LEAT_MMAP] = &technique_mmap,
     [LEAT_SENDFILE] = &technique_sendfile, [LEAT_SPLICE] = &technique_splice,

@@ -30,6 +30,7 @@
 
 struct leat_chain;
 struct segment;
+struct completions;
 
 /* One call moves no more than this: a fast peer would otherwise hold a thread for seconds (one
  * sendfile of 2 GiB was seen to take 10 s). */
@@ -59,12 +60,35 @@ struct technique {
 	 * packet may wait for it (MSG_MORE), if this call takes the segment to its end. */
 	int (*move)(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 		    struct moved *ret);
+	/* A cold file is read by a thread of the kernel's: nobody here would wait for the disk. */
+	bool reads_elsewhere;
 	/* Gives up what the technique holds for the chain (mapping, ring, completions). May be
 	 * NULL. */
 	void (*stop)(struct leat_chain *chain);
+
+	/* Of a technique whose sends outlive move(), because the kernel still reads their memory
+	 * (completion.h); else NULL. */
+
+	/* Notes what has come, by completion_note(); calls no release. `all`: everything; else only
+	 * if it is time to. */
+	void (*collect)(struct leat_chain *chain, struct completions *completions, bool all);
+	/* What to poll for when nothing more can be done until a completion comes. */
+	struct leat_wait (*wait)(const struct leat_chain *chain,
+				 const struct completions *completions);
 };
 
 /* NULL for LEAT_AUTO and for a technique that was not built in. */
 const struct technique *technique_find(enum leat_technique id);
+
+/* The techniques that are built in, for the table in technique.c. */
+extern const struct technique technique_copy;
+extern const struct technique technique_mmap;
+extern const struct technique technique_sendfile;
+extern const struct technique technique_splice;
+extern const struct technique technique_tee;
+extern const struct technique technique_vmsplice;
+extern const struct technique technique_zerocopy;
+extern const struct technique technique_range_copy;
+extern const struct technique technique_uring; /* with liburing only */
 
 #endif

@@ -22,7 +22,6 @@
 
 #include "engine/chain_internal.h"
 #include "engine/completion.h"
-#include "engine/inflight.h"
 
 #define ENTRIES 8u
 /* Tags that are no number of a send. */
@@ -31,8 +30,8 @@
 #define CANCEL_NS  1000000000u
 
 struct uring {
+	struct completions completions;
 	struct uring_ring *ring;
-	struct inflight inflight;
 	struct pipe_pair pipe; /* of the splice that is flying */
 	enum { FLYING_NOTHING, FLYING_SPLICE, FLYING_SEND } flying;
 	bool landed; /* its result is below, and was not looked at yet */
@@ -41,12 +40,21 @@ struct uring {
 	bool no_report;      /* the kernel can't say whether it copied */
 };
 
-static int prepare(struct leat_chain *chain)
+/* What is kept for the chain; NULL before its first operation. */
+static struct uring *uring_of(const struct leat_chain *chain)
 {
-	struct uring *uring;
+	struct completions *completions = completion_find(chain, &technique_uring);
+
+	return completions ? container_of(completions, struct uring, completions) : NULL;
+}
+
+static int uring_begin(struct leat_chain *chain, struct uring **ret)
+{
+	struct uring *uring = uring_of(chain);
 	int r;
 
-	if (chain->uring)
+	*ret = uring;
+	if (uring)
 		return 0;
 	uring = calloc(1, sizeof(*uring));
 	if (!uring)
@@ -58,15 +66,15 @@ static int prepare(struct leat_chain *chain)
 		free(uring);
 		return r;
 	}
-	chain->uring = uring;
+	completion_begin(chain, &uring->completions, &technique_uring);
+	*ret = uring;
 	return 0;
 }
 
 /* ---- Events ---- */
 
-void uring_reap(struct leat_chain *chain)
+static void uring_reap(struct leat_chain *chain, struct uring *uring)
 {
-	struct uring *uring = chain->uring;
 	struct uring_event event;
 
 	/* A result is looked at before what comes behind it: that may be its own notification. */
@@ -74,7 +82,7 @@ void uring_reap(struct leat_chain *chain)
 		if (event.tag == TAG_CANCEL)
 			continue;
 		if (event.notification) {
-			completion_note(chain, &uring->inflight, event.tag, event.copied);
+			completion_note(chain, &uring->completions, event.tag, event.copied);
 			continue;
 		}
 		uring->landed = true;
@@ -83,28 +91,33 @@ void uring_reap(struct leat_chain *chain)
 	}
 }
 
-struct inflight *uring_inflight(const struct leat_chain *chain)
+/* Looking at the ring is no system call: it is always time to. */
+static void uring_collect(struct leat_chain *chain, struct completions *completions, bool all)
 {
-	return &chain->uring->inflight;
+	uring_reap(chain, container_of(completions, struct uring, completions));
 }
 
-int uring_wait_fd(const struct leat_chain *chain)
+static struct leat_wait uring_wait(const struct leat_chain *chain,
+				   const struct completions *completions)
 {
-	return uring_fd(chain->uring->ring);
+	const struct uring *uring = container_of(completions, struct uring, completions);
+
+	return (struct leat_wait){sizeof(struct leat_wait), uring_fd(uring->ring), POLLIN};
 }
 
-static int wait_for_event(struct leat_chain *chain, struct moved *ret)
+static int uring_wait_for_event(struct leat_chain *chain, const struct uring *uring,
+				struct moved *ret)
 {
-	chain_would_block(chain, uring_wait_fd(chain), POLLIN);
+	chain_would_block(chain, uring_fd(uring->ring), POLLIN);
 	ret->stop = STOP_COMPLETION;
 	return 0;
 }
 
 /* ---- Descriptors ---- */
 
-static int submit_splice(struct leat_chain *chain, struct segment *segment, size_t max)
+static int uring_submit_splice(struct leat_chain *chain, struct uring *uring,
+			       struct segment *segment, size_t max)
 {
-	struct uring *uring = chain->uring;
 	int64_t offset = -1;
 	int r = chain_take_pipe(chain);
 
@@ -125,9 +138,9 @@ static int submit_splice(struct leat_chain *chain, struct segment *segment, size
 }
 
 /* The result of the splice that has landed: bytes in the chain's pipe, an end, or nothing yet. */
-static int splice_landed(struct leat_chain *chain, struct segment *segment, struct moved *ret)
+static int uring_splice_landed(struct leat_chain *chain, struct uring *uring,
+			       struct segment *segment, struct moved *ret)
 {
-	struct uring *uring = chain->uring;
 	int32_t n = uring->result;
 
 	uring->flying = FLYING_NOTHING;
@@ -148,22 +161,21 @@ static int splice_landed(struct leat_chain *chain, struct segment *segment, stru
 	return 0;
 }
 
-static int move_descriptor(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
-			   struct moved *ret)
+static int uring_move_descriptor(struct leat_chain *chain, struct uring *uring,
+				 struct segment *segment, size_t max, bool more, struct moved *ret)
 {
-	struct uring *uring = chain->uring;
 	int r;
 
 	if (chain->piped == 0) {
 		if (uring->flying == FLYING_NOTHING) {
-			r = submit_splice(chain, segment, max);
+			r = uring_submit_splice(chain, uring, segment, max);
 			if (r < 0)
 				return r;
 		}
-		uring_reap(chain);
+		uring_reap(chain, uring);
 		if (!uring->landed)
-			return wait_for_event(chain, ret);
-		r = splice_landed(chain, segment, ret);
+			return uring_wait_for_event(chain, uring, ret);
+		r = uring_splice_landed(chain, uring, segment, ret);
 		if (r < 0 || ret->stop != STOP_NONE)
 			return r;
 	}
@@ -173,25 +185,24 @@ static int move_descriptor(struct leat_chain *chain, struct segment *segment, si
 /* ---- Memory ---- */
 
 /* Pages were handed over; where the kernel can't report, only bad news of the route is certain. */
-static enum column send_column(struct leat_chain *chain)
+static enum column uring_send_column(struct leat_chain *chain, const struct uring *uring)
 {
 	enum column column = chain_reference_column(chain);
 
-	if (chain->uring->no_report && column == COLUMN_BY_REFERENCE)
+	if (uring->no_report && column == COLUMN_BY_REFERENCE)
 		return COLUMN_UNKNOWN;
 	return column;
 }
 
-static int submit_send(struct leat_chain *chain, const struct segment *segment, size_t max,
-		       bool more)
+static int uring_submit_send(struct leat_chain *chain, struct uring *uring,
+			     const struct segment *segment, size_t max, bool more)
 {
-	struct uring *uring = chain->uring;
 	int r;
 
 	chain_syscall(chain);
 	r = uring_send_zc(uring->ring, chain->sink.fd, segment->memory + segment->taken, max,
 			  MSG_DONTWAIT | (more ? MSG_MORE : 0), !uring->no_report,
-			  uring->inflight.next);
+			  uring->completions.inflight.next);
 	if (r < 0)
 		return r;
 	uring->flying = FLYING_SEND;
@@ -199,16 +210,16 @@ static int submit_send(struct leat_chain *chain, const struct segment *segment, 
 }
 
 /* Even a send that failed may have a notification to come. */
-static int send_landed(struct leat_chain *chain, struct segment *segment, struct moved *ret)
+static int uring_send_landed(struct leat_chain *chain, struct uring *uring, struct segment *segment,
+			     struct moved *ret)
 {
-	struct uring *uring = chain->uring;
-	enum column column = send_column(chain);
+	enum column column = uring_send_column(chain, uring);
 	int32_t n = uring->result;
 
 	uring->flying = FLYING_NOTHING;
 	uring->landed = false;
 	if (uring->notified_later)
-		inflight_add(&uring->inflight, n > 0 ? (uint64_t)n : 0, column, false);
+		inflight_add(&uring->completions.inflight, n > 0 ? (uint64_t)n : 0, column, false);
 	if (n == -EINVAL && !uring->no_report) {
 		uring->no_report = true; /* 6.0 and 6.1; and what is wrong otherwise shows again */
 		return -EAGAIN;
@@ -226,26 +237,25 @@ static int send_landed(struct leat_chain *chain, struct segment *segment, struct
 	return 0;
 }
 
-static int move_memory(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
-		       struct moved *ret)
+static int uring_move_memory(struct leat_chain *chain, struct uring *uring, struct segment *segment,
+			     size_t max, bool more, struct moved *ret)
 {
-	struct uring *uring = chain->uring;
 	int r;
 
 	if (chain->sink.kind != SINK_TCP)
 		return -EOPNOTSUPP;
-	if (inflight_count(&uring->inflight) == INFLIGHT_MAX)
-		return wait_for_event(chain, ret);
+	if (inflight_count(&uring->completions.inflight) == INFLIGHT_MAX)
+		return uring_wait_for_event(chain, uring, ret);
 	do {
 		if (uring->flying == FLYING_NOTHING) {
-			r = submit_send(chain, segment, max, more);
+			r = uring_submit_send(chain, uring, segment, max, more);
 			if (r < 0)
 				return r;
-			uring_reap(chain);
+			uring_reap(chain, uring);
 		}
 		if (!uring->landed)
-			return wait_for_event(chain, ret);
-		r = send_landed(chain, segment, ret);
+			return uring_wait_for_event(chain, uring, ret);
+		r = uring_send_landed(chain, uring, segment, ret);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -253,32 +263,33 @@ static int move_memory(struct leat_chain *chain, struct segment *segment, size_t
 static int uring_move(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 		      struct moved *ret)
 {
-	int r = prepare(chain);
+	struct uring *uring;
+	int r = uring_begin(chain, &uring);
 
 	*ret = (struct moved){0, STOP_NONE};
 	if (r < 0)
 		return r;
 	if (segment->kind == SOURCE_MEMORY)
-		return move_memory(chain, segment, max, more, ret);
-	return move_descriptor(chain, segment, max, more, ret);
+		return uring_move_memory(chain, uring, segment, max, more, ret);
+	return uring_move_descriptor(chain, uring, segment, max, more, ret);
 }
 
 /* ---- The end ---- */
 
 /* An operation must not outlive what it works on: it is cancelled and waited for. One that still
  * reads from a disk after a second keeps the pipe, which is closed and not given back. */
-static void land(struct leat_chain *chain)
+static void uring_land(struct leat_chain *chain, struct uring *uring)
 {
-	struct uring *uring = chain->uring;
 	uint64_t end = sys_now_ns() + CANCEL_NS;
 
 	if (uring->flying == FLYING_NOTHING)
 		return;
 	uring_cancel(uring->ring,
-		     uring->flying == FLYING_SPLICE ? TAG_SPLICE : uring->inflight.next,
+		     uring->flying == FLYING_SPLICE ? TAG_SPLICE : uring->completions.inflight.next,
 		     TAG_CANCEL);
-	for (uring_reap(chain); !uring->landed && sys_now_ns() < end; uring_reap(chain)) {
-		struct pollfd fd = {.fd = uring_wait_fd(chain), .events = POLLIN};
+	for (uring_reap(chain, uring); !uring->landed && sys_now_ns() < end;
+	     uring_reap(chain, uring)) {
+		struct pollfd fd = {.fd = uring_fd(uring->ring), .events = POLLIN};
 
 		sys_poll(&fd, 1, 100);
 	}
@@ -288,16 +299,19 @@ static void land(struct leat_chain *chain)
 
 static void uring_stop(struct leat_chain *chain)
 {
-	struct uring *uring = chain->uring;
+	struct uring *uring = uring_of(chain);
 
 	if (!uring)
 		return;
-	land(chain);
-	completion_await_all(chain);
-	inflight_drop(&uring->inflight);
+	uring_land(chain, uring);
+	completion_end(chain, &uring->completions);
 	uring_free(uring->ring);
 	free(uring);
-	chain->uring = NULL;
 }
 
-const struct technique technique_uring = {.id = LEAT_URING, .move = uring_move, .stop = uring_stop};
+const struct technique technique_uring = {.id = LEAT_URING,
+					  .move = uring_move,
+					  .reads_elsewhere = true,
+					  .stop = uring_stop,
+					  .collect = uring_collect,
+					  .wait = uring_wait};

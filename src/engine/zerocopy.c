@@ -24,7 +24,6 @@
 
 #include "engine/chain_internal.h"
 #include "engine/completion.h"
-#include "engine/inflight.h"
 #include "engine/window.h"
 
 #ifndef SO_EE_CODE_ZEROCOPY_COPIED
@@ -37,17 +36,30 @@
 /* A forced send that gets ENOBUFS with nothing outstanding is halved down to this. */
 #define FORCED_SEND_MIN 4096u
 
+/* So many outstanding sends are worth a look at the socket's error queue. */
+#define COLLECT_AT 16u
+
 struct zerocopy {
-	struct inflight inflight;
+	struct completions completions;
 	struct zerocopy_base base;
 	unsigned copied_in_a_row;
 };
 
-static int prepare(struct leat_chain *chain)
+/* What is kept for the chain; NULL before its first send. */
+static struct zerocopy *zerocopy_of(const struct leat_chain *chain)
 {
+	struct completions *completions = completion_find(chain, &technique_zerocopy);
+
+	return completions ? container_of(completions, struct zerocopy, completions) : NULL;
+}
+
+static int zerocopy_begin(struct leat_chain *chain, struct zerocopy **ret)
+{
+	struct zerocopy *zerocopy = zerocopy_of(chain);
 	int r;
 
-	if (chain->zerocopy)
+	*ret = zerocopy;
+	if (zerocopy)
 		return 0;
 	if (chain->sink.kind != SINK_TCP)
 		return -EOPNOTSUPP;
@@ -55,22 +67,26 @@ static int prepare(struct leat_chain *chain)
 	r = sys_setsockopt_int(chain->sink.fd, SOL_SOCKET, SO_ZEROCOPY, 1);
 	if (r < 0)
 		return r;
-	chain->zerocopy = calloc(1, sizeof(*chain->zerocopy));
-	return chain->zerocopy ? 0 : -ENOMEM;
+	zerocopy = calloc(1, sizeof(*zerocopy));
+	if (!zerocopy)
+		return -ENOMEM;
+	completion_begin(chain, &zerocopy->completions, &technique_zerocopy);
+	*ret = zerocopy;
+	return 0;
 }
 
 /* ---- Completions ---- */
 
-static void completed(struct leat_chain *chain, const struct sock_extended_err *error)
+static void zerocopy_completed(struct leat_chain *chain, struct zerocopy *zerocopy,
+			       const struct sock_extended_err *error)
 {
-	struct zerocopy *zerocopy = chain->zerocopy;
 	bool copied = error->ee_code & SO_EE_CODE_ZEROCOPY_COPIED;
 	uint64_t from, to;
 
-	zerocopy_range(&zerocopy->base, &zerocopy->inflight, error->ee_info, error->ee_data, &from,
-		       &to);
+	zerocopy_range(&zerocopy->base, &zerocopy->completions.inflight, error->ee_info,
+		       error->ee_data, &from, &to);
 	for (uint64_t number = from; number < to; number++)
-		completion_note(chain, &zerocopy->inflight, number, copied);
+		completion_note(chain, &zerocopy->completions, number, copied);
 	zerocopy->copied_in_a_row = copied ? zerocopy->copied_in_a_row + 1 : 0;
 }
 
@@ -86,7 +102,7 @@ static bool is_completion(const struct cmsghdr *cmsg)
 
 /* One message of the error queue; false: there is none. A queue that can't be read fails the chain:
  * it would never be done. */
-static bool take_completion(struct leat_chain *chain)
+static bool zerocopy_take_message(struct leat_chain *chain, struct zerocopy *zerocopy)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) +
@@ -105,41 +121,50 @@ static bool take_completion(struct leat_chain *chain)
 		return false;
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
 		if (is_completion(cmsg))
-			completed(chain, (const void *)CMSG_DATA(cmsg));
+			zerocopy_completed(chain, zerocopy, (const void *)CMSG_DATA(cmsg));
 	return true;
 }
 
-void zerocopy_reap(struct leat_chain *chain)
+static void zerocopy_reap(struct leat_chain *chain, struct zerocopy *zerocopy)
 {
 	/* No more messages than sends: other errors of the socket may stand in the queue too. */
-	for (unsigned i = chain->zerocopy->inflight.outstanding; i > 0; i--)
-		if (!take_completion(chain))
+	for (unsigned i = zerocopy->completions.inflight.outstanding; i > 0; i--)
+		if (!zerocopy_take_message(chain, zerocopy))
 			break;
 }
 
-struct inflight *zerocopy_inflight(const struct leat_chain *chain)
+static void zerocopy_collect(struct leat_chain *chain, struct completions *completions, bool all)
 {
-	return &chain->zerocopy->inflight;
+	if (all || inflight_count(&completions->inflight) >= COLLECT_AT)
+		zerocopy_reap(chain, container_of(completions, struct zerocopy, completions));
+}
+
+/* POLLERR needs no asking. */
+static struct leat_wait zerocopy_wait(const struct leat_chain *chain,
+				      const struct completions *completions)
+{
+	return (struct leat_wait){sizeof(struct leat_wait), chain->sink.fd, 0};
 }
 
 /* ---- Sending ---- */
 
-static int wait_for_sink(struct leat_chain *chain, struct moved *ret)
+static int zerocopy_sink_full(struct leat_chain *chain, struct zerocopy *zerocopy,
+			      struct moved *ret)
 {
-	zerocopy_reap(chain);
+	zerocopy_reap(chain, zerocopy);
 	chain_would_block(chain, chain->sink.fd, POLLOUT);
 	ret->stop = STOP_SINK_FULL;
 	return chain->error;
 }
 
-static int wait_for_completion(struct leat_chain *chain, struct moved *ret)
+static int zerocopy_no_room(struct leat_chain *chain, struct moved *ret)
 {
 	chain_would_block(chain, chain->sink.fd, 0);
 	ret->stop = STOP_COMPLETION;
 	return chain->error;
 }
 
-static ssize_t send_pinned(struct leat_chain *chain, const char *data, size_t len, int flags)
+static ssize_t zerocopy_send(struct leat_chain *chain, const char *data, size_t len, int flags)
 {
 	chain_syscall(chain);
 	return sys_send(chain->sink.fd, data, len, flags | MSG_ZEROCOPY | MSG_DONTWAIT);
@@ -147,15 +172,16 @@ static ssize_t send_pinned(struct leat_chain *chain, const char *data, size_t le
 
 /* The kernel has no room to follow one more send. A forced technique waits for room, or asks for
  * less (the limit may be smaller than one chunk). -EAGAIN: for a completion. */
-static ssize_t send_when_forced(struct leat_chain *chain, const char *data, size_t len, int flags)
+static ssize_t zerocopy_send_less(struct leat_chain *chain, const struct zerocopy *zerocopy,
+				  const char *data, size_t len, int flags)
 {
 	ssize_t n = -ENOBUFS;
 
-	if (chain->zerocopy->inflight.outstanding > 0)
+	if (zerocopy->completions.inflight.outstanding > 0)
 		return -ENOBUFS;
 	while (n == -ENOBUFS && len > FORCED_SEND_MIN) {
 		len /= 2;
-		n = send_pinned(chain, data, len, flags);
+		n = zerocopy_send(chain, data, len, flags);
 	}
 	if (n == -ENOBUFS)
 		return chain_fail(chain, -ENOBUFS,
@@ -164,7 +190,8 @@ static ssize_t send_when_forced(struct leat_chain *chain, const char *data, size
 	return n;
 }
 
-static ssize_t send_copied(struct leat_chain *chain, const char *data, size_t len, int flags)
+static ssize_t zerocopy_send_copied(struct leat_chain *chain, const char *data, size_t len,
+				    int flags)
 {
 	ssize_t n;
 
@@ -178,94 +205,97 @@ static ssize_t send_copied(struct leat_chain *chain, const char *data, size_t le
 }
 
 /* Sends, and says in *ret_pinned whether a completion will follow. */
-static ssize_t send_some(struct leat_chain *chain, const char *data, size_t len, bool more,
-			 bool *ret_pinned)
+static ssize_t zerocopy_send_some(struct leat_chain *chain, struct zerocopy *zerocopy,
+				  const char *data, size_t len, bool more, bool *ret_pinned)
 {
 	const bool forced = chain->sink.technique == LEAT_ZEROCOPY;
 	const int flags = more ? MSG_MORE : 0;
 	ssize_t n;
 
 	*ret_pinned = true;
-	n = send_pinned(chain, data, len, flags);
+	n = zerocopy_send(chain, data, len, flags);
 	if (n != -ENOBUFS)
 		return n;
-	zerocopy_reap(chain);
+	zerocopy_reap(chain, zerocopy);
 	if (chain->error < 0)
 		return chain->error;
-	n = send_pinned(chain, data, len, flags);
+	n = zerocopy_send(chain, data, len, flags);
 	if (n != -ENOBUFS)
 		return n;
 	if (forced)
-		return send_when_forced(chain, data, len, flags);
+		return zerocopy_send_less(chain, zerocopy, data, len, flags);
 	*ret_pinned = false;
-	return send_copied(chain, data, len, flags);
+	return zerocopy_send_copied(chain, data, len, flags);
 }
 
-static void account(struct leat_chain *chain, struct segment *segment, uint64_t bytes, bool pinned)
+static void zerocopy_account(struct leat_chain *chain, struct zerocopy *zerocopy,
+			     struct segment *segment, uint64_t bytes, bool pinned)
 {
 	enum column column = pinned ? chain_reference_column(chain) : COLUMN_COPIED;
 
 	segment->taken += bytes;
 	chain_account(chain, segment, column, bytes);
 	if (pinned)
-		inflight_add(&chain->zerocopy->inflight, bytes, column,
+		inflight_add(&zerocopy->completions.inflight, bytes, column,
 			     segment->kind != SOURCE_MEMORY);
 }
 
 /* What the policy may know only now: LEAT_AUTO gives up where the kernel copies all the same. */
-static bool is_in_vain(const struct leat_chain *chain, const struct segment *segment)
+static bool zerocopy_is_in_vain(const struct leat_chain *chain, const struct zerocopy *zerocopy,
+				const struct segment *segment)
 {
 	return segment->sent == 0 && chain->sink.technique == LEAT_AUTO &&
-	       chain->zerocopy->copied_in_a_row >= COPIED_IN_A_ROW_MAX;
+	       zerocopy->copied_in_a_row >= COPIED_IN_A_ROW_MAX;
 }
 
 static int zerocopy_move(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 			 struct moved *ret)
 {
+	struct zerocopy *zerocopy;
 	const char *data;
 	bool pinned;
 	size_t len;
 	ssize_t n;
-	int r = prepare(chain);
+	int r = zerocopy_begin(chain, &zerocopy);
 
 	*ret = (struct moved){0, STOP_NONE};
 	if (r < 0)
 		return r;
-	if (is_in_vain(chain, segment))
+	if (zerocopy_is_in_vain(chain, zerocopy, segment))
 		return -EOPNOTSUPP;
-	if (inflight_count(&chain->zerocopy->inflight) == INFLIGHT_MAX)
-		return wait_for_completion(chain, ret);
+	if (inflight_count(&zerocopy->completions.inflight) == INFLIGHT_MAX)
+		return zerocopy_no_room(chain, ret);
 	do {
 		r = window_at(chain, segment, max, &data, &len);
 		if (r == 0)
 			ret->stop = STOP_SOURCE_END;
 		if (r <= 0)
 			return r;
-		n = send_some(chain, data, len, more && len == max, &pinned);
+		n = zerocopy_send_some(chain, zerocopy, data, len, more && len == max, &pinned);
 	} while (n == -EFAULT && window_was_cut(chain, segment, len));
 	if (n == -EAGAIN)
-		return wait_for_sink(chain, ret);
+		return zerocopy_sink_full(chain, zerocopy, ret);
 	if (n == -ENOBUFS && chain->error == 0)
-		return wait_for_completion(chain, ret);
+		return zerocopy_no_room(chain, ret);
 	if (n < 0)
 		return (int)n;
-	account(chain, segment, (uint64_t)n, pinned);
+	zerocopy_account(chain, zerocopy, segment, (uint64_t)n, pinned);
 	ret->bytes = (size_t)n;
 	return 0;
 }
 
 static void zerocopy_stop(struct leat_chain *chain)
 {
-	struct zerocopy *zerocopy = chain->zerocopy;
+	struct zerocopy *zerocopy = zerocopy_of(chain);
 
 	if (!zerocopy)
 		return;
-	completion_await_all(chain);
-	inflight_drop(&zerocopy->inflight);
+	completion_end(chain, &zerocopy->completions);
 	free(zerocopy);
-	chain->zerocopy = NULL;
 }
 
 const struct technique technique_zerocopy = {.id = LEAT_ZEROCOPY,
 					     .move = zerocopy_move,
-					     .stop = zerocopy_stop};
+					     .stop = zerocopy_stop,
+					     .collect = zerocopy_collect,
+					     .wait = zerocopy_wait};
