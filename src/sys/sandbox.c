@@ -8,9 +8,12 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,31 +181,46 @@ static int landlock(const struct sandbox_options *options, struct err *err)
 #define __NR_vfork NONE
 #endif
 
-enum test { ALWAYS, EQUAL, ANY_OF, NONE_OF };
+/* What clone can enter. CLONE_NEWTIME is among the bits of the signal there. */
+#define NAMESPACES                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET)
 
-struct call {
-	int number;
-	uint32_t action;
+enum test { ALWAYS, EQUAL, ANY_OF, NONE_OF, OWN_PID };
+
+/* What has to hold of an argument. */
+struct condition {
 	unsigned argument;
 	enum test test;
 	uint32_t value;
+};
+
+/* ALWAYS stands in the first condition only; the second may be there or not. */
+struct call {
+	int number;
+	uint32_t action;
+	struct condition first, second;
 	bool absent;
 	bool of_stores;
 };
 
 /* clang-format off */
 static const struct call calls[] = {
-#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false, false},
-#define ALLOW_STORES(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, false, true},
+#define ALWAYS_SO {0, ALWAYS, 0}
+#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, false},
+#define ALLOW_STORES(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, true},
 #define ALLOW_IF(name, argument, test, value) \
-	{__NR_##name, SECCOMP_RET_ALLOW, argument, test, value, false, false},
-#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, 0, ALWAYS, 0, true, false},
-#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, 0, ALWAYS, 0, false, false},
+	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, ALWAYS_SO, false, false},
+#define ALLOW_IF_BOTH(name, argument, test, value, argument2, test2, value2) \
+	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, {argument2, test2, value2}, false, false},
+#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, true, false},
+#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, ALWAYS_SO, ALWAYS_SO, false, false},
 #include "sys/sandbox_calls.h"
 };
 /* clang-format on */
 
-#define PROGRAM_MAX (16 + 8 * ARRAY_SIZE(calls))
+/* A line has two conditions of four instructions at most, what is said, and its share of the rest. */
+#define PROGRAM_MAX (16 + 12 * ARRAY_SIZE(calls))
 
 struct program {
 	struct sock_filter code[PROGRAM_MAX];
@@ -225,47 +243,79 @@ static void say(struct program *program, uint32_t action)
 	put(program, BPF_RET | BPF_K, action, 0, 0);
 }
 
-/* Little endian, as both architectures are: the low half comes first. Only EQUAL looks at the high
- * half: bits that are tested for stand in the low one. */
-static void put_test(struct program *program, const struct call *call)
+/* Little endian, as both architectures are: the low half comes first. Only whole values look at the
+ * high half: bits that are tested for stand in the low one. Where it does not hold, `skip`
+ * instructions are jumped over behind it. */
+static void put_condition(struct program *program, const struct condition *condition, uint8_t skip)
 {
-	size_t low = offsetof(struct seccomp_data, args) + 8 * call->argument;
+	size_t low = offsetof(struct seccomp_data, args) + 8 * condition->argument;
+	uint32_t value = condition->value;
 
+	if (condition->test == ALWAYS)
+		return;
 	load(program, low);
-	switch (call->test) {
+	switch (condition->test) {
+	case OWN_PID:
+		value = (uint32_t)getpid();
+		/* fallthrough */
 	case EQUAL:
-		put(program, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 3);
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, (uint8_t)(skip + 2));
 		load(program, low + 4);
-		put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, skip);
 		break;
 	case ANY_OF:
-		put(program, BPF_JMP | BPF_JSET | BPF_K, call->value, 0, 1);
+		put(program, BPF_JMP | BPF_JSET | BPF_K, value, 0, skip);
 		break;
 	case NONE_OF:
-		put(program, BPF_JMP | BPF_JSET | BPF_K, call->value, 1, 0);
+		put(program, BPF_JMP | BPF_JSET | BPF_K, value, skip, 0);
 		break;
 	case ALWAYS:
 		break;
 	}
+}
+
+/* Its length in instructions. */
+static uint8_t condition_length(const struct condition *condition)
+{
+	switch (condition->test) {
+	case ALWAYS:
+		return 0;
+	case EQUAL:
+	case OWN_PID:
+		return 4;
+	case ANY_OF:
+	case NONE_OF:
+		break;
+	}
+	return 2;
+}
+
+/* One line: what it says where both conditions hold; else control goes on behind it. */
+static void put_line(struct program *program, const struct call *call)
+{
+	put_condition(program, &call->first, (uint8_t)(condition_length(&call->second) + 1));
+	put_condition(program, &call->second, 1);
 	say(program, call->action);
 }
 
 /* All lines of one call, and what is said where none of them fits. */
 static void put_call(struct program *program, unsigned first)
 {
-	unsigned jump = program->length;
+	unsigned jump = program->length, length;
 
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[first].number, 0, 0);
-	if (calls[first].test == ALWAYS) {
+	if (calls[first].first.test == ALWAYS) {
 		say(program, calls[first].action);
 	} else {
 		for (unsigned i = first; i < ARRAY_SIZE(calls); i++)
 			if (calls[i].number == calls[first].number)
-				put_test(program, &calls[i]);
+				put_line(program, &calls[i]);
 		say(program, SECCOMP_RET_ERRNO | EPERM);
 	}
 	/* What comes next looks at the number again: here it is still loaded. */
-	program->code[jump].jf = (uint8_t)(program->length - jump - 1);
+	length = program->length - jump - 1;
+	CHECK(length <= UINT8_MAX);
+	program->code[jump].jf = (uint8_t)length;
 }
 
 static bool is_first_line(unsigned line)
@@ -351,16 +401,13 @@ static int seccomp(bool stores)
 /* ---- all of it ---- */
 
 /* Listening on port 80 is done. Root's own rights over files are what an administrator counts on
- * who starts it as root. */
+ * who starts it as root: it reads and keeps files of others. Everything else that root could do,
+ * with interfaces, routes, clocks, mounts or other processes, is nobody's business here. */
 static int drop_capabilities(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {{0}};
+	const uint64_t files = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH;
 
-	if (geteuid() == 0 || !user_has_capabilities())
-		return 0;
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+	return user_drop_capabilities(geteuid() == 0 ? files : 0);
 }
 
 static int add(struct sandbox_options *options, int fd, enum sandbox_access access)

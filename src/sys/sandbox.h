@@ -7,7 +7,8 @@
  *                processes, no abstract socket (as far as the kernel's version knows of these)
  *     seccomp    the system calls of sandbox_calls.h; what is unknown fails with -ENOSYS and is
  *                logged by the kernel, what is hostile ends the process
- *     and no capabilities, unless it is root's process
+ *     and no capabilities; root's process keeps its rights over files (CAP_DAC_OVERRIDE,
+ *     CAP_DAC_READ_SEARCH), since these are what it was started as root for
  *
  * Why -ENOSYS and not the end: a libc that is newer than this list tries new calls and has another
  * way; a service that is killed by an update would teach people --no-sandbox. An intruder gains

@@ -7,12 +7,15 @@
  * ALLOW(name)                        whatever its arguments
  * ALLOW_STORES(name)                 the same, where data is kept (sandbox_options.stores)
  * ALLOW_IF(name, argument, TEST, value)
- *                                    EQUAL, ANY_OF (bits), NONE_OF (bits); several lines for one
- *                                    call: any of them; else -EPERM
+ *                                    EQUAL, ANY_OF (bits), NONE_OF (bits), OWN_PID (0); several
+ *                                    lines for one call: any of them; else -EPERM
+ * ALLOW_IF_BOTH(name, argument, TEST, value, argument, TEST, value)
  * ABSENT(name)                       -ENOSYS without a word: libc asks and has another way
  * KILL(name)                         ends the process: whoever calls it is not us
  *
- * Files that are opened are Landlock's matter: the path is in memory, where a filter can't look.
+ * Files that are opened are Landlock's matter: the path is in memory, where a filter can't look. A
+ * call of a request should stand by ALLOW: the kernel remembers which numbers pass whatever their
+ * arguments (since 5.11), and runs the filter for none of these.
  */
 
 /* ---- io.c, move.c ---- */
@@ -45,7 +48,14 @@ ALLOW(lseek)
 ALLOW(getdents64)
 ALLOW(fadvise64)
 ALLOW(cachestat)
-ALLOW(fcntl)
+/* Not F_SETOWN, F_SETSIG, O_ASYNC: a signal for somebody else. */
+ALLOW_IF(fcntl, 1, EQUAL, F_DUPFD_CLOEXEC)
+ALLOW_IF(fcntl, 1, EQUAL, F_GETFD)
+ALLOW_IF(fcntl, 1, EQUAL, F_SETFD)
+ALLOW_IF(fcntl, 1, EQUAL, F_GETFL)
+ALLOW_IF_BOTH(fcntl, 1, EQUAL, F_SETFL, 2, NONE_OF, O_ASYNC)
+ALLOW_IF(fcntl, 1, EQUAL, F_GETPIPE_SZ)
+ALLOW_IF(fcntl, 1, EQUAL, F_SETPIPE_SZ)
 ALLOW(inotify_init1)
 ALLOW(inotify_add_watch)
 ALLOW(inotify_rm_watch)
@@ -67,9 +77,12 @@ ALLOW(listen) /* what was bound before, when everything else stands */
 ALLOW(shutdown)
 ALLOW(getsockname)
 ALLOW(getpeername)
-ALLOW(setsockopt)
+ALLOW_IF_BOTH(setsockopt, 1, EQUAL, IPPROTO_TCP, 2, EQUAL, TCP_NODELAY)
+ALLOW_IF_BOTH(setsockopt, 1, EQUAL, IPPROTO_TCP, 2, EQUAL, TCP_NOTSENT_LOWAT)
+ALLOW_IF_BOTH(setsockopt, 1, EQUAL, SOL_SOCKET, 2, EQUAL, SO_LINGER)
+ALLOW_IF_BOTH(setsockopt, 1, EQUAL, SOL_SOCKET, 2, EQUAL, SO_ZEROCOPY)
 ALLOW(getsockopt)
-ALLOW_IF(socket, 0, EQUAL, AF_NETLINK)
+ALLOW_IF_BOTH(socket, 0, EQUAL, AF_NETLINK, 2, EQUAL, NETLINK_ROUTE)
 ALLOW_IF(ioctl, 1, EQUAL, SIOCETHTOOL)
 ALLOW_IF(ioctl, 1, EQUAL, SIOCGIFNAME)
 ALLOW_IF(ioctl, 1, EQUAL, FIONREAD)
@@ -106,9 +119,9 @@ ALLOW(getegid)
 ALLOW(getrusage)
 ALLOW(uname)
 ALLOW(sched_getaffinity)
-ALLOW(sched_setaffinity)
 ALLOW(sched_yield)
-ALLOW_IF(prlimit64, 2, EQUAL, 0) /* only asking */
+/* Only asking, and only about itself. */
+ALLOW_IF_BOTH(prlimit64, 0, EQUAL, 0, 2, EQUAL, 0)
 
 /* ---- memory and threads: what libc does for malloc() and pthread_create() ---- */
 ALLOW(brk)
@@ -122,10 +135,12 @@ ALLOW(set_robust_list)
 ALLOW(rseq)
 ALLOW(membarrier)
 ABSENT(clone3) /* its flags are in memory; libc takes clone then */
-ALLOW_IF(clone, 0, ANY_OF, CLONE_THREAD)
+/* A thread, in the namespaces that it is in. */
+ALLOW_IF_BOTH(clone, 0, ANY_OF, CLONE_THREAD, 0, NONE_OF, NAMESPACES | CLONE_PTRACE | CLONE_PARENT)
 ALLOW_IF(prctl, 0, EQUAL, PR_SET_NAME)
 ALLOW(restart_syscall)
-ALLOW(tgkill) /* abort() */
+/* abort(). kill, tkill, pidfd_send_signal and rt_sigqueueinfo are not here. */
+ALLOW_IF(tgkill, 0, OWN_PID, 0)
 ALLOW(exit)
 ALLOW(exit_group)
 

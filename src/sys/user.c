@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,15 +106,56 @@ static bool is_now(const struct user *user)
 	       group_real == user->gid && group_effective == user->gid && group_saved == user->gid;
 }
 
-bool user_has_capabilities(void)
+/* ---- capabilities ---- */
+
+typedef struct __user_cap_data_struct capability_sets[2];
+
+static int read_capabilities(capability_sets *ret)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct sets[2] = {{0}};
 
-	if (syscall(SYS_capget, &header, sets) < 0)
+	memset(ret, 0, sizeof(*ret));
+	return syscall(SYS_capget, &header, *ret) < 0 ? -errno : 0;
+}
+
+bool user_has_capabilities(void)
+{
+	capability_sets sets;
+
+	if (read_capabilities(&sets) < 0)
 		return true;
 	return sets[0].permitted || sets[1].permitted || sets[0].effective || sets[1].effective;
 }
+
+/* What a program that is executed could have again: for root all, unless they are taken out of the
+ * bounding set. Only CAP_SETPCAP may; who has it not, and is not root, gets none by executing. */
+static void empty_bounding_set(void)
+{
+	for (unsigned long number = 0; prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0; number++)
+		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
+			return;
+}
+
+int user_drop_capabilities(uint64_t keep)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	capability_sets sets;
+	int r = read_capabilities(&sets);
+
+	if (r < 0)
+		return r;
+	empty_bounding_set();
+	/* Linux before 4.3 has no ambient set, and so nothing in it. */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		sets[i].permitted &= (uint32_t)(keep >> (32 * i));
+		sets[i].effective = sets[i].permitted;
+		sets[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
+}
+
+/* ---- becoming another user ---- */
 
 /* The ids are what they should be, and root's can't be had back. */
 static bool is_for_good(const struct user *user)
@@ -134,7 +176,8 @@ int user_become(const struct user *user, struct err *err)
 		return 0;
 	if (geteuid() != 0)
 		return err_set(err, -EPERM, "only root can become user '%s'", user->name);
-	/* The groups first: afterwards there is no right to. */
+	/* These first: afterwards there is no right to. */
+	empty_bounding_set();
 	if (setgroups((size_t)user->group_count, user->groups) < 0 ||
 	    setresgid(user->gid, user->gid, user->gid) < 0 ||
 	    setresuid(user->uid, user->uid, user->uid) < 0)

@@ -5,6 +5,7 @@
 #define SYS_USER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -26,7 +27,11 @@ int user_find(const char *text, struct user *ret, struct err *err);
  * tried. Before other threads are started. Nothing to do where it is this user already; -EPERM for
  * others than root. */
 int user_become(const struct user *user, struct err *err);
-/* The calling thread. */
+/* The calling thread's: permitted or in effect. */
 bool user_has_capabilities(void);
+/* The calling thread keeps those of `keep` that it has (a bit a number, linux/capability.h) and no
+ * others, for good: nothing is inherited, and the bounding set is empty as far as it has the right to
+ * empty it. Before other threads are started. */
+int user_drop_capabilities(uint64_t keep);
 
 #endif
