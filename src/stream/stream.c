@@ -140,11 +140,13 @@ static enum stream_turn stream_shut_now(struct stream *stream)
 	return r < 0 && r != -ENOTCONN ? STREAM_CLOSES : STREAM_GOES_ON;
 }
 
-/* What is on its way, as far as it goes. */
+/* What is on its way, and what a link brings, as far as it goes. */
 static enum stream_turn stream_send_step(struct stream *stream)
 {
 	enum stream_sent sent = stream->queue ? stream_flush(stream) : STREAM_SENT_ALL;
 
+	if (sent == STREAM_SENT_ALL && stream->from)
+		sent = stream_link_pump(stream);
 	if (sent == STREAM_SENT_FAILED)
 		return STREAM_CLOSES;
 	if (sent == STREAM_SENT_ALL)
@@ -289,11 +291,14 @@ static ssize_t stream_recv_unread(struct stream *stream, void *buf, size_t len)
 
 ssize_t stream_recv(struct stream *stream, void *buf, size_t len)
 {
+	return stream->to ? -EAGAIN : stream_recv_here(stream, buf, len);
+}
+
+ssize_t stream_recv_here(struct stream *stream, void *buf, size_t len)
+{
 	ssize_t n;
 
 	CHECK(len > 0);
-	if (stream->to)
-		return -EAGAIN;
 	if (unlikely(stream->unread))
 		return stream_recv_unread(stream, buf, len);
 	if (stream->eof)

@@ -13,8 +13,9 @@
  *          └── refused, too late ─────────────────────────────>
  *
  * A turn (on the loop's thread, like everything here): an event, a deadline or a helper's result
- * comes; the queue is flushed; when it is empty (or the protocol is `duplex`), ops->step is called
- * until it rests, with at most STREAM_STEPS steps and the turn's bytes, then others have their turn.
+ * comes; the queue is flushed, a link moves what it can; when nothing is left to send (or the protocol is
+ * `duplex`), ops->step is called until it rests, with at most STREAM_STEPS steps and the turn's bytes,
+ * then others have their turn.
  *
  * Memory: an idle stream has this struct and the protocol's data in the connection's slot, nothing
  * else. A queue (buffer and chain) is taken from the loop's spare ones when there is something to
@@ -220,11 +221,12 @@ typedef void (*stream_link_done)(void *arg, struct stream *from, struct stream *
 				 const struct stream_linked *linked);
 
 /* The next `length` bytes of `from` (LEAT_TO_END: all there will be) go to `to`, behind what is
- * queued there, by splice. Both are of the calling thread's loop; a stream has one link in each
- * direction. While it is there stream_recv(from) says -EAGAIN. `half_close`: when `from` ends, the
- * sending side of `to` is closed behind its last byte. `done` is called once, at the end of a turn of
- * `to` or when one of the two is closed. Where the source failed, `to` is open and what was queued
- * behind the link is dropped: stream_reset() tells its peer that this is not all.
+ * queued there: by splice while they come in bulk, by receive and send while they come in messages.
+ * Both are of the calling thread's loop; a stream has one link in each direction. While it is there
+ * the protocols neither receive from the one (stream_recv() says -EAGAIN) nor send to the other.
+ * `half_close`: when `from` ends, the sending side of `to` is closed behind its last byte. `done` is
+ * called once, at the end of a turn of `to` or when one of the two is closed. Where the source
+ * failed, `to` is open: stream_reset() tells its peer that this is not all.
  * -EBUSY, -ENOMEM: there is no link. */
 int stream_link(struct stream *from, struct stream *to, uint64_t length, bool half_close,
 		stream_link_done done, void *arg);

@@ -38,12 +38,13 @@ struct stream_queue {
 };
 
 struct stream_link {
-	struct stream *from, *to; /* NULL: has gone */
-	uint64_t length;
-	uint64_t ledger_before; /* the chain's bytes when the link's first one leaves */
+	struct stream *from, *to;
+	uint64_t left; /* bytes that are yet to go; LEAT_TO_END: all there will be */
 	bool half_close;
-	bool over; /* the chain has let go of it */
-	bool told; /* done() was called: it goes when the chain lets go of it */
+	bool splices;    /* by the sink's chain; else by receive and send */
+	bool in_chain;   /* a segment of it is in the sink's chain, the only one */
+	bool over;       /* nothing more will go */
+	unsigned shorts; /* turns in a row in which splicing moved little */
 	stream_link_done done;
 	void *arg;
 	struct stream_linked linked;
@@ -56,6 +57,11 @@ int stream_queue_chain(struct stream *stream);
 /* Drops what is on its way. The descriptor is still open. */
 void stream_queue_drop(struct stream *stream);
 
+/* Bytes of the turn are used up. */
+void stream_use_turn(struct stream_loop *home, uint64_t bytes);
+/* stream_recv() for whoever has the input: the protocol, or a link. */
+ssize_t stream_recv_here(struct stream *stream, void *buf, size_t len);
+
 /* The deadline of a stream whose socket takes nothing; `moved`: it has taken something. */
 void stream_wait_writable(struct stream *stream, bool moved);
 
@@ -65,10 +71,15 @@ void stream_enter(struct stream *stream, enum stream_state state);
 /* From the reactor's event on a stream that connects. False: it is closed, or not yet connected. */
 bool stream_connected(struct stream *stream, unsigned events);
 
-/* After a flush of `to`: ends the link if the chain has let go of it. `to` may be closed. */
-void stream_link_settle(struct stream *to);
+/* The link of `to` moves what it can; the queue of `to` is empty before. SENT_ALL: the link is over,
+ * and nothing is queued. */
+enum stream_sent stream_link_pump(struct stream *to);
+/* The chain of `to` has moved bytes. */
+void stream_link_chain_moved(struct stream *to, uint64_t bytes);
 /* The chain of `to` has failed. True: by the link's source, and the sink is sound. */
-bool stream_link_failed(struct stream *to, int error);
+bool stream_link_chain_failed(struct stream *to, int error);
+/* At the end of a turn of `to`: tells, if the link is over. `to` may be closed then. */
+void stream_link_settle(struct stream *to);
 /* The stream is about to be closed: its links end. */
 void stream_link_cut(struct stream *stream);
 

@@ -17,4 +17,10 @@
 /* So long after something small has left. */
 #define STREAM_TURN_MIXED_MS 100u
 
+/* A link's receive. Copying costs what splicing does up to messages of this size, and less calls; a
+ * receive that fills it means that one receive no longer empties the socket. */
+#define STREAM_LINK_BYTES (16u * 1024u)
+/* Turns in a row in which splicing moved less: then it is messages again. */
+#define STREAM_LINK_SHORTS 3u
+
 #endif

@@ -1,85 +1,38 @@
 /*
- * A link: the bytes of one stream go to another one, by a stream segment in the sink's chain.
+ * A link: the bytes of one stream go to another one, in the turns of the sink.
  *
- *     stream_link() ── the chain of `to` takes from `from`'s descriptor ──> over
- *                          │ (events of either run the turn of `to`)          │
- *                          └── one of the two closes, or fails: cut ──────────┴──> done()
+ * stream_link_pump() moves them as long as the source has some, the sink takes them, and the turn
+ * lasts. Each link goes one of two ways, and changes as its stream shows what it is:
  *
- * The chain lets go of the segment (stream_link_over) when all its bytes are with the sink, or when
- * it is dropped. That happens in the middle of a step, so it is only noted; stream_link_settle(), at
- * the end of the turn, tells the protocol. Where a helper still holds the chain of a closed sink, the
- * link is told first and freed when the chain lets go of it.
+ *     COPY ──── a receive fills the buffer: more stands behind it ────> SPLICE
+ *          <─── STREAM_LINK_SHORTS turns in a row that moved less ────
  *
- * When the chain fails with the link at its head, what it holds says whose error it was: nothing is
- * taken from the source while bytes of it are held, so an error with held bytes is the sink's.
+ *   - COPY: one receive into the engine's scratch buffer, one send. A short receive proves that the
+ *     source is drained, so a small message costs two system calls; what the sink does not take
+ *     waits in the sink's queue.
+ *   - SPLICE: a stream segment in the sink's chain, through a pipe from the pool. Splicing has
+ *     nothing like the short receive: it learns that the source is empty by one more call, which is
+ *     nothing beside a megabyte and half the price of 64 bytes. When the source is empty the chain,
+ *     and with it the queue, is given back: a link that rests has no memory but its own.
+ *
+ * Events of either stream run the turn of the sink. It ends when its length is over, when the source
+ * ends or fails, or when one of the two is closed; stream_link_settle(), at the end of the turn,
+ * tells the protocol, which may close both.
+ *
+ * When the chain fails, what it holds says whose error it was: nothing is taken from the source while
+ * bytes of it are held, so an error with held bytes is the sink's.
  */
 #include "stream/stream_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* How much of it went over, as long as the sink's chain is there. */
-static void stream_link_count(struct stream_link *link)
-{
-	const struct stream_queue *queue = link->to->queue;
-
-	if (queue && queue->chain.ledger.bytes > link->ledger_before)
-		link->linked.bytes = queue->chain.ledger.bytes - link->ledger_before;
-}
-
-/* In the middle of a step of the sink's chain, or while that goes. */
-static void stream_link_over(void *arg)
-{
-	struct stream_link *link = arg;
-
-	if (link->told) {
-		free(link);
-		return;
-	}
-	link->over = true;
-	stream_link_count(link);
-}
-
-/* The bytes that were given back before the link was made go first. */
-static void stream_unread_sent(void *arg)
-{
-	free(arg);
-}
-
-static int stream_link_unread(struct stream *from, struct stream *to)
-{
-	struct stream_unread *unread = from->unread;
-	int r;
-
-	if (!unread)
-		return 0;
-	r = stream_add_memory(to, unread->data + unread->at, unread->len - unread->at,
-			      stream_unread_sent, unread);
-	if (r == 0)
-		from->unread = NULL;
-	return r;
-}
-
-static int stream_link_segment(struct stream_link *link)
-{
-	struct stream *to = link->to;
-	struct stream_queue *queue = stream_queue_take(to);
-	int r = queue ? stream_queue_chain(to) : -ENOMEM;
-
-	if (r == 0)
-		r = stream_link_unread(link->from, to);
-	if (r < 0)
-		return r;
-	link->ledger_before = queue->chain.ledger.bytes + leat_chain_pending(&queue->chain);
-	return chain_add_known_stream(&queue->chain, conn_fd(link->from->conn), SOURCE_SOCKET,
-				      link->length, stream_link_over, link);
-}
+#include "engine/engine.h"
 
 int stream_link(struct stream *from, struct stream *to, uint64_t length, bool half_close,
 		stream_link_done done, void *arg)
 {
 	struct stream_link *link;
-	int r;
 
 	CHECK(from != to && from->home->loop == to->home->loop && !to->shuts);
 	if (from->to || to->from)
@@ -89,20 +42,177 @@ int stream_link(struct stream *from, struct stream *to, uint64_t length, bool ha
 		return -ENOMEM;
 	*link = (struct stream_link){.from = from,
 				     .to = to,
-				     .length = length,
+				     .left = length,
 				     .half_close = half_close,
 				     .done = done,
 				     .arg = arg};
-	r = stream_link_segment(link);
-	if (r < 0) {
-		free(link);
-		return r;
-	}
 	from->to = link;
 	to->from = link;
 	stream_again(to);
 	return 0;
 }
+
+/* ---- moving ---- */
+
+static void stream_link_moved(struct stream_link *link, uint64_t bytes)
+{
+	link->linked.bytes += bytes;
+	if (link->left != LEAT_TO_END)
+		link->left -= bytes;
+}
+
+static void stream_link_source_ended(struct stream_link *link)
+{
+	link->over = true;
+	link->linked.ended = true;
+	link->from->eof = true;
+	link->from->readable = false;
+	if (link->half_close)
+		stream_shut(link->to);
+}
+
+static void stream_link_source_failed(struct stream_link *link, int error)
+{
+	link->over = true;
+	link->linked.error = error;
+	link->linked.source = true;
+	link->from->error = error;
+}
+
+/* What the socket did not take of `data` waits in the queue. */
+static enum stream_sent stream_link_send(struct stream *to, const char *data, size_t len)
+{
+	ssize_t n = engine_send(to->home->engine, conn_fd(to->conn), data, len);
+	size_t sent = n > 0 ? (size_t)n : 0;
+
+	if (n < 0 && n != -EAGAIN) {
+		to->error = (int)n;
+		return STREAM_SENT_FAILED;
+	}
+	if (sent == len)
+		return STREAM_SENT_ALL;
+	if (stream_put_bytes(to, data + sent, len - sent) < 0) {
+		to->error = -ENOMEM;
+		return STREAM_SENT_FAILED;
+	}
+	/* Until -EAGAIN, so that the event that says "more room" is certain to come. */
+	return stream_flush(to);
+}
+
+static enum stream_sent stream_link_copy(struct stream_link *link)
+{
+	char *buf = engine_scratch(link->to->home->engine);
+	size_t room = (size_t)min_u64(STREAM_LINK_BYTES, link->left);
+	enum stream_sent sent;
+	ssize_t n;
+
+	if (!buf) {
+		link->to->error = -ENOMEM;
+		return STREAM_SENT_FAILED;
+	}
+	n = stream_recv_here(link->from, buf, room);
+	if (n == -EAGAIN)
+		return STREAM_SENT_SOME;
+	if (n == 0)
+		stream_link_source_ended(link);
+	if (n < 0)
+		stream_link_source_failed(link, (int)n);
+	if (n <= 0)
+		return STREAM_SENT_ALL;
+	sent = stream_link_send(link->to, buf, (size_t)n);
+	if (sent == STREAM_SENT_FAILED)
+		return sent;
+	stream_link_moved(link, (uint64_t)n);
+	stream_use_turn(link->to->home, (uint64_t)n);
+	link->splices = n == STREAM_LINK_BYTES;
+	link->shorts = 0;
+	return sent;
+}
+
+/* The segment in the sink's chain. */
+static int stream_link_enter_chain(struct stream_link *link)
+{
+	struct stream *to = link->to;
+	int r = stream_queue_take(to) ? stream_queue_chain(to) : -ENOMEM;
+
+	if (r == 0)
+		r = chain_add_known_stream(&to->queue->chain, conn_fd(link->from->conn),
+					   SOURCE_SOCKET, link->left, NULL, NULL);
+	link->in_chain = r == 0;
+	return r;
+}
+
+/* The queue has been flushed with the segment in it, and is gone: the source had no more, has ended,
+ * or has given all. */
+static void stream_link_left_chain(struct stream_link *link, uint64_t turn_bytes)
+{
+	link->in_chain = false;
+	if (link->over)
+		return;
+	if (link->left > 0 && link->from->readable) {
+		stream_link_source_ended(link);
+		return;
+	}
+	link->shorts = turn_bytes < STREAM_LINK_BYTES ? link->shorts + 1 : 0;
+	link->splices = link->shorts < STREAM_LINK_SHORTS;
+}
+
+static enum stream_sent stream_link_splice(struct stream_link *link)
+{
+	struct stream *to = link->to;
+	uint64_t before = link->linked.bytes;
+	enum stream_sent sent;
+
+	if (stream_link_enter_chain(link) < 0) {
+		to->error = -ENOMEM;
+		return STREAM_SENT_FAILED;
+	}
+	sent = stream_flush(to);
+	if (sent == STREAM_SENT_ALL)
+		stream_link_left_chain(link, link->linked.bytes - before);
+	return sent;
+}
+
+void stream_link_chain_moved(struct stream *to, uint64_t bytes)
+{
+	if (to->from && to->from->in_chain)
+		stream_link_moved(to->from, bytes);
+}
+
+bool stream_link_chain_failed(struct stream *to, int error)
+{
+	struct stream_link *link = to->from;
+
+	if (!link || !link->in_chain || !chain_failed_at_source(&to->queue->chain))
+		return false;
+	stream_link_source_failed(link, error);
+	return true;
+}
+
+enum stream_sent stream_link_pump(struct stream *to)
+{
+	struct stream_link *link = to->from;
+	enum stream_sent sent = STREAM_SENT_ALL;
+
+	if (link->in_chain) /* flushed a moment ago, and gone */
+		stream_link_left_chain(link, STREAM_LINK_BYTES);
+	while (!link->over && sent == STREAM_SENT_ALL) {
+		if (link->left == 0) {
+			link->over = true;
+		} else if (!link->from->readable && !link->from->unread) {
+			return STREAM_SENT_SOME;
+		} else if (to->home->turn_left == 0) {
+			stream_again(to);
+			return STREAM_SENT_SOME;
+		} else {
+			sent = link->splices && !link->from->unread ? stream_link_splice(link)
+								    : stream_link_copy(link);
+		}
+	}
+	return sent;
+}
+
+/* ---- the end ---- */
 
 static struct stream *stream_if_open(struct stream *stream)
 {
@@ -116,55 +226,41 @@ static void stream_link_tell(struct stream_link *link)
 
 	link->from->to = NULL;
 	link->to->from = NULL;
+	/* The input of the one is its own again, and the other may send. */
 	if (from)
-		stream_again(from); /* its input is its own again */
+		stream_again(from);
+	if (to)
+		stream_again(to);
 	link->done(link->arg, from, to, &link->linked);
-	link->told = true;
-	if (link->over)
-		free(link);
+	free(link);
 }
 
 void stream_link_settle(struct stream *to)
 {
 	struct stream_link *link = to->from;
 
-	if (link->linked.error < 0) {
-		if (to->queue)
-			stream_queue_drop(to);
-	} else if (!link->over) {
+	if (!link->over)
 		return;
-	} else if (link->linked.bytes < link->length) {
-		link->linked.ended = true;
-		link->from->eof = true;
-		link->from->readable = false;
-		if (link->half_close)
-			stream_shut(to);
-	}
-	stream_link_tell(link);
+	/* The chain has failed at its source: nothing is held back. */
+	if (link->in_chain && to->queue)
+		stream_queue_drop(to);
+	/* What was received before the end is sent first. */
+	if (!to->queue)
+		stream_link_tell(link);
 }
 
-bool stream_link_failed(struct stream *to, int error)
-{
-	struct stream_link *link = to->from;
-
-	stream_link_count(link);
-	link->linked.error = error;
-	link->linked.source = chain_failed_at_source(&to->queue->chain);
-	if (link->linked.source)
-		link->from->error = error;
-	return link->linked.source;
-}
-
-/* One of its two streams is being closed. What is queued behind it in the sink can't go out without
- * it. */
+/* One of its two streams is being closed. What the sink has not taken did not go over. */
 static void stream_link_break(struct stream_link *link, bool source)
 {
-	stream_link_count(link);
-	if (link->linked.error == 0) {
+	uint64_t pending = link->in_chain ? 0 : stream_pending(link->to);
+
+	link->linked.bytes -= min_u64(pending, link->linked.bytes);
+	if (link->linked.error == 0 && !link->linked.ended) {
 		link->linked.error = -ECONNABORTED;
 		link->linked.source = source;
 	}
-	if (link->to->queue)
+	/* The segment names the descriptor of a stream that is no more. */
+	if (link->in_chain && link->to->queue)
 		stream_queue_drop(link->to);
 	stream_link_tell(link);
 }

@@ -173,10 +173,8 @@ uint64_t stream_pending(const struct stream *stream)
 
 /* ---- sending ---- */
 
-static void stream_use_turn(struct stream *stream, uint64_t bytes)
+void stream_use_turn(struct stream_loop *home, uint64_t bytes)
 {
-	struct stream_loop *home = stream->home;
-
 	home->turn_left -= min_u64(bytes, home->turn_left);
 }
 
@@ -200,7 +198,7 @@ static enum stream_sent stream_send_buffer(struct stream *stream)
 			return STREAM_SENT_FAILED;
 		}
 		queue->sent += (size_t)n;
-		stream_use_turn(stream, (uint64_t)n);
+		stream_use_turn(stream->home, (uint64_t)n);
 	}
 	stream->home->small_ms = loop_now_ms(stream->home->loop);
 	return STREAM_SENT_ALL;
@@ -215,7 +213,7 @@ static enum stream_sent stream_send_failed(struct stream *stream, int error)
 {
 	const char *text = stream->queue->chain.error_text;
 
-	if (stream->from && stream_link_failed(stream, error))
+	if (stream_link_chain_failed(stream, error))
 		return STREAM_SENT_SOME; /* the end of the turn tells */
 	stream->error = error;
 	if (stream->ops->failed && !stream_peer_is_gone(error))
@@ -286,12 +284,9 @@ static enum stream_sent stream_step_said(struct stream *stream, enum leat_step s
 		return STREAM_SENT_ALL;
 	case LEAT_WANT_LOAD:
 		return stream_load(stream);
-	case LEAT_WANT_READ: /* a link's source: its event runs the turn, and no time runs here */
+	case LEAT_WANT_READ: /* a link's source, the only segment: nothing is held back */
 		stream->from->from->readable = false;
-		if (moved || stream->waiting)
-			stream_deadline(stream, 0);
-		stream->waiting = false;
-		return STREAM_SENT_SOME;
+		return STREAM_SENT_ALL;
 	case LEAT_MORE:
 		conn_again(stream->conn);
 		break;
@@ -319,7 +314,8 @@ static enum stream_sent stream_step_chain(struct stream *stream)
 	if (step < 0)
 		return stream_send_failed(stream, step);
 	moved = chain->ledger.bytes - before;
-	stream_use_turn(stream, moved);
+	stream_use_turn(stream->home, moved);
+	stream_link_chain_moved(stream, moved);
 	return stream_step_said(stream, (enum leat_step)step, moved > 0);
 }
 
@@ -335,6 +331,9 @@ enum stream_sent stream_flush(struct stream *stream)
 	sent = queue->chained ? stream_step_chain(stream) : stream_send_buffer(stream);
 	if (sent != STREAM_SENT_ALL)
 		return sent;
-	stream->waiting = false;
+	if (stream->waiting) {
+		stream->waiting = false;
+		stream_deadline(stream, 0);
+	}
 	return stream_queue_give(stream) ? STREAM_SENT_ALL : STREAM_SENT_SOME;
 }

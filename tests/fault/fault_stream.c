@@ -32,6 +32,8 @@ struct play {
 	pthread_mutex_t lock;
 	struct reactor *reactor; /* NULL: gone */
 	char name[ADDRESS_TEXT_MAX];
+	pthread_t client;
+	bool asked; /* there is one */
 	struct stream_loop home;
 	struct leat_engine engine;
 	bool home_open;
@@ -294,6 +296,13 @@ static void *play_client(void *arg)
 	return NULL;
 }
 
+static int play_ready(void *arg, struct err *err)
+{
+	pthread_create(&play->client, NULL, play_client, NULL);
+	play->asked = true;
+	return 0;
+}
+
 static int play_start(struct err *err)
 {
 	const struct reactor_options options = {.threads = 1,
@@ -301,7 +310,8 @@ static int play_start(struct err *err)
 						.connections_max = 10,
 						.drain_ms = 1,
 						.loop_open = play_loop_open,
-						.loop_close = play_loop_close};
+						.loop_close = play_loop_close,
+						.ready = play_ready};
 	const struct listener_options listener = {.ops = &scene->ops->conn};
 	int r = reactor_new(&options, &play->reactor, err);
 
@@ -316,20 +326,17 @@ static int play_run(void *state)
 {
 	struct err err = {""};
 	struct reactor *reactor;
-	pthread_t client;
 	int r = play_start(&err);
 
-	if (r == 0) {
-		pthread_create(&client, NULL, play_client, NULL);
+	if (r == 0)
 		r = reactor_run(play->reactor, &err);
-	}
 	pthread_mutex_lock(&play->lock);
 	reactor = play->reactor;
 	play->reactor = NULL;
 	pthread_mutex_unlock(&play->lock);
 	reactor_free(reactor);
-	if (play->name[0])
-		pthread_join(client, NULL);
+	if (play->asked)
+		pthread_join(play->client, NULL);
 	return r;
 }
 

@@ -15,7 +15,7 @@ _Atomic unsigned stream_rig_opened, stream_rig_closed;
 
 static int rig_loop_open(struct loop *loop, void *arg, void **ret_data, struct err *err)
 {
-	struct stream_rig *rig = arg;
+	struct stream_rig *rig = current;
 	unsigned i = loop_index(loop);
 
 	engine_init(&rig->engine[i]);
@@ -44,8 +44,7 @@ void stream_rig_start(struct stream_rig *rig, const struct stream_ops *ops)
 						.data_size_min = rig->data_size_min,
 						.drain_ms = 200,
 						.loop_open = rig_loop_open,
-						.loop_close = rig_loop_close,
-						.arg = rig};
+						.loop_close = rig_loop_close};
 
 	current = rig;
 	stream_rig_opened = stream_rig_closed = 0;
