@@ -353,6 +353,7 @@ static int listen_at(struct admin *admin, const char *where, struct err *err)
 	    .helpers = 1,
 	    .connections_max = ADMIN_CONNECTIONS_MAX,
 	    .no_signals = true,
+	    .last_descriptors = true,
 	    .loop_open = admin_loop_open,
 	    .loop_close = admin_loop_close,
 	    .ready = say_listening,

@@ -2,10 +2,10 @@
  * Accepting: each loop registers each listener for itself, the kernel wakes one loop for a
  * connection, and that loop keeps it or hands it to the one that has the fewest.
  *
- * Out of descriptors, or at the limit of connections, accept can't take what waits, and a
- * level-triggered listener would report it for ever: the loop takes its listeners out of epoll and
- * tries again when one of its connections has closed, or after ACCEPT_PAUSE_MS. Nothing spins, the
- * kernel's backlog holds the clients, and it recovers by itself.
+ * At the limit of connections, and where few descriptors are left (reactor->descriptors_end), nothing
+ * more is accepted, and a level-triggered listener would report what waits for ever: the loop takes its
+ * listeners out of epoll and tries again when one of its connections has closed, or after
+ * ACCEPT_PAUSE_MS. Nothing spins, the kernel's backlog holds the clients, and it recovers by itself.
  */
 #include "reactor/internal.h"
 
@@ -136,6 +136,17 @@ static void gates_pause(struct loop *loop)
 	loop_timer_set(loop, &loop->gates_timer, ACCEPT_PAUSE_MS);
 }
 
+/* Whether a connection that is accepted now would leave the others enough. */
+static bool has_descriptors(const struct loop *loop)
+{
+	int fd = sys_dup_cloexec(loop->wake_fd);
+
+	if (fd < 0)
+		return false;
+	sys_close(fd);
+	return fd < loop->reactor->descriptors_end;
+}
+
 void gates_resume(struct loop *loop)
 {
 	struct reactor *reactor = loop->reactor;
@@ -143,7 +154,7 @@ void gates_resume(struct loop *loop)
 	if (!loop->gates_paused)
 		return;
 	if (atomic_load(&reactor->connections) >= reactor->connections_max ||
-	    gates_register(loop) < 0) {
+	    !has_descriptors(loop) || gates_register(loop) < 0) {
 		loop_timer_set(loop, &loop->gates_timer, ACCEPT_PAUSE_MS);
 		return;
 	}
@@ -189,6 +200,12 @@ static bool concerns_one_connection(int error)
 	}
 }
 
+static void say_short(const struct loop *loop, const struct listener *listener, int error)
+{
+	log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
+		    "%s: can't accept connections for now: %s", listener->name, strerror(-error));
+}
+
 static void accept_some(struct watch *watch, uint32_t epoll_events)
 {
 	struct gate *gate = watch->arg;
@@ -206,16 +223,18 @@ static void accept_some(struct watch *watch, uint32_t epoll_events)
 		fd = sys_accept(gate->listener->fd, &peer, &len);
 		if (fd >= 0) {
 			place(loop, gate->listener, fd, &peer);
-			continue;
+			if (fd < loop->reactor->descriptors_end)
+				continue;
+			say_short(loop, gate->listener, -EMFILE);
+			gates_pause(loop);
+			return;
 		}
 		atomic_fetch_sub(&loop->reactor->connections, 1);
 		if (fd == -EAGAIN)
 			return;
 		if (concerns_one_connection(fd))
 			continue;
-		log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
-			    "%s: can't accept connections for now: %s", gate->listener->name,
-			    strerror(-fd));
+		say_short(loop, gate->listener, fd);
 		gates_pause(loop);
 		return;
 	}

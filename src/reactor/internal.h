@@ -45,7 +45,11 @@ enum {
 	BATCH_EVENTS = 256,     /* events taken at once: bounds the wait of the last of them */
 	ACCEPTS_A_TURN = 16,    /* a storm of connections leaves turns to those that are open */
 	BACKLOG_DEFAULT = 4096, /* the kernel cuts it to net.core.somaxconn */
-	ACCEPT_PAUSE_MS = 100,  /* how soon a listener that could not accept tries again */
+	/* Descriptors that connections leave: for files that are open for a moment, for operators, for
+	 * the end. An eighth of all, where that is less. */
+	DESCRIPTORS_KEPT = 128,
+	DESCRIPTORS_KEPT_PART = 8,
+	ACCEPT_PAUSE_MS = 100, /* how soon a listener that could not accept tries again */
 	DRAIN_MS_DEFAULT = 10000,
 	CONNECTIONS_DEFAULT_MAX = 1 << 20, /* some containers have a limit of 2^30 descriptors */
 	/* The clock of a turn is the coarse one: behind by a tick of the kernel, at most 10 ms, on
@@ -234,6 +238,8 @@ struct reactor {
 	struct listener listeners[LISTENERS_MAX];
 	unsigned listener_count;
 	unsigned connections_max;
+	/* The kernel gives the lowest number that is free: one from here on means that few are left. */
+	int descriptors_end;
 	struct helpers helpers;
 
 	int signal_fd;

@@ -57,13 +57,18 @@ static void let_signals_go(struct reactor *reactor)
 /* ---- made and unmade ---- */
 
 /* Half of the descriptors: the other half is for the files that the connections read. */
-static unsigned connections_limit(unsigned wanted)
+static void set_limits(struct reactor *reactor, const struct reactor_options *options)
 {
 	uint64_t limit = sys_fd_limit_raise();
+	uint64_t kept = min_u64(limit / DESCRIPTORS_KEPT_PART, DESCRIPTORS_KEPT);
 
-	if (wanted)
-		return (unsigned)min_u64(wanted, INT32_MAX);
-	return (unsigned)min_u64(max_u64(limit / 2, 1), CONNECTIONS_DEFAULT_MAX);
+	if (options->connections_max)
+		reactor->connections_max = (unsigned)min_u64(options->connections_max, INT32_MAX);
+	else
+		reactor->connections_max =
+		    (unsigned)min_u64(max_u64(limit / 2, 1), CONNECTIONS_DEFAULT_MAX);
+	reactor->descriptors_end =
+	    options->last_descriptors ? INT32_MAX : (int)min_u64(limit - kept, INT32_MAX);
 }
 
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err)
@@ -79,7 +84,7 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
 	if (!reactor->options.helpers_ms)
 		reactor->options.helpers_ms = HELPERS_MS_DEFAULT;
 	reactor->signal_fd = -1;
-	reactor->connections_max = connections_limit(options->connections_max);
+	set_limits(reactor, options);
 	pthread_mutex_init(&reactor->start_lock, NULL);
 	pthread_cond_init(&reactor->start_changed, NULL);
 	helpers_init(&reactor->helpers, options->helpers);

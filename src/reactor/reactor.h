@@ -178,6 +178,9 @@ struct reactor_options {
 	 * runs. May be NULL. */
 	int (*ready)(void *arg, struct err *err);
 	void (*hangup)(struct loop *loop, void *data); /* SIGHUP, on each loop; may be NULL */
+	/* It may accept with the last descriptors of the process, which others leave for it: for the
+	 * listener that operators come by. */
+	bool last_descriptors;
 	/* Signals are not its business: another reactor of the process has them, or nobody. They
 	 * are to be blocked in the thread that runs it. */
 	bool no_signals;

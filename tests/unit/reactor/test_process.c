@@ -534,6 +534,46 @@ static void without_descriptors_it_waits_and_recovers(void **state)
 	child_expect_exit(&child);
 }
 
+/* Says whether there was a descriptor for a file. */
+static void file_ready(struct conn *conn, unsigned events)
+{
+	char byte;
+	int fd;
+
+	while (recv(conn_fd(conn), &byte, 1, MSG_DONTWAIT) == 1) {
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		send(conn_fd(conn), fd >= 0 ? "y" : "n", 1, MSG_NOSIGNAL);
+	}
+	if (events & CONN_ENDED)
+		conn_close(conn);
+}
+
+static void connections_leave_descriptors_for_files(void **state)
+{
+	static const struct conn_ops ops = {.ready = file_ready};
+	struct child_options options = two_loops_of(&ops);
+	struct child child;
+	char byte;
+	int fds[150];
+
+	options.fd_limit = 120;
+	options.reactor.connections_max = 1000;
+	child_start(&child, &options);
+	assert_in_range(open_many(&child, fds, 150, 50), 50, 110);
+	for (unsigned i = 0; i < 150; i++) {
+		if (!answered(fds[i]))
+			continue;
+		client_read(fds[i], &byte, 1);
+		assert_int_equal(byte, 'y');
+		client_send(fds[i], "x", 1); /* for serve_the_rest() */
+	}
+	serve_the_rest(fds, 150);
+	kill(child.pid, SIGTERM);
+	child_expect_exit(&child);
+}
+
 static void beyond_the_limit_connections_wait_in_the_backlog(void **state)
 {
 	struct child_options options = two_loops_of(&echo_ops);
@@ -668,6 +708,7 @@ int main(void)
 	    cmocka_unit_test(sighup_reaches_each_loop_and_ends_nothing),
 	    cmocka_unit_test(writing_to_a_peer_that_is_gone_does_not_kill),
 	    cmocka_unit_test(without_descriptors_it_waits_and_recovers),
+	    cmocka_unit_test(connections_leave_descriptors_for_files),
 	    cmocka_unit_test(beyond_the_limit_connections_wait_in_the_backlog),
 	    cmocka_unit_test(a_socket_of_systemd_is_served_and_survives),
 	    cmocka_unit_test(a_server_for_a_million_connections_starts_small),
