@@ -130,14 +130,15 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 {
 	size_t left = (size_t)fetch->max_bytes, bytes = 0;
 	bool at_once = fetch->wait_ms <= 0;
-	unsigned unknown = 0;
+	unsigned unknown = 0, slices_left = store_slices_max(fetch->call->server->store);
 
 	for (unsigned i = 0; i < fetch->parts_count; i++) {
 		struct fetch_part *part = &fetch->parts[i];
 		struct partition_read read = {
-		    .max_bytes = min_size((size_t)part->max_bytes, left),
+		    .max_bytes = slices_left ? min_size((size_t)part->max_bytes, left) : 0,
 		    .whole_first = bytes == 0,
 		    .nowait = nowait,
+		    .lent = true,
 		    .isolation = fetch->isolation,
 		};
 		int r = read_part(fetch, part, &read);
@@ -146,6 +147,7 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 			return r;
 		bytes += part->slice.len;
 		left -= min_size(left, part->slice.len);
+		slices_left -= part->slice.len > 0;
 		if (fetch->session)
 			fetch->session->parts[i].served = part->slice.len > 0;
 		unknown += part->unknown != KAFKA_NONE;
@@ -158,7 +160,7 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 	if (unknown == fetch->parts_count)
 		at_once = true;
 	if (fetch->session)
-		fetch->session->unfair = left == 0;
+		fetch->session->unfair = left == 0 || slices_left == 0;
 	return at_once || bytes >= (size_t)fetch->min_bytes;
 }
 

@@ -13,19 +13,6 @@ const char *const log_file_suffixes[LOG_FILE_COUNT] = {
     [LOG_FILE_SNAPSHOT] = ".snapshot",
 };
 
-void log_files_init(struct log_files *files, int dir, unsigned open_max)
-{
-	*files = (struct log_files){.dir = dir, .open_max = open_max};
-	list_init(&files->used);
-	pthread_mutex_init(&files->lock, NULL);
-}
-
-void log_files_fini(struct log_files *files)
-{
-	CHECK(list_empty(&files->used));
-	pthread_mutex_destroy(&files->lock);
-}
-
 void log_segment_name(int64_t offset, enum log_file file, char ret[SEGMENT_NAME_MAX])
 {
 	snprintf(ret, SEGMENT_NAME_MAX, "%020lld%s", (long long)offset, log_file_suffixes[file]);
@@ -46,7 +33,7 @@ struct log_segment *log_segment_new(struct log_files *files, const char *folder,
 	if (!segment)
 		return NULL;
 	segment->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
-	list_init(&segment->in_use_order);
+	list_init(&segment->in_idle);
 	segment->files = files;
 	segment->folder = folder;
 	segment->base_offset = base;
@@ -86,132 +73,6 @@ int log_segment_create(struct log_segment *segment, uint64_t reserve)
 	return 0;
 }
 
-/* Under files->lock: takes the descriptors away, for closing outside of it. */
-static void take_fds(struct log_segment *segment, int ret[LOG_FILE_KEEPS])
-{
-	for (unsigned i = 0; i < LOG_FILE_KEEPS; i++) {
-		ret[i] = segment->fds[i];
-		segment->fds[i] = -1;
-	}
-	if (!list_empty(&segment->in_use_order))
-		segment->files->open--;
-	list_remove(&segment->in_use_order);
-}
-
-static void close_fds(const int fds[LOG_FILE_KEEPS])
-{
-	for (unsigned i = 0; i < LOG_FILE_KEEPS; i++)
-		if (fds[i] >= 0)
-			sys_close(fds[i]);
-}
-
-void log_segment_ref(struct log_segment *segment)
-{
-	atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
-}
-
-void log_segment_unref(struct log_segment *segment)
-{
-	int fds[LOG_FILE_KEEPS];
-
-	if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	CHECK(segment->users == 0);
-	pthread_mutex_lock(&segment->files->lock);
-	take_fds(segment, fds);
-	pthread_mutex_unlock(&segment->files->lock);
-	close_fds(fds);
-	free(segment->tail);
-	free(segment);
-}
-
-/* Under files->lock: a segment that nobody uses, where there are too many. */
-static struct log_segment *superfluous(struct log_files *files)
-{
-	struct list *node;
-
-	if (files->open <= files->open_max)
-		return NULL;
-	list_for_each (node, &files->used) {
-		struct log_segment *segment = container_of(node, struct log_segment, in_use_order);
-
-		if (segment->users == 0)
-			return segment;
-	}
-	return NULL;
-}
-
-static int open_file(const struct log_segment *segment, enum log_file file, int flags)
-{
-	char path[SEGMENT_PATH_MAX];
-
-	log_segment_path(segment->folder, segment->base_offset, file, path);
-	return sys_openat(segment->files->dir, path, O_RDWR | flags, 0644);
-}
-
-/* The descriptor is the segment's now, unless another thread was first. */
-static int adopt(struct log_segment *segment, enum log_file file, int fd)
-{
-	struct log_files *files = segment->files;
-	int old[LOG_FILE_KEEPS] = {-1, -1}, kept;
-	struct log_segment *other;
-
-	pthread_mutex_lock(&files->lock);
-	if (list_empty(&segment->in_use_order))
-		files->open++;
-	else
-		list_remove(&segment->in_use_order);
-	list_push_back(&files->used, &segment->in_use_order);
-	if (segment->fds[file] < 0) {
-		segment->fds[file] = fd;
-		fd = -1;
-	}
-	kept = segment->fds[file];
-	segment->users++;
-	other = superfluous(files);
-	if (other)
-		take_fds(other, old);
-	pthread_mutex_unlock(&files->lock);
-	if (fd >= 0)
-		sys_close(fd);
-	close_fds(old);
-	return kept;
-}
-
-int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait)
-{
-	struct log_files *files = segment->files;
-	int fd;
-
-	pthread_mutex_lock(&files->lock);
-	fd = segment->fds[file];
-	if (fd >= 0) {
-		segment->users++;
-		list_remove(&segment->in_use_order);
-		list_push_back(&files->used, &segment->in_use_order);
-	}
-	pthread_mutex_unlock(&files->lock);
-	if (fd >= 0)
-		return fd;
-	if (nowait)
-		return -EAGAIN;
-	fd = open_file(segment, file, 0);
-	/* It may have been of another topic, which has taken the name since. */
-	if (fd >= 0 && segment->dropped) {
-		sys_close(fd);
-		return -ENOENT;
-	}
-	return fd < 0 ? fd : adopt(segment, file, fd);
-}
-
-void log_segment_done(struct log_segment *segment)
-{
-	pthread_mutex_lock(&segment->files->lock);
-	CHECK(segment->users > 0);
-	segment->users--;
-	pthread_mutex_unlock(&segment->files->lock);
-}
-
 /* ---- writing ---- */
 
 static int write_all(int fd, const char *data, size_t len, uint64_t position)
@@ -236,6 +97,8 @@ int log_segment_write(struct log_segment *segment, const char *data, size_t len,
 	if (fd < 0)
 		return fd;
 	r = write_all(fd, data, len, segment->size);
+	/* Behind it: a sync that does not see this one does not count it. */
+	atomic_fetch_add_explicit(&segment->writes, 1, memory_order_release);
 	/* What a disk that is full did take must not be found by a recovery. */
 	if (r < 0)
 		*ret_broken = sys_ftruncate(fd, segment->size) < 0 ||
@@ -301,8 +164,8 @@ static int write_index(struct log_segment *segment)
 	int fd = log_segment_use(segment, LOG_FILE_INDEX, false), r;
 
 	if (fd == -ENOENT) {
-		fd = open_file(segment, LOG_FILE_INDEX, O_CREAT);
-		fd = fd < 0 ? fd : adopt(segment, LOG_FILE_INDEX, fd);
+		fd = log_segment_open(segment, LOG_FILE_INDEX, O_CREAT);
+		fd = fd < 0 ? fd : log_segment_adopt(segment, LOG_FILE_INDEX, fd);
 	}
 	if (fd < 0)
 		return fd;
@@ -317,7 +180,7 @@ static int write_index(struct log_segment *segment)
 static int write_times(struct log_segment *segment)
 {
 	struct log_tail *tail = segment->tail;
-	int fd = open_file(segment, LOG_FILE_TIME, O_CREAT), r;
+	int fd = log_segment_open(segment, LOG_FILE_TIME, O_CREAT), r;
 
 	if (fd < 0)
 		return fd;
@@ -348,7 +211,7 @@ int log_segment_write_tail(struct log_segment *segment)
 static int trim(struct log_segment *segment, enum log_file file, uint64_t len)
 {
 	struct stat st;
-	int fd = open_file(segment, file, O_CREAT), r;
+	int fd = log_segment_open(segment, file, O_CREAT), r;
 
 	if (fd < 0)
 		return fd;
@@ -405,7 +268,7 @@ int log_segment_finish(struct log_segment *segment)
 /* There may have been no room for it: then the next start makes it. */
 static int sync_index(const struct log_segment *segment, enum log_file file)
 {
-	int fd = open_file(segment, file, 0), r;
+	int fd = log_segment_open(segment, file, 0), r;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
@@ -416,6 +279,7 @@ static int sync_index(const struct log_segment *segment, enum log_file file)
 
 int log_segment_sync(struct log_segment *segment, bool all_files)
 {
+	uint64_t writes = atomic_load_explicit(&segment->writes, memory_order_acquire);
 	int fd = log_segment_use(segment, LOG_FILE_LOG, false), r;
 
 	if (fd < 0)
@@ -425,6 +289,8 @@ int log_segment_sync(struct log_segment *segment, bool all_files)
 	 * if it were on disk: that one is to see what the disk has. */
 	if (r < 0)
 		(void)sys_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	else
+		log_segment_is_synced(segment, writes);
 	log_segment_done(segment);
 	if (r == 0 && all_files)
 		r = sync_index(segment, LOG_FILE_INDEX);

@@ -1,9 +1,10 @@
 /*
  * A segment: one .log file with its indexes.
  *
- * Its files are opened when they are needed and closed again when too many are open and nobody is
- * using them: log_segment_use() gives a descriptor that stays until log_segment_done(). The open
- * ones of a store stand in one list, the one used last at its end.
+ * Its files are opened when they are needed: log_segment_use() gives a descriptor that stays until
+ * log_segment_done(). Those that nobody uses stay open for the next time, and the ones that were not
+ * used for the longest are closed where more than `open_max` segments have open files: when a file is
+ * opened, when it is given back, and by maintenance. log_files.c has it.
  *
  * References: the partition's list has one, each slice has one. The files' names may go while
  * references are held; descriptors that are in use stay good.
@@ -15,6 +16,7 @@
 #ifndef KAFKA_STORE_LOG_SEGMENT_H
 #define KAFKA_STORE_LOG_SEGMENT_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -42,7 +44,7 @@ extern const char *const log_file_suffixes[LOG_FILE_COUNT];
 /* The segments of a store that have open files. */
 struct log_files {
 	pthread_mutex_t lock;
-	struct list used; /* the longest unused first */
+	struct list idle; /* those that nobody uses, the longest unused first */
 	unsigned open, open_max;
 	int dir; /* the store's folder */
 	/* It is in memory: nothing there waits for a disk, also where the kernel does not say so. */
@@ -64,7 +66,7 @@ struct log_tail {
 };
 
 struct log_segment {
-	struct list in_use_order; /* of struct log_files, by its lock */
+	struct list in_idle; /* of struct log_files, by its lock */
 	struct log_files *files;
 	const char *folder; /* the partition's, which has to be there where files are opened */
 	int64_t base_offset;
@@ -73,7 +75,11 @@ struct log_segment {
 	_Atomic uint32_t refs;
 	uint32_t users;
 	int fds[LOG_FILE_KEEPS]; /* -1: not open */
-	uint32_t size;           /* bytes of the log that count */
+	/* Begun on the log; and how many of them are on disk, by the lock of `files`. */
+	_Atomic uint64_t writes;
+	uint64_t writes_synced;
+	void *pin;     /* of a log that was closed before it was synced; NULL: none */
+	uint32_t size; /* bytes of the log that count */
 	/* In the files; SEGMENT_UNKNOWN: not looked at yet. */
 	_Atomic uint32_t index_entries;
 	_Atomic uint32_t time_entries;
@@ -93,6 +99,14 @@ struct log_segment {
 
 void log_files_init(struct log_files *files, int dir, unsigned open_max);
 void log_files_fini(struct log_files *files);
+/* Closes those that nobody uses, where too many are open; or where the process has no descriptors left,
+ * all of them. False: there was nothing to close. */
+bool log_files_trim(struct log_files *files, bool all);
+/* The error is one of having no descriptor: closing others may help. */
+static inline bool log_files_lack(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
 
 /* "%020d" and the suffix. */
 void log_segment_name(int64_t offset, enum log_file file, char ret[SEGMENT_NAME_MAX]);
@@ -111,6 +125,15 @@ void log_segment_unref(struct log_segment *segment);
 /* A descriptor to use; -EAGAIN with nowait when the file is not open, -ENOENT where there is none. */
 int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait);
 void log_segment_done(struct log_segment *segment);
+/* The log, for a client that may take long to read it: such users don't open files beyond the limit,
+ * so that what others need is left. -EMFILE: not now. */
+int log_segment_lend(struct log_segment *segment, bool nowait);
+/* A descriptor of one's own; closes unused files where the process has none left. */
+int log_segment_open(const struct log_segment *segment, enum log_file file, int flags);
+/* The descriptor is the segment's now, as after log_segment_use(). */
+int log_segment_adopt(struct log_segment *segment, enum log_file file, int fd);
+/* So many writes are on disk. */
+void log_segment_is_synced(struct log_segment *segment, uint64_t writes);
 
 /* ---- writing: the partition's lock is held ---- */
 

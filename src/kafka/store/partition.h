@@ -111,6 +111,9 @@ struct partition_read {
 	/* Where something isn't in memory (a file not open, an index, headers) the answer is
 	 * -EAGAIN, and a helper does the same read without it. */
 	bool nowait;
+	/* The slice is kept for long, by a client that may be slow: where too many files are open
+	 * already it is empty. */
+	bool lent;
 	enum partition_isolation isolation;
 };
 

@@ -100,7 +100,7 @@ static int sync_snapshot(const struct partition *partition, int64_t offset)
 /* Nothing was tried for want of something: nothing is known to be lost. */
 static bool is_passing(int error)
 {
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+	return log_files_lack(error) || error == -ENOMEM;
 }
 
 static int carry_out(const struct partition *partition, struct round *round)

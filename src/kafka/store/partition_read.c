@@ -91,7 +91,7 @@ static int fill_slice(const struct sight *sight, const struct partition_read *re
 	struct log_place first;
 	uint32_t bound = 0;
 	size_t len;
-	int r = find_start(sight, read->nowait, &first), fd;
+	int r = find_start(sight, read->nowait, &first);
 
 	if (r == 0)
 		r = find_bound(sight, read->nowait, &bound);
@@ -106,15 +106,31 @@ static int fill_slice(const struct sight *sight, const struct partition_read *re
 	ret->at_bound = sight->bound <= sight->end && first.position + len == bound;
 	if (len == 0)
 		return 0;
-	fd = log_segment_use(sight->segment, LOG_FILE_LOG, read->nowait);
-	if (fd < 0)
-		return fd;
-	log_segment_ref(sight->segment);
-	ret->segment = sight->segment;
-	ret->fd = fd;
 	ret->file = sight->segment->number;
 	ret->position = first.position;
 	ret->len = len;
+	return 0;
+}
+
+/* The slice keeps the descriptor, and a reference to the segment. */
+static int open_slice(const struct sight *sight, const struct partition_read *read,
+		      struct partition_slice *ret)
+{
+	struct log_segment *segment = sight->segment;
+	int fd = read->lent ? log_segment_lend(segment, read->nowait)
+			    : log_segment_use(segment, LOG_FILE_LOG, read->nowait),
+	    r;
+
+	if (fd < 0)
+		return fd;
+	r = fill_slice(sight, read, ret);
+	if (r < 0 || ret->len == 0) {
+		log_segment_done(segment);
+		return r;
+	}
+	log_segment_ref(segment);
+	ret->segment = segment;
+	ret->fd = fd;
 	return 0;
 }
 
@@ -138,6 +154,11 @@ static bool settle(struct partition *partition, const struct partition_read *rea
 	ret->at_bound = true;
 	ret->newest_segment = true;
 	ret->base_offset = read->offset;
+	/* The ends alone are wanted. */
+	if (read->max_bytes == 0 && !read->whole_first) {
+		ret->at_bound = read->offset >= sight->bound;
+		return false;
+	}
 	nth = partition_segment_at(partition, read->offset) + skip;
 	if (read->offset >= sight->bound || nth >= partition->segment_count ||
 	    partition->segments[nth]->base_offset >= sight->bound)
@@ -164,7 +185,7 @@ int partition_read(struct partition *partition, const struct partition_read *rea
 		pthread_mutex_unlock(&partition->lock);
 		if (!found)
 			return 0;
-		r = fill_slice(&sight, read, ret);
+		r = open_slice(&sight, read, ret);
 		if (r == -ENOENT && sight.segment->dropped && tries < 3) {
 			tries++;
 			skip = 0;
@@ -178,7 +199,8 @@ int partition_read(struct partition *partition, const struct partition_read *rea
 	log_segment_unref(sight.segment);
 	if (r == -EAGAIN && read->nowait)
 		return r;
-	if (r < 0 && r != -ENODATA)
+	/* Nothing of it for now, as where other partitions have used up what may be sent. */
+	if (r < 0 && r != -ENODATA && !(read->lent && log_files_lack(r)))
 		*ret_error = KAFKA_KAFKA_STORAGE_ERROR;
 	return 0;
 }

@@ -18,7 +18,10 @@
 /* As many segments have descriptors open, but of all that the process may have an eighth, two each. */
 #define SEGMENTS_OPEN_DEFAULT 8192u
 #define SEGMENTS_OPEN_PART    8u
-#define PRODUCER_EXPIRY_MS    INT64_C(86400000)
+/* And a reader of those an eighth, but enough for a consumer of a few topics. */
+#define SLICES_PART        8u
+#define SLICES_MIN         16u
+#define PRODUCER_EXPIRY_MS INT64_C(86400000)
 /* How often checkpoints are written where something moved, and silent producers forgotten. */
 #define CHECKPOINTS_MS 10000
 #define PRODUCERS_MS   600000
@@ -372,6 +375,11 @@ const struct topic_config *store_defaults(const struct store *store)
 	return &store->defaults;
 }
 
+unsigned store_slices_max(const struct store *store)
+{
+	return (unsigned)max_u64(store->files.open_max / SLICES_PART, SLICES_MIN);
+}
+
 static void add_stats(struct partition *partition, struct store_stats *stats)
 {
 	pthread_mutex_lock(&partition->lock);
@@ -494,6 +502,7 @@ void store_maintain(struct store *store, int64_t now_ms)
 		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;
 	}
 	store_reap(store, now_ms, until_ns);
+	(void)log_files_trim(&store->files, false);
 }
 
 int store_take_producer_ids(struct store *store, int64_t count, int64_t *ret_first)

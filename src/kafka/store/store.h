@@ -90,6 +90,8 @@ const char *store_path(const struct store *store);
 /* The directory's descriptor, borrowed. */
 int store_dir_fd(const struct store *store);
 const struct topic_config *store_defaults(const struct store *store);
+/* How many slices of different segments one reader may keep at once, so that some are left for others. */
+unsigned store_slices_max(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
 /* Adds how long the syncs of partitions took, nanoseconds, to a histogram of the caller's. */
 void store_flush_times(struct store *store, struct histogram *sum);
