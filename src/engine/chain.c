@@ -13,6 +13,7 @@
  * are read, and a connection makes one. */
 void chain_init(struct leat_chain *chain, struct leat_engine *engine, const struct chain_sink *sink)
 {
+	CHECK((sink->kind == SINK_WRITER) == (sink->writer != NULL));
 	chain->engine = engine;
 	chain->sink = *sink;
 	chain->segments = chain->inline_segments;
@@ -20,6 +21,8 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->pipe = PIPE_NONE;
 	chain->piped = 0;
 	chain->bounce = (struct bounce){NULL, 0, 0};
+	chain->refused = 0;
+	chain->writer_events = 0;
 	chain->mapping = (struct mapping){.fd = -1};
 	chain->mirrors = NULL;
 	chain->mirror_count = 0;

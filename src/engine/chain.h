@@ -23,6 +23,9 @@
 #ifndef ENGINE_CHAIN_H
 #define ENGINE_CHAIN_H
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include "base/err.h"
 #include "engine/ledger.h"
 #include "engine/policy.h"
@@ -59,13 +62,37 @@ struct segment {
 	void *release_arg;
 };
 
+/*
+ * A sink that is a function: it makes other bytes (such as TLS records) of those it gets, and sends
+ * them. sink.c alone calls it.
+ *
+ * It takes the first bytes of the pieces, one or more, and returns how many; -EAGAIN: none now, and
+ * *ret_events says what to poll the sink's descriptor for: POLLOUT, or POLLIN when the peer has to
+ * say something first; another -errno ends the chain. `more`: other bytes follow at once. It must
+ * not touch the chain.
+ *
+ * After -EAGAIN the same range is offered again, at least as long as before, perhaps from another
+ * address and in other pieces: that is what SSL_write() asks for, with
+ * SSL_MODE_ENABLE_PARTIAL_WRITE and SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER. Nothing is kept of a file
+ * meanwhile: its bytes are read again, by 64 KiB at most into the engine's one buffer. So a writer
+ * that has encrypted them already must go on with what it has, as OpenSSL does, and not look at
+ * them again. Where they can't be offered again, because the file is shorter now, the chain fails
+ * with -ENODATA and the writer isn't called. After a reset in that state the writer can't be used.
+ */
+struct chain_writer {
+	ssize_t (*writev)(void *arg, const struct iovec *pieces, int count, bool more,
+			  short *ret_events);
+	void *arg;
+};
+
 /* What the caller knows already, so that the chain needn't ask the kernel. */
 struct chain_sink {
-	int fd;
+	int fd; /* of a writer: what is polled when it takes nothing */
 	enum sink_kind kind;
-	uint32_t flags;                /* enum leat_flags */
-	enum leat_technique technique; /* LEAT_AUTO or forced */
-	bool memory_is_free;           /* a forced technique is for files and streams only: memory
+	const struct chain_writer *writer; /* SINK_WRITER; stays the caller's */
+	uint32_t flags;                    /* enum leat_flags */
+	enum leat_technique technique;     /* LEAT_AUTO or forced */
+	bool memory_is_free; /* a forced technique is for files and streams only: memory
 					  goes as the policy has it */
 };
 
@@ -119,6 +146,8 @@ struct leat_chain {
 	struct pipe_pair pipe;
 	size_t piped;
 	struct bounce bounce;
+	size_t refused;      /* SINK_WRITER said -EAGAIN to so many bytes: they are offered again */
+	short writer_events; /* and what it waits for */
 	struct mapping mapping;
 	struct mirror *mirrors;
 	unsigned mirror_count;
@@ -185,9 +214,8 @@ struct chain_promise {
 /* 0, or -errno: the forced technique can't do it. Asks for the route, once a chain. */
 int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_promise *ret);
 
-/* Kind of a descriptor as a sink or source: fstat(2) and, for sockets, SO_DOMAIN. 0 or -errno. */
+/* Kind of a descriptor as a sink: fstat(2) and, for sockets, SO_DOMAIN, SO_TYPE, TLS_TX. 0 or -errno. */
 int sink_kind_of(int fd, enum sink_kind *ret);
-int source_kind_of(int fd, enum source_kind *ret);
 
 /* ---- for the techniques ---- */
 

@@ -77,6 +77,12 @@ static enum column column_by_route(struct leat_chain *chain, int sink)
 	return COLUMN_BY_REFERENCE;
 }
 
+static const char *transformed_by(enum sink_kind sink)
+{
+	return sink == SINK_KTLS ? "the kernel encrypts what is sent (kTLS)"
+				 : "the sink's writer makes other bytes of them, such as TLS";
+}
+
 static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_kind kind)
 {
 	switch (kind) {
@@ -90,6 +96,10 @@ static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_ki
 		/* generic_perform_write copies from the page it is handed. */
 		SAY(chain, "the kernel copies into the file's page cache");
 		return COLUMN_COPIED;
+	case SINK_KTLS:
+	case SINK_WRITER:
+		SAY(chain, "%s", transformed_by(kind));
+		return COLUMN_TRANSFORMED;
 	case SINK_OTHER:
 	case SINK_KIND_COUNT:
 		break;
@@ -141,7 +151,7 @@ enum column chain_reference_column(struct leat_chain *chain)
 		enum source_kind source = chain_segment(chain, 0)->kind;
 
 		if (source == SOURCE_PSEUDO || source == SOURCE_OTHER)
-			return COLUMN_COPIED;
+			return chain_copy_column(chain);
 	}
 	if (chain->reference_column < 0)
 		chain->reference_column = (int)ask_about_sinks(chain);
@@ -194,7 +204,7 @@ static enum leat_verdict verdict_of(enum column column)
 int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_promise *ret)
 {
 	struct segment segment = {.kind = SOURCE_FILE, .fd = -1, .length = length};
-	enum column column = COLUMN_COPIED;
+	enum column column = chain_copy_column(chain);
 	int r = chain_choose(chain, &segment);
 
 	if (r < 0)
@@ -226,6 +236,8 @@ static const char *evidence_of(const struct leat_chain *chain, enum column colum
 {
 	if (column == COLUMN_COUNT)
 		return "nothing was moved";
+	if (column == COLUMN_TRANSFORMED && sink_transforms(chain->sink.kind))
+		return transformed_by(chain->sink.kind);
 	if (column == COLUMN_COPIED && technique == LEAT_COPY)
 		return "read and written by the CPU";
 	if (column == COLUMN_COPIED && technique == LEAT_MMAP)

@@ -10,6 +10,9 @@
  * header whose body is still on the disk waits for it, or it would be held back by the kernel for
  * up to 200 ms (MSG_MORE), or leave alone (no MSG_MORE). Only a header that stands alone waits:
  * what was gathered before a cold file is not held up by it.
+ *
+ * To a writer (struct chain_writer) every file range goes this way, a piece of 64 KiB after the other.
+ * What it refused is gathered once more, as many bytes at least, whatever the step's budget is now.
  */
 #include <errno.h>
 
@@ -24,6 +27,7 @@ struct gather {
 	int count;
 	unsigned segments; /* that are in it whole */
 	bool stopped;      /* by a file that ended, or could not be read */
+	bool partial;      /* the last one of them goes on behind what was gathered */
 	size_t bytes, max;
 	size_t scratch_used;
 };
@@ -33,7 +37,8 @@ bool gather_fits(const struct leat_chain *chain, const struct segment *segment)
 	if (segment->technique->id != LEAT_COPY || chain->mirror_count > 0)
 		return false;
 	return segment->kind == SOURCE_MEMORY ||
-	       (segment->kind == SOURCE_FILE && segment_left(segment) <= GATHER_FILE_MAX);
+	       (segment->kind == SOURCE_FILE &&
+		(segment_left(segment) <= GATHER_FILE_MAX || chain->sink.kind == SINK_WRITER));
 }
 
 static void add_piece(struct gather *gather, const void *data, size_t len)
@@ -80,7 +85,7 @@ static int add_file(struct leat_chain *chain, struct gather *gather, struct segm
 	scratch += gather->scratch_used;
 	n = read_range(chain, segment->fd, scratch, len, start, may_wait);
 	if (n == -EAGAIN) {
-		gather->stopped = gather->count > 1;
+		gather->stopped = gather->count > 1 && gather->bytes >= chain->refused;
 		if (gather->stopped)
 			return 0;
 		if (chain_want_load(chain, segment, start, start + len))
@@ -89,7 +94,7 @@ static int add_file(struct leat_chain *chain, struct gather *gather, struct segm
 	}
 	gather->stopped = n < (ssize_t)len;
 	if (n < 0) /* what stands before is sent first; then it is the head, and meets this again */
-		return gather->bytes > 0 ? 0 : (int)n;
+		return gather->bytes > 0 && gather->bytes >= chain->refused ? 0 : (int)n;
 	gather->scratch_used += (size_t)n;
 	if (n > 0)
 		add_piece(gather, scratch, (size_t)n);
@@ -104,6 +109,7 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 		struct segment *segment = chain_segment(chain, gather->segments);
 		uint64_t left = segment_left(segment);
 		size_t len = (size_t)min_u64(left, gather->max - gather->bytes);
+		size_t room = BOUNCE_BYTES - gather->scratch_used;
 		int r = segment->technique ? 0 : chain_choose(chain, segment);
 
 		if (r < 0)
@@ -113,17 +119,28 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 		if (segment->kind == SOURCE_MEMORY && len > 0) {
 			add_piece(gather, segment->memory + segment->taken, len);
 		} else if (len > 0) {
-			if (len > BOUNCE_BYTES - gather->scratch_used)
+			if (chain->sink.kind == SINK_WRITER) {
+				room = GATHER_FILE_MAX - gather->scratch_used;
+				len = min_size(len, room);
+			}
+			if (len == 0 || len > room)
 				break;
 			r = add_file(chain, gather, segment, len);
 			if (r != 0)
 				return r;
 		}
-		if (len < left || gather->stopped)
+		gather->partial = len < left;
+		if (gather->partial || gather->stopped)
 			break;
 		gather->segments++;
 	}
 	return 0;
+}
+
+/* A sink that can be told that bytes follow at once. */
+static bool takes_more(const struct leat_chain *chain)
+{
+	return sink_is_socket(chain) || chain->sink.kind == SINK_WRITER;
 }
 
 /* Whether the bytes behind what was gathered will follow at once: 1, 0, or LEAT_WANT_LOAD, or
@@ -144,7 +161,7 @@ static int is_in_hand(struct leat_chain *chain, const struct gather *gather)
 		return r;
 	if (next->kind == SOURCE_MEMORY || chain_seems_resident(chain, next, CHUNK_MAX))
 		return 1;
-	if (gather->count > 1)
+	if (gather->count > 1 || gather->partial)
 		return 0;
 	return chain_is_resident(chain, next, CHUNK_MAX) ? 1 : LEAT_WANT_LOAD;
 }
@@ -156,7 +173,7 @@ static void hand_out(struct leat_chain *chain, size_t bytes)
 		size_t share = (size_t)min_u64(bytes, segment_left(segment));
 
 		segment->taken += share;
-		chain_account(chain, segment, COLUMN_COPIED, share);
+		chain_account(chain, segment, chain_copy_column(chain), share);
 		bytes -= share;
 	}
 }
@@ -170,17 +187,21 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 
 	gather.count = 0;
 	gather.segments = 0;
-	gather.stopped = false;
+	gather.stopped = gather.partial = false;
 	gather.bytes = gather.scratch_used = 0;
-	gather.max = max;
+	gather.max = (size_t)max_u64(max, chain->refused);
 	r = collect(chain, &gather);
 	if (r != 0)
 		return r;
+	if (gather.bytes < chain->refused)
+		return chain_fail(chain, -ENODATA,
+				  "a file is shorter now than what the sink's writer has to be "
+				  "offered again");
 	if (gather.bytes == 0) {
 		*ret = (struct moved){0, STOP_SOURCE_END};
 		return 0;
 	}
-	if (gather.bytes < budget && !gather.stopped && sink_is_socket(chain)) {
+	if (gather.bytes < budget && !gather.stopped && takes_more(chain)) {
 		r = is_in_hand(chain, &gather);
 		if (r < 0 || r == LEAT_WANT_LOAD)
 			return r;
@@ -190,14 +211,12 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 		n = sink_write(chain, gather.pieces[0].iov_base, gather.bytes, more);
 	else
 		n = sink_writev(chain, gather.pieces, gather.count, more);
-	if (n == -EAGAIN) {
-		chain_would_block(chain, chain->sink.fd, POLLOUT);
-		*ret = (struct moved){0, STOP_SINK_FULL};
-		return 0;
-	}
+	*ret = (struct moved){0, STOP_NONE};
+	if (n == -EAGAIN)
+		return sink_full(chain, ret);
 	if (n < 0)
 		return (int)n;
 	hand_out(chain, (size_t)n);
-	*ret = (struct moved){(size_t)n, STOP_NONE};
+	ret->bytes = (size_t)n;
 	return 0;
 }

@@ -50,7 +50,14 @@ static inline size_t pipe_piece(const struct segment *segment, size_t max)
 
 static inline bool sink_is_socket(const struct leat_chain *chain)
 {
-	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX;
+	return chain->sink.kind == SINK_TCP || chain->sink.kind == SINK_UNIX ||
+	       chain->sink.kind == SINK_KTLS;
+}
+
+/* The column of bytes that the CPU brings to the sink. */
+static inline enum column chain_copy_column(const struct leat_chain *chain)
+{
+	return sink_transforms(chain->sink.kind) ? COLUMN_TRANSFORMED : COLUMN_COPIED;
 }
 
 /* chain.c: a new last segment, all zero but for what is given. NULL: no memory, or the chain is
@@ -111,7 +118,9 @@ ssize_t sink_writev(struct leat_chain *chain, const struct iovec *iov, int count
 /* A call that may raise SIGPIPE follows. */
 void sink_guard(struct leat_chain *chain);
 
-/* A technique's "not now": where to wait, and why it stopped. 0. */
+/* A technique's "not now": where to wait, and why it stopped. 0. sink_full(): after -EAGAIN of
+ * sink_write() or sink_writev(). */
+int sink_full(struct leat_chain *chain, struct moved *ret);
 static inline int stop_at(struct leat_chain *chain, int fd, short events, enum stop stop,
 			  struct moved *ret)
 {

@@ -28,10 +28,10 @@ static int write_once(struct leat_chain *chain, struct segment *segment, const c
 	ssize_t n = sink_write(chain, data, len, more);
 
 	if (n == -EAGAIN)
-		return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
+		return sink_full(chain, ret);
 	if (n < 0)
 		return (int)n;
-	chain_account(chain, segment, COLUMN_COPIED, (uint64_t)n);
+	chain_account(chain, segment, chain_copy_column(chain), (uint64_t)n);
 	ret->bytes += (size_t)n;
 	return 0;
 }

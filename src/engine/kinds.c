@@ -3,8 +3,16 @@
  */
 #include <errno.h>
 #include <linux/magic.h>
+#include <linux/tls.h>
 
 #include "engine/chain_internal.h"
+
+/* Whether the kernel encrypts what is sent: only a socket with keys for sending has a version and a
+ * cipher to tell (4.13; ENOPROTOOPT or the like of every other one). */
+static bool socket_encrypts(int fd)
+{
+	return sys_getsockopt_int(fd, SOL_TLS, TLS_TX) > 0;
+}
 
 static int kind_of_socket(int fd, enum sink_kind *ret)
 {
@@ -16,7 +24,7 @@ static int kind_of_socket(int fd, enum sink_kind *ret)
 	if (type < 0)
 		return type;
 	if (type == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6))
-		*ret = SINK_TCP;
+		*ret = socket_encrypts(fd) ? SINK_KTLS : SINK_TCP;
 	else if (type == SOCK_STREAM && domain == AF_UNIX)
 		*ret = SINK_UNIX;
 	else
@@ -83,12 +91,4 @@ int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret)
 	else
 		*ret = S_ISSOCK(st->st_mode) ? SOURCE_SOCKET : SOURCE_OTHER;
 	return 0;
-}
-
-int source_kind_of(int fd, enum source_kind *ret)
-{
-	struct stat st;
-	int r = sys_fstat(fd, &st);
-
-	return r < 0 ? r : source_kind_of_stat(fd, &st, ret);
 }

@@ -32,11 +32,11 @@ static int mmap_move(struct leat_chain *chain, struct segment *segment, size_t m
 		n = sink_write(chain, data, len, more && len == max);
 	} while (n == -EFAULT && window_was_cut(chain, segment, len));
 	if (n == -EAGAIN)
-		return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
+		return sink_full(chain, ret);
 	if (n < 0)
 		return (int)n;
 	segment->taken += (uint64_t)n;
-	chain_account(chain, segment, COLUMN_COPIED, (uint64_t)n);
+	chain_account(chain, segment, chain_copy_column(chain), (uint64_t)n);
 	ret->bytes = (size_t)n;
 	return 0;
 }

@@ -23,14 +23,20 @@ const struct policy_limits policy_default_limits = {
 
 #define TO_TCP    BIT(SINK_TCP)
 #define TO_UNIX   BIT(SINK_UNIX)
-#define TO_SOCKET (TO_TCP | TO_UNIX)
+#define TO_KTLS   BIT(SINK_KTLS)
+#define TO_WRITER BIT(SINK_WRITER)
+#define TO_SOCKET (TO_TCP | TO_UNIX | TO_KTLS)
 #define TO_PIPE   BIT(SINK_PIPE)
 #define TO_FILE   BIT(SINK_FILE)
 #define TO_APPEND BIT(SINK_APPEND)
 #define TO_DEVICE BIT(SINK_OTHER)
 #define TO_ANY    (BIT(SINK_KIND_COUNT) - 1)
 /* Every sink that has a splice_write: the kernel refuses files in append mode. */
-#define TO_SPLICE (TO_ANY & ~TO_APPEND)
+#define TO_SPLICE (TO_ANY & ~(TO_APPEND | TO_WRITER))
+/* Those that may be given pages which somebody else holds, too. kTLS encrypts a record when it is
+ * full, which may be after the call that brought the pages: those of user memory could have changed
+ * by then, and no completion would say when it is over. */
+#define TO_SHARED (TO_SPLICE & ~TO_KTLS)
 
 enum when { ALWAYS, SHORT, LONG, MIRRORED };
 
@@ -44,8 +50,10 @@ struct rule {
 /* The decision table of LEAT_AUTO: the first rule that fits and was not refused. The last one of
  * each half fits everything, so that there is always an answer. */
 static const struct rule rules[] = {
-    {ANY & ~MEMORY, TO_SPLICE, MIRRORED, LEAT_TEE, "one source to several sinks"},
+    {ANY & ~MEMORY, TO_SHARED, MIRRORED, LEAT_TEE, "one source to several sinks"},
     {ANY & ~MEMORY, TO_ANY, MIRRORED, LEAT_COPY, "several sinks, and pages can't be shared"},
+
+    {ANY, TO_WRITER, ALWAYS, LEAT_COPY, "the sink is a writer: it takes bytes, not pages"},
 
     {MEMORY, TO_TCP, LONG, LEAT_ZEROCOPY, "long memory to a TCP socket"},
     {MEMORY, TO_ANY, ALWAYS, LEAT_COPY, "memory: one send with its neighbours"},
@@ -53,6 +61,7 @@ static const struct rule rules[] = {
     {FILES, TO_SOCKET, SHORT, LEAT_COPY, "short file range: one send with what stands before"},
     {FILES, TO_TCP, ALWAYS, LEAT_SENDFILE, "file to TCP socket"},
     {FILES, TO_UNIX, ALWAYS, LEAT_SENDFILE, "file to UNIX socket"},
+    {FILES, TO_KTLS, ALWAYS, LEAT_SENDFILE, "file to kTLS socket: encrypted from the page cache"},
     {FILES, TO_PIPE, ALWAYS, LEAT_SPLICE, "file to pipe"},
     {FILES, TO_FILE, ALWAYS, LEAT_RANGE_COPY, "file to file"},
     {FILES, TO_SPLICE, ALWAYS, LEAT_SENDFILE, "file to a descriptor"},
@@ -66,19 +75,20 @@ static const struct rule rules[] = {
     {ANY, TO_ANY, ALWAYS, LEAT_COPY, "nothing better is left"},
 };
 
-/* What a technique can do at all, for when it is forced. */
+/* What a technique can do at all, for when it is forced. Not mmap to a writer: it would touch the
+ * mapping in this process, and a file that becomes shorter meanwhile would be SIGBUS. */
 static const struct {
 	uint32_t sources, sinks;
 } able[LEAT_TECHNIQUE_COUNT] = {
     [LEAT_COPY] = {ANY, TO_ANY},
-    [LEAT_MMAP] = {FILES, TO_ANY},
+    [LEAT_MMAP] = {FILES, TO_ANY & ~TO_WRITER},
     [LEAT_SENDFILE] = {FILES | PSEUDO, TO_SPLICE},
     [LEAT_SPLICE] = {ANY & ~MEMORY, TO_SPLICE},
-    [LEAT_TEE] = {ANY & ~MEMORY, TO_SPLICE},
-    [LEAT_VMSPLICE] = {MEMORY | FILES, TO_SPLICE},
+    [LEAT_TEE] = {ANY & ~MEMORY, TO_SHARED},
+    [LEAT_VMSPLICE] = {MEMORY | FILES, TO_SHARED},
     [LEAT_ZEROCOPY] = {MEMORY | FILES, TO_TCP},
     [LEAT_RANGE_COPY] = {FILES, TO_FILE},
-    [LEAT_URING] = {ANY, TO_SPLICE},
+    [LEAT_URING] = {ANY, TO_SHARED},
 };
 
 /* Memory goes to the sink alone. */

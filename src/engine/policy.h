@@ -28,8 +28,17 @@ enum sink_kind {
 	SINK_FILE,
 	SINK_APPEND, /* file opened with O_APPEND: sendfile, splice and copy_file_range refuse it */
 	SINK_OTHER,  /* terminal, character device, another socket family */
+	SINK_KTLS,   /* TCP socket whose kernel encrypts what is sent (TLS_TX) */
+	SINK_WRITER, /* a function that makes other bytes of them, such as TLS in this process */
 	SINK_KIND_COUNT,
 };
+
+/* The sink sends other bytes than it gets: whatever technique brings them, they count as
+ * transformed. */
+static inline bool sink_transforms(enum sink_kind sink)
+{
+	return sink == SINK_KTLS || sink == SINK_WRITER;
+}
 
 /* Measured thresholds; the defaults stand in policy.c with their measurements,
  * leat_thresholds_set() replaces them. */

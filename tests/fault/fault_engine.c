@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "engine/chain.h"
 #include "fault/fault.h"
 #include "leat/leat.h"
+#include "sys/sys.h"
 
 #define HEADER_BYTES 200u
 /* More than a UNIX socket or a pipe holds, so that the sink is full now and then. */
@@ -32,7 +34,7 @@
 #define STEPS_MAX  2000000u
 
 enum source { FROM_MEMORY, FROM_FILE, FROM_PIPE, FROM_SOCKET };
-enum sink { TO_TCP, TO_UNIX, TO_PIPE, TO_FILE, TO_APPEND };
+enum sink { TO_TCP, TO_UNIX, TO_PIPE, TO_FILE, TO_APPEND, TO_WRITER };
 
 struct plan {
 	enum source source;
@@ -52,7 +54,12 @@ struct transfer {
 	size_t got_len;
 	bool reported;
 	struct leat_report report;
+	struct chain_writer writer; /* TO_WRITER */
+	size_t refused;             /* bytes that it said -EAGAIN to */
 };
+
+/* What the writer does to each byte. */
+#define OTHER 0x5a
 
 static unsigned char pattern[TOTAL];
 
@@ -139,6 +146,7 @@ static void sink_open(struct transfer *t)
 		tcp_pair(ends);
 		break;
 	case TO_UNIX:
+	case TO_WRITER: /* over a socket */
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 		break;
 	case TO_PIPE:
@@ -293,6 +301,43 @@ static int step_to_the_end(struct transfer *t, struct leat_chain *chain)
 	}
 }
 
+/* Makes other bytes of the first piece and sends some of them, by a call that may fail. What it
+ * refuses it wants to see again, and no less. */
+static ssize_t write_other_bytes(void *arg, const struct iovec *pieces, int count, bool more,
+				 short *ret_events)
+{
+	struct transfer *t = arg;
+	unsigned char other[4096];
+	size_t len = min_size(pieces[0].iov_len, sizeof(other));
+	size_t offered = 0;
+	ssize_t n;
+
+	for (int i = 0; i < count; i++)
+		offered += pieces[i].iov_len;
+	CHECK(offered >= t->refused);
+	for (size_t i = 0; i < len; i++)
+		other[i] = ((const unsigned char *)pieces[0].iov_base)[i] ^ OTHER;
+	n = sys_send(t->sink, other, len, more ? MSG_MORE : 0);
+	t->refused = n == -EAGAIN ? offered : 0;
+	*ret_events = POLLOUT;
+	return n;
+}
+
+static int chain_to_writer(struct transfer *t, struct leat_engine *engine,
+			   struct leat_chain **ret_chain)
+{
+	t->writer = (struct chain_writer){write_other_bytes, t};
+	*ret_chain = malloc(sizeof(**ret_chain));
+	if (!*ret_chain)
+		return -ENOMEM;
+	chain_init(*ret_chain, engine,
+		   &(struct chain_sink){.fd = t->sink,
+					.kind = SINK_WRITER,
+					.writer = &t->writer,
+					.technique = t->plan->technique});
+	return 0;
+}
+
 static int run(void *state)
 {
 	struct transfer *t = state;
@@ -304,7 +349,10 @@ static int run(void *state)
 	if (r < 0)
 		return r;
 	options.technique = t->plan->technique;
-	r = leat_chain_new(engine, t->sink, &options, &chain);
+	if (t->plan->sink == TO_WRITER)
+		r = chain_to_writer(t, engine, &chain);
+	else
+		r = leat_chain_new(engine, t->sink, &options, &chain);
 	if (r == 0) {
 		r = add_segments(t, chain);
 		if (r == 0)
@@ -339,6 +387,8 @@ static fault_complaint check(void *state, int result, bool hit)
 	const unsigned char *expected = t->plan->header ? pattern : pattern + HEADER_BYTES;
 
 	collect_all(t);
+	for (size_t i = 0; t->plan->sink == TO_WRITER && i < t->got_len; i++)
+		t->got[i] ^= OTHER;
 	if (result == -ETIME)
 		return "it spins";
 	if (t->got_len > t->expected)
@@ -414,6 +464,9 @@ TEST(zerocopy_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_ZEROCOPY, false)
 TEST(vmsplice_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_VMSPLICE, false)
 TEST(zerocopy_file_to_tcp, FROM_FILE, TO_TCP, LEAT_ZEROCOPY, false)
 TEST(vmsplice_file_to_unix, FROM_FILE, TO_UNIX, LEAT_VMSPLICE, false)
+TEST(header_and_file_to_writer, FROM_FILE, TO_WRITER, LEAT_AUTO, true)
+TEST(memory_to_writer, FROM_MEMORY, TO_WRITER, LEAT_AUTO, true)
+TEST(socket_to_writer, FROM_SOCKET, TO_WRITER, LEAT_AUTO, true)
 TEST(uring_file_to_tcp, FROM_FILE, TO_TCP, LEAT_URING, false)
 TEST(uring_socket_to_tcp, FROM_SOCKET, TO_TCP, LEAT_URING, false)
 TEST(uring_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_URING, false)
@@ -431,7 +484,8 @@ int main(void)
 	    cmocka_unit_test(zerocopy_memory_to_tcp), cmocka_unit_test(vmsplice_memory_to_tcp),
 	    cmocka_unit_test(zerocopy_file_to_tcp),   cmocka_unit_test(vmsplice_file_to_unix),
 	    cmocka_unit_test(uring_file_to_tcp),      cmocka_unit_test(uring_socket_to_tcp),
-	    cmocka_unit_test(uring_memory_to_tcp),
+	    cmocka_unit_test(uring_memory_to_tcp),    cmocka_unit_test(header_and_file_to_writer),
+	    cmocka_unit_test(memory_to_writer),       cmocka_unit_test(socket_to_writer),
 	};
 
 	pattern_init();

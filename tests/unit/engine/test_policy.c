@@ -148,8 +148,40 @@ static void auto_picks_what_the_design_says(void **state)
 	assert_int_equal(pick(SOURCE_SOCKET, SINK_TCP, LEAT_TO_END), LEAT_SPLICE);
 	assert_int_equal(pick(SOURCE_PIPE, SINK_FILE, LEAT_TO_END), LEAT_SPLICE);
 	assert_int_equal(pick(SOURCE_PSEUDO, SINK_TCP, LEAT_TO_END), LEAT_COPY);
+	assert_int_equal(pick(SOURCE_FILE, SINK_KTLS, small), LEAT_COPY);
+	assert_int_equal(pick(SOURCE_FILE, SINK_KTLS, large), LEAT_SENDFILE);
+	assert_int_equal(pick(SOURCE_SOCKET, SINK_KTLS, LEAT_TO_END), LEAT_SPLICE);
+	assert_int_equal(pick(SOURCE_FILE, SINK_WRITER, large), LEAT_COPY);
 	for (int source = 0; source < SOURCE_KIND_COUNT; source++)
 		assert_int_equal(pick((enum source_kind)source, SINK_APPEND, large), LEAT_COPY);
+}
+
+static void expect_no_shared_pages(const struct policy_input *input)
+{
+	struct policy_choice choice = policy_choose(input);
+
+	if (choice.error < 0 || !sink_transforms(input->sink))
+		return;
+	assert_int_not_equal(choice.technique, LEAT_ZEROCOPY);
+	assert_int_not_equal(choice.technique, LEAT_VMSPLICE);
+	assert_int_not_equal(choice.technique, LEAT_TEE);
+	assert_int_not_equal(choice.technique, LEAT_URING);
+	if (input->sink == SINK_WRITER)
+		assert_int_equal(choice.technique, LEAT_COPY);
+}
+
+static void a_sink_that_transforms_gets_no_pages_that_others_hold(void **state)
+{
+	const struct policy_limits limits = {.copy_below = 10, .zerocopy_above = 20};
+
+	for (int asked = LEAT_AUTO; asked < LEAT_TECHNIQUE_COUNT; asked++)
+		for_every_input((enum leat_technique)asked, expect_no_shared_pages);
+	assert_int_equal(policy_choose(&(struct policy_input){.source = SOURCE_MEMORY,
+							      .sink = SINK_KTLS,
+							      .length = 1 << 20,
+							      .limits = &limits})
+			     .technique,
+			 LEAT_COPY);
 }
 
 static void limits_move_the_thresholds(void **state)
@@ -195,6 +227,7 @@ int main(void)
 	    cmocka_unit_test(a_forced_technique_never_yields_another),
 	    cmocka_unit_test(what_auto_picks_can_also_be_forced),
 	    cmocka_unit_test(auto_picks_what_the_design_says),
+	    cmocka_unit_test(a_sink_that_transforms_gets_no_pages_that_others_hold),
 	    cmocka_unit_test(limits_move_the_thresholds),
 	    cmocka_unit_test(copying_is_never_refused_and_io_errors_are_no_refusals),
 	};
