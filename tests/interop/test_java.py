@@ -342,7 +342,7 @@ REFUSED = [
                        "SCRAM-SHA-256=[password=x]"), "ALTER_USER_SCRAM_CREDENTIALS"),
     ("kafka-features", ("upgrade", "--metadata", "3.9"), "UPDATE_FEATURES"),
     ("kafka-metadata-quorum", ("describe", "--status"), "DESCRIBE_QUORUM"),
-    ("kafka-transactions", ("describe", "--transactional-id", "x"), "FindCoordinator request for key"),
+    ("kafka-transactions", ("describe", "--transactional-id", "x"), "FindCoordinator request for transactionalId"),
 ]
 EMPTY = [
     ("kafka-client-metrics", ("--list",), r"\s*"),
@@ -372,7 +372,7 @@ def test_a_transactional_producer_is_told_at_once(tools):
     told = tools.fails("kafka-producer-perf-test", "--topic", "t", "--num-records", 100, "--record-size", 100,
                        "--throughput", -1, "--producer-props", f"bootstrap.servers={tools.broker.address}",
                        "--transactional-id", "x", "--transaction-duration-ms", 100, server=None)
-    assert "transactions are not supported" in told
+    assert "TransactionalIdAuthorizationException" in told
 
 
 def test_the_new_group_protocols_are_refused_at_once(tools):

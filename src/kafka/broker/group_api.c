@@ -9,12 +9,16 @@
 #include "kafka/broker/coordinator.h"
 #include "sys/sys.h"
 
-#define COORDINATOR_GROUP 0
+#define COORDINATOR_GROUP       0
+#define COORDINATOR_TRANSACTION 1
 
 /* ---- FindCoordinator ---- */
 
 static enum kafka_error find(struct kafka_call *call, int8_t type)
 {
+	/* Clients ask again after any other error, for as long as they may. */
+	if (type == COORDINATOR_TRANSACTION)
+		return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 	if (type != COORDINATOR_GROUP)
 		return KAFKA_INVALID_REQUEST;
 	if (coordinator_is_ready(call->server->coordinator))
@@ -24,7 +28,9 @@ static enum kafka_error find(struct kafka_call *call, int8_t type)
 
 static const char *find_text(enum kafka_error error)
 {
-	return error == KAFKA_INVALID_REQUEST ? "transactions are not supported" : NULL;
+	if (error == KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+		return "transactions are not supported";
+	return error == KAFKA_INVALID_REQUEST ? "only groups have coordinators here" : NULL;
 }
 
 static void put_coordinator(struct kafka_call *call, enum kafka_error error,

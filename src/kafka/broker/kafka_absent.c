@@ -9,7 +9,10 @@
 #define NO_ACCESS_CONTROL \
 	SLICE_LITERAL("there is no access control here: everybody may do everything")
 
-/* ---- SASL: ApiVersions does not list it; for clients that are set up for another listener ---- */
+/* ---- SASL ----
+ *
+ * ApiVersions lists it for listeners without it too, as Kafka's does: tools tell a broker's age by
+ * it, and take one that has none for 0.9. */
 
 enum handled handle_sasl_handshake(struct kafka_call *call)
 {

@@ -33,6 +33,17 @@ uint64_t kafka_producer_ids_given(struct kafka_server *server)
 	return given;
 }
 
+static enum kafka_error check_request(const struct kafka_init_producer_id_request *request)
+{
+	if (request->transactional_id.len > 0)
+		return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+	/* A client that names an id of its own names its epoch. It is given a new one all the same. */
+	if (request->transactional_id.ptr ||
+	    (request->producer_id == -1) != (request->producer_epoch == -1))
+		return KAFKA_INVALID_REQUEST;
+	return KAFKA_NONE;
+}
+
 enum handled handle_init_producer_id(struct kafka_call *call)
 {
 	struct kafka_init_producer_id_request request;
@@ -42,12 +53,9 @@ enum handled handle_init_producer_id(struct kafka_call *call)
 		return CALL_CLOSES;
 	kafka_init_producer_id_response_init(&response);
 	response.producer_epoch = -1;
-	/* Who names an id of its own names its epoch. It is given a new one all the same. */
-	if (request.transactional_id.ptr ||
-	    (request.producer_id == -1) != (request.producer_epoch == -1)) {
-		response.error_code = KAFKA_INVALID_REQUEST;
+	response.error_code = (int16_t)check_request(&request);
+	if (response.error_code != KAFKA_NONE)
 		return call_answer(call, &response);
-	}
 	response.producer_id = next_id(call->server, call->may_block);
 	if (response.producer_id < 0 && !call->may_block)
 		return CALL_BLOCKS;
