@@ -16,8 +16,8 @@ static const char help[] =
     "file edited in place can change under a download that is on its way.\n"
     "\n"
     "  -l, --listen WHERE       address and port, may be given more than once [127.0.0.1:8080];\n"
-    "                           also [::1]:8080, *:8080, 8080, unix:/path, and fd:3 for a socket\n"
-    "                           handed over by systemd\n"
+    "                           also [::1]:8080, localhost:8080, *:8080 or 8080 for everyone,\n"
+    "                           unix:/path, and fd:3 for a socket handed over by systemd\n"
     "  -t, --threads N          threads [one a CPU]\n"
     "      --index NAME         file served for a directory [index.html]\n"
     "      --autoindex on|off   list directories that have no index [on]\n"
@@ -56,7 +56,7 @@ static const char help[] =
     "Examples:\n"
     "  leat http                                   the current directory, for this machine only\n"
     "  leat http --listen '*:80' /srv/www          for everyone\n"
-    "  leat http -l 127.0.0.1:8080 -l '[::1]:8080' --autoindex off site\n"
+    "  leat http -l localhost:8080 --autoindex off site\n"
     "  leat http -l unix:/run/leat.sock /srv/www   behind a proxy\n";
 
 static const struct option own_options[] = {{"listen", required_argument, NULL, 'l'}};

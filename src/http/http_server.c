@@ -21,7 +21,6 @@ struct http_server {
 	struct file_cache_limits cache_limits;
 	struct access_log *log; /* NULL: none */
 	const struct reactor *reactor;
-	unsigned first_listener, listeners_end; /* those of the reactor's that are its own */
 	bool observed;
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 	struct dir_list_account lists;
@@ -212,10 +211,8 @@ int http_server_listen(struct http_server *server, struct reactor *reactor, stru
 	int r = 0;
 
 	server->reactor = reactor;
-	server->first_listener = reactor_listener_count(reactor);
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = reactor_listen(reactor, where[i], &listener, err);
-	server->listeners_end = reactor_listener_count(reactor);
 	return r;
 }
 
@@ -223,8 +220,9 @@ void http_server_say_start(const struct http_server *server)
 {
 	char name[512];
 
-	for (unsigned i = server->first_listener; i < server->listeners_end; i++)
-		if (reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0)
+	for (unsigned i = 0; i < reactor_listener_count(server->reactor); i++)
+		if (reactor_listener_arg(server->reactor, i) == server &&
+		    reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0)
 			log_info("serving %s at %s%s", server->site.root_name,
 				 strncmp(name, "unix:", 5) == 0 ? "" : "http://", name);
 }

@@ -95,7 +95,7 @@ void conns_close_all(struct loop *loop);
 /* The end of the batch: slots of closed connections may be used again. */
 void conns_bury(struct loop *loop);
 
-/* ---- listeners (listener.c), accepting (accept.c) ---- */
+/* ---- listeners (listener.c), their sockets (bind.c), accepting (accept.c) ---- */
 
 struct listener {
 	const struct conn_ops *ops;
@@ -103,6 +103,7 @@ struct listener {
 	int fd; /* -1 once closed */
 	int backlog;
 	bool listens;
+	bool one_of_several; /* that a text stood for, not named by itself */
 	char name[ADDRESS_TEXT_MAX];
 	/* A socket file of our own making: the file and its identity, "" when there is none. */
 	char path[ADDRESS_TEXT_MAX];
@@ -122,6 +123,13 @@ int gates_open(struct loop *loop, struct err *err);
 void gates_close(struct loop *loop);
 /* Accepts again if it had to stop: something was closed. */
 void gates_resume(struct loop *loop);
+/* Bound, or taken over; ops and the like are set already. `where`: for what is said of it. Closed
+ * where it fails. */
+int listener_open(struct listener *listener, const char *where, const struct address *address,
+		  struct err *err);
+/* The kernel answers clients from here on. */
+int listener_listen(struct listener *listener, struct err *err);
+void listener_close(struct listener *listener);
 int listeners_listen(struct reactor *reactor, struct err *err);
 void listeners_close(struct reactor *reactor);
 

@@ -1,269 +1,177 @@
 /*
- * Making listeners: addresses, socket files, sockets that systemd hands over, and errors that say
- * what to do.
+ * Listeners: what a text stands for becomes sockets (bind.c), and all of these stand in one table.
  *
- * In two steps. reactor_listen() binds, on the caller's thread, so that an address that can't be had
- * is an error before anything else is done, and while there is the right to take it.
- * listeners_listen() makes them listen when the loops are about to run: a port that answers belongs to a
- * server that serves, and that handles signals. Two processes that start at the same time can both
- * bind (SO_REUSEADDR); the second one to listen is told then.
+ * A text may stand for several addresses, of both families (address.h): each has a socket of its
+ * own, so that a peer's address is what the peer says. Those that this machine does not have, such
+ * as all of IPv6 where it is off, are left out as long as there is one; with port 0 all have the
+ * same port. An address that another text names by itself belongs to that one, in whatever order
+ * they come.
  *
- * Closed by the last loop that stops accepting.
+ * Before the loops run, on the caller's thread. Closed by the last loop that stops accepting.
  */
 #include "reactor/internal.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-#include "base/size.h"
 #include "sys/sys.h"
 
-/* SD_LISTEN_FDS_START of sd_listen_fds(3). */
-enum { ACTIVATED_FIRST = 3, ACTIVATED_MAX = LISTENERS_MAX };
+/* With port 0 the kernel chooses one for the first address, which somebody may have at another. */
+#define PORT_TRIES 16
 
-static int fail_bind(const char *where, const struct sockaddr_storage *address, int error,
-		     struct err *err)
+/* ---- names ---- */
+
+static int look_up(const char *where, struct addresses *addresses, struct err *err)
 {
-	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-	bool unix_socket = address->ss_family == AF_UNIX;
+	struct sockaddr_storage found[ADDRESSES_MAX];
+	socklen_t lens[ADDRESSES_MAX];
+	int count = sys_resolve(addresses->host, found, lens, ADDRESSES_MAX);
 
-	switch (error) {
-	case -EADDRINUSE:
-		if (unix_socket)
-			return err_set(
-			    err, error,
-			    "%s: address already in use: another program listens there, or "
-			    "the file is not a socket; choose another path",
-			    where);
-		return err_set(err, error,
-			       "%s: address already in use: another program listens there; choose "
-			       "another port or stop it",
+	if (count == -ENOENT)
+		return err_set(err, count,
+			       "%s: there is no host of that name; use an address, or * for all",
 			       where);
-	case -EACCES:
-		/* sin_port and sin6_port are at the same place. */
-		if (!unix_socket && ntohs(in->sin_port) < 1024)
-			return err_set(err, error,
-				       "%s: permission denied: ports below 1024 need root or "
-				       "CAP_NET_BIND_SERVICE",
-				       where);
-		return err_set(err, error, "%s: permission denied", where);
-	case -EADDRNOTAVAIL:
+	if (count < 0)
 		return err_set(
-		    err, error,
-		    "%s: no interface of this machine has that address; use 127.0.0.1, or "
-		    "* for all",
-		    where);
-	case -EAFNOSUPPORT:
-		return err_set(err, error, "%s: this kernel has no such protocol", where);
-	case -ENOENT:
-		return err_set(err, error, "%s: the folder does not exist", where);
-	default:
-		return err_set(err, error, "%s: %s", where, strerror(-error));
-	}
-}
+		    err, count,
+		    "%s: the host's name can't be looked up: %s; use an address, or * for all",
+		    where, count == -EAGAIN ? "no name server answers" : strerror(-count));
+	for (int i = 0; i < count; i++) {
+		struct address *address = &addresses->all[addresses->count++];
 
-/* ---- socket files ---- */
-
-/* A socket file that nobody listens on any more, left by a process that was killed. Something else
- * than a socket is left alone: connect says ECONNREFUSED to that as well (unix_find_bsd). */
-static bool is_stale(const struct address *address, const char *path)
-{
-	struct stat st;
-	int fd, r;
-
-	if (sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	r = sys_connect(fd, (const struct sockaddr *)&address->sockaddr, address->len);
-	sys_close(fd);
-	return r == -ECONNREFUSED;
-}
-
-static int bind_unix(struct listener *listener, const struct address *address)
-{
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&address->sockaddr;
-	struct stat st;
-	int r = sys_bind(listener->fd, (const struct sockaddr *)un, address->len);
-
-	if (r == -EADDRINUSE && is_stale(address, un->sun_path)) {
-		sys_unlink(un->sun_path);
-		r = sys_bind(listener->fd, (const struct sockaddr *)un, address->len);
-	}
-	if (r < 0)
-		return r;
-	/* Remembered by identity: at the end only our own file is removed, not a successor's. */
-	if (sys_fstatat(AT_FDCWD, un->sun_path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		snprintf(listener->path, sizeof(listener->path), "%s", un->sun_path);
-		listener->device = st.st_dev;
-		listener->inode = st.st_ino;
+		*address = (struct address){.fd = -1, .len = lens[i], .sockaddr = found[i]};
+		address_set_port(&address->sockaddr, addresses->port);
 	}
 	return 0;
 }
 
-static void remove_socket_file(struct listener *listener)
-{
-	struct stat st;
+/* ---- sockets ---- */
 
-	if (!listener->path[0])
-		return;
-	if (sys_fstatat(AT_FDCWD, listener->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_dev == listener->device && st.st_ino == listener->inode)
-		sys_unlink(listener->path);
-	listener->path[0] = '\0';
+static struct listener *find_by_name(struct reactor *reactor, const char *name)
+{
+	for (unsigned i = 0; i < reactor->listener_count; i++)
+		if (strcmp(reactor->listeners[i].name, name) == 0)
+			return &reactor->listeners[i];
+	return NULL;
 }
 
-/* ---- internet addresses ---- */
+/* One of what a text stands for. */
+struct request {
+	const char *where;
+	const struct listener_options *options;
+	bool one_of_several;
+};
 
-static int bind_inet(struct listener *listener, const struct address *address)
+static void set_options(struct listener *listener, const struct request *request)
 {
+	const struct listener_options *options = request->options;
+
+	listener->ops = options->ops;
+	listener->arg = options->arg;
+	listener->backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT;
+	listener->one_of_several = request->one_of_several;
+}
+
+static int add_listener(struct reactor *reactor, const struct request *request,
+			const struct address *address, struct err *err)
+{
+	struct listener *listener = &reactor->listeners[reactor->listener_count], *found = NULL;
+	/* What is said of one of several names it. */
+	char name[ADDRESS_TEXT_MAX], where[ADDRESS_TEXT_MAX + ADDRESS_HOST_MAX + 16];
 	int r;
 
-	/* Old connections of this port may still linger (TIME_WAIT) after a restart. */
-	r = sys_setsockopt_int(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	/* [::] is IPv6 only, whatever net.ipv6.bindv6only says, so that * can be bound beside it.
-	 */
-	if (r == 0 && address->sockaddr.ss_family == AF_INET6)
-		r = sys_setsockopt_int(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (r < 0)
-		return r;
-	return sys_bind(listener->fd, (const struct sockaddr *)&address->sockaddr, address->len);
-}
-
-/* ---- handed over ---- */
-
-static unsigned env_number(const char *name)
-{
-	const char *text = getenv(name);
-	uint64_t value;
-
-	return text && number_parse(text, &value) == 0 && value <= INT32_MAX ? (unsigned)value : 0;
-}
-
-int reactor_activated_count(void)
-{
-	unsigned count = env_number("LISTEN_FDS");
-
-	/* Another process's variables, inherited: not for us (sd_listen_fds(3)). */
-	if (env_number("LISTEN_PID") != (unsigned)sys_pid())
+	if (address->fd < 0) {
+		address_format(&address->sockaddr, address->len, name);
+		found = find_by_name(reactor, name);
+	}
+	if (found && request->one_of_several)
 		return 0;
-	return (int)min_u64(count, ACTIVATED_MAX);
-}
-
-static int take_over(struct listener *listener, const char *where, int fd, struct err *err)
-{
-	int r;
-
-	if (sys_getsockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1 ||
-	    sys_getsockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM)
-		return err_set(err, -EINVAL,
-			       "%s: not a listening stream socket (%d of them were handed over by "
-			       "systemd, from fd:%d on)",
-			       where, reactor_activated_count(), ACTIVATED_FIRST);
-	r = sys_set_cloexec(fd);
+	if (found && found->one_of_several) {
+		set_options(found, request);
+		return 0;
+	}
+	if (found)
+		return err_set(err, -EADDRINUSE,
+			       "%s: address already in use: it is there twice; name it once",
+			       request->where);
+	if (reactor->listener_count == LISTENERS_MAX)
+		return err_set(err, -E2BIG, "%s: at most %d listeners", request->where,
+			       LISTENERS_MAX);
+	snprintf(where, sizeof(where), request->one_of_several ? "%s (%s)" : "%s", request->where,
+		 name);
+	*listener = (struct listener){.fd = -1};
+	set_options(listener, request);
+	r = listener_open(listener, where, address, err);
 	if (r == 0)
-		r = sys_set_nonblock(fd, true);
-	if (r < 0)
-		return err_set(err, r, "%s: %s", where, strerror(-r));
-	listener->fd = fd;
-	listener->listens = true;
-	return 0;
+		reactor->listener_count++;
+	return r;
 }
 
-/* ---- all kinds ---- */
-
-static int listener_bind(struct listener *listener, const char *where,
-			 const struct address *address, struct err *err)
+/* This machine has no such address, or no such protocol. */
+static bool is_absent(int error)
 {
-	int r;
-
-	listener->fd = sys_socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (listener->fd < 0)
-		return fail_bind(where, &address->sockaddr, listener->fd, err);
-	r = address->sockaddr.ss_family == AF_UNIX ? bind_unix(listener, address)
-						   : bind_inet(listener, address);
-	return r < 0 ? fail_bind(where, &address->sockaddr, r, err) : 0;
+	return error == -EADDRNOTAVAIL || error == -EAFNOSUPPORT;
 }
 
-static int listener_finish(struct listener *listener, const char *where, struct err *err)
+static void forget_from(struct reactor *reactor, unsigned first)
 {
-	struct sockaddr_storage bound;
-	socklen_t len;
-	int r = sys_getsockname(listener->fd, &bound, &len);
-
-	if (r < 0)
-		return err_set(err, r, "%s: %s", where, strerror(-r));
-	address_format(&bound, len, listener->name);
-	if (bound.ss_family == AF_UNIX)
-		return 0;
-	/* Inherited by what it accepts (the socket is cloned), so it costs no call a connection.
-	 * Answers are whole segments already; Nagle would only hold back the last of them. */
-	r = sys_setsockopt_int(listener->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	return r < 0 ? err_set(err, r, "%s: TCP_NODELAY: %s", where, strerror(-r)) : 0;
+	while (reactor->listener_count > first)
+		listener_close(&reactor->listeners[--reactor->listener_count]);
 }
 
-static void listener_close(struct listener *listener)
+/* The port that the kernel chose for the last one. */
+static uint16_t chosen_port(const struct reactor *reactor)
 {
-	if (listener->fd < 0)
-		return;
-	remove_socket_file(listener);
-	sys_close(listener->fd);
-	listener->fd = -1;
+	struct address address;
+	const char *name = reactor->listeners[reactor->listener_count - 1].name;
+
+	return address_parse(name, &address, NULL) == 0 ? address_port(&address.sockaddr) : 0;
+}
+
+/* All or nothing, but for addresses that are absent. */
+static int add_all(struct reactor *reactor, const struct request *request,
+		   const struct addresses *addresses, struct err *err)
+{
+	unsigned first = reactor->listener_count, there = 0;
+	uint16_t port = addresses->port;
+	int r = -EADDRNOTAVAIL;
+
+	for (unsigned i = 0; i < addresses->count; i++) {
+		struct address address = addresses->all[i];
+
+		address_set_port(&address.sockaddr, port);
+		r = add_listener(reactor, request, &address, err);
+		if (r == 0 && port == 0 && request->one_of_several)
+			port = chosen_port(reactor);
+		there += r == 0;
+		if (r < 0 && !(request->one_of_several && is_absent(r))) {
+			forget_from(reactor, first);
+			return r;
+		}
+	}
+	return there ? 0 : r;
 }
 
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err)
 {
-	struct listener *listener = &reactor->listeners[reactor->listener_count];
-	struct address address;
-	int r;
+	struct request request = {.where = where, .options = options};
+	struct addresses addresses;
+	int r = addresses_parse(where, &addresses, err);
 
 	CHECK(options->ops && options->ops->ready);
-	if (reactor->listener_count == LISTENERS_MAX)
-		return err_set(err, -E2BIG, "%s: at most %d listeners", where, LISTENERS_MAX);
-	r = address_parse(where, &address, err);
+	if (r == 0 && addresses.count == 0)
+		r = look_up(where, &addresses, err);
 	if (r < 0)
 		return r;
-	*listener = (struct listener){
-	    .ops = options->ops,
-	    .arg = options->arg,
-	    .fd = -1,
-	    .backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT,
-	};
-	r = address.fd >= 0 ? take_over(listener, where, address.fd, err)
-			    : listener_bind(listener, where, &address, err);
-	if (r == 0)
-		r = listener_finish(listener, where, err);
-	if (r < 0) {
-		listener_close(listener);
-		return r;
+	request.one_of_several = addresses.count > 1;
+	for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
+		r = add_all(reactor, &request, &addresses, err);
+		if (r != -EADDRINUSE || addresses.port != 0 || !request.one_of_several)
+			break;
 	}
-	reactor->listener_count++;
-	return 0;
-}
-
-/* Clients are answered by the kernel from here on. */
-static int listener_listen(struct listener *listener, struct err *err)
-{
-	struct sockaddr_storage bound;
-	socklen_t len;
-	int r;
-
-	if (listener->listens)
-		return 0;
-	r = sys_listen(listener->fd, listener->backlog);
-	if (r < 0 && sys_getsockname(listener->fd, &bound, &len) == 0)
-		return fail_bind(listener->name, &bound, r, err);
-	if (r < 0)
-		return err_set(err, r, "%s: %s", listener->name, strerror(-r));
-	listener->listens = true;
-	return 0;
+	return r;
 }
 
 int listeners_listen(struct reactor *reactor, struct err *err)
@@ -285,6 +193,11 @@ int reactor_listener_name(const struct reactor *reactor, unsigned index, char *b
 	if (index >= reactor->listener_count)
 		return -ENOENT;
 	return (size_t)snprintf(buf, len, "%s", reactor->listeners[index].name) < len ? 0 : -ENOSPC;
+}
+
+const void *reactor_listener_arg(const struct reactor *reactor, unsigned index)
+{
+	return index < reactor->listener_count ? reactor->listeners[index].arg : NULL;
 }
 
 void listeners_close(struct reactor *reactor)

@@ -195,18 +195,21 @@ struct listener_options {
 
 /* Raises the soft limit of descriptors to the hard one. */
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err);
-/* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080", "unix:/path", or "fd:3"
- * (socket activation). Binds at once, so that errors come before anything runs; nobody is
+/* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080" (for everyone, by IPv4 and
+ * IPv6), "localhost:8080" (both, too), "HOST:8080" (a name, which is looked up), "unix:/path", or
+ * "fd:3" (socket activation). Several addresses make several listeners. Binds at once, so that errors come before anything runs; nobody is
  * answered before reactor_run(). A socket file gets the mode 0777 less the umask; a stale one is replaced, and ours is removed at
  * the end. */
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
 /* Sockets handed over by systemd (LISTEN_FDS): how many; "fd:3" ... then name them. */
 int reactor_activated_count(void);
-/* How many there are so far: they are numbered from 0, in the order of reactor_listen(). */
+/* How many there are so far, numbered from 0. */
 unsigned reactor_listener_count(const struct reactor *reactor);
 /* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
+/* What listener_options.arg was for it: whose it is. */
+const void *reactor_listener_arg(const struct reactor *reactor, unsigned index);
 /* Blocks the signals that reactor_run() handles from here on, in the thread that will run it: what
  * comes before it runs is handled then, where it would have ended the process. For threads that are
  * started before it runs, which inherit this. reactor_free() undoes it where it does not come to a run. */

@@ -7,6 +7,10 @@
 #include "reactor/address.h"
 #include "sys/sys.h"
 
+/* More have their warnings repeated. */
+#define SAID_MAX          32
+#define DEVICE_NAME_BYTES 16
+
 /* A device without scatter-gather or transmit checksums makes the kernel copy what sendfile hands
  * over, and nobody is told: so it is said here. */
 static void say_device(int socket, const char *device)
@@ -21,9 +25,25 @@ static void say_device(int socket, const char *device)
 			    device, device);
 }
 
-static void say_devices(const char *listener)
+/* Those that have been said: listeners share devices. */
+struct said {
+	char names[SAID_MAX][DEVICE_NAME_BYTES];
+	unsigned count;
+};
+
+static bool is_said(struct said *said, const char *device)
 {
-	char device[16] = "", last[16] = "";
+	for (unsigned i = 0; i < said->count; i++)
+		if (strcmp(said->names[i], device) == 0)
+			return true;
+	if (said->count < SAID_MAX)
+		memcpy(said->names[said->count++], device, DEVICE_NAME_BYTES);
+	return false;
+}
+
+static void say_devices(struct said *said, const char *listener)
+{
+	char device[DEVICE_NAME_BYTES] = "";
 	struct address address;
 	int socket;
 
@@ -33,19 +53,17 @@ static void say_devices(const char *listener)
 	if (socket < 0)
 		return;
 	for (unsigned nth = 0;
-	     sys_device_of_address((const void *)&address.sockaddr, nth, device) == 0; nth++) {
-		/* A device with several addresses is found several times, in a row. */
-		if (strcmp(device, last) != 0)
+	     sys_device_of_address((const void *)&address.sockaddr, nth, device) == 0; nth++)
+		if (!is_said(said, device))
 			say_device(socket, device);
-		memcpy(last, device, sizeof(last));
-	}
 	sys_close(socket);
 }
 
 void devices_say(const struct reactor *reactor)
 {
+	struct said said = {.count = 0};
 	char name[512];
 
 	for (unsigned i = 0; reactor_listener_name(reactor, i, name, sizeof(name)) == 0; i++)
-		say_devices(name);
+		say_devices(&said, name);
 }

@@ -5,6 +5,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,43 @@ int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 int sys_shutdown(int fd, int how)
 {
 	return shutdown(fd, how) < 0 ? -errno : 0;
+}
+
+static int resolve_error(int error)
+{
+	switch (error) {
+	case EAI_NONAME:
+	case EAI_NODATA:
+	case EAI_ADDRFAMILY:
+		return -ENOENT;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_SYSTEM:
+		return errno ? -errno : -EIO;
+	default:
+		return -EIO;
+	}
+}
+
+int sys_resolve(const char *host, struct sockaddr_storage *ret, socklen_t *ret_lens, int max)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *list, *each;
+	int error = getaddrinfo(host, NULL, &hints, &list), count = 0;
+
+	if (error)
+		return resolve_error(error);
+	for (each = list; each && count < max; each = each->ai_next) {
+		if (each->ai_family != AF_INET && each->ai_family != AF_INET6)
+			continue;
+		memset(&ret[count], 0, sizeof(ret[count]));
+		memcpy(&ret[count], each->ai_addr, each->ai_addrlen);
+		ret_lens[count++] = each->ai_addrlen;
+	}
+	freeaddrinfo(list);
+	return count > 0 ? count : -ENOENT;
 }
 
 int sys_getsockname(int fd, struct sockaddr_storage *ret, socklen_t *ret_len)

@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "kafka/broker/kafka_conn.h"
+#include "reactor/address.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:9092"
 
@@ -260,20 +261,43 @@ static int tell_place(struct kafka_listener *listener, const char *name, struct 
 	return r;
 }
 
+/* The name of its first socket. */
+static int find_place(const struct kafka_server *server, const struct kafka_listener *listener,
+		      char *name, size_t len)
+{
+	for (unsigned i = 0; i < reactor_listener_count(server->reactor); i++)
+		if (reactor_listener_arg(server->reactor, i) == listener)
+			return reactor_listener_name(server->reactor, i, name, len);
+	return -ENOENT;
+}
+
+const struct kafka_listener *kafka_listener_of(const struct kafka_server *server, const void *arg)
+{
+	for (unsigned i = 0; i < server->listeners_count; i++)
+		if (&server->listeners[i] == arg)
+			return &server->listeners[i];
+	return NULL;
+}
+
 static int open_one(struct kafka_server *server, struct kafka_listener *listener, struct err *err)
 {
 	const struct listener_options options = {.ops = &kafka_conn_ops, .arg = listener};
-	char name[KAFKA_LISTENER_WHERE_MAX];
+	char name[KAFKA_LISTENER_WHERE_MAX], told[KAFKA_LISTENER_WHERE_MAX];
+	struct addresses addresses;
 	int r;
 
 	listener->server = server;
-	listener->number = reactor_listener_count(server->reactor);
 	r = reactor_listen(server->reactor, listener->where, &options, err);
 	if (r < 0 || listener->port > 0)
 		return r;
-	r = reactor_listener_name(server->reactor, listener->number, name, sizeof(name));
+	r = find_place(server, listener, name, sizeof(name));
 	if (r < 0 || strncmp(name, "unix:", 5) == 0)
 		return 0;
+	/* A name is what others know it by; its addresses may be of a network of containers. */
+	if (addresses_parse(listener->where, &addresses, NULL) == 0 && addresses.host[0]) {
+		snprintf(told, sizeof(told), "%s%s", addresses.host, strrchr(name, ':'));
+		return kafka_listener_tell(listener, told, err);
+	}
 	return tell_place(listener, name, err);
 }
 

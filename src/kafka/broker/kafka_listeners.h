@@ -7,6 +7,9 @@
  *     --advertise HOST:PORT     else advertised.listeners = NAME://HOST:PORT, ..., else where the
  *                               listener is, unless that is no place to go to (a wildcard)
  *
+ * Where is an address, a host's name (which is looked up, and told as it is), or a wildcard; it may
+ * be several sockets of the reactor's.
+ *
  * A listener's name stands for a protocol (listener.security.protocol.map), of which PLAINTEXT is
  * spoken here. Those of controllers are not opened.
  */
@@ -29,7 +32,6 @@ struct kafka_listener {
 	char where[KAFKA_LISTENER_WHERE_MAX]; /* as reactor_listen() takes it */
 	char host[KAFKA_HOST_MAX];            /* what its clients are told; */
 	int32_t port;                         /* 0: not known before it listens */
-	unsigned number;                      /* the reactor's for it */
 };
 
 /* The listeners of the configuration: none if it has none. -EINVAL. */
@@ -37,6 +39,9 @@ int kafka_listeners_parse(const struct kafka_config *config, struct kafka_listen
 			  unsigned *ret_count, struct err *err);
 /* HOST:PORT, [HOST]:PORT. */
 int kafka_listener_tell(struct kafka_listener *listener, const char *text, struct err *err);
+
+/* Whose socket it is, by the reactor's listener_options.arg; NULL: none of Kafka's. */
+const struct kafka_listener *kafka_listener_of(const struct kafka_server *server, const void *arg);
 
 /* Opens all that the options ask for, in the server's reactor, and settles what clients are told. */
 int kafka_listeners_open(struct kafka_server *server, struct err *err);

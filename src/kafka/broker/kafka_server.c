@@ -69,11 +69,11 @@ void kafka_server_say_start(const struct kafka_server *server)
 	log_info("%s: %u topics, %u partitions, %s%s", store_dir(server->store), stats.topics,
 		 stats.partitions, size_format(stats.bytes, size),
 		 stats.was_clean ? "" : "; it had not been closed properly, and was checked");
-	for (unsigned i = 0; i < server->listeners_count; i++) {
-		const struct kafka_listener *listener = &server->listeners[i];
+	for (unsigned i = 0; i < reactor_listener_count(server->reactor); i++) {
+		const struct kafka_listener *listener =
+		    kafka_listener_of(server, reactor_listener_arg(server->reactor, i));
 
-		if (reactor_listener_name(server->reactor, listener->number, name, sizeof(name)) ==
-		    0)
+		if (listener && reactor_listener_name(server->reactor, i, name, sizeof(name)) == 0)
 			log_info("Kafka clients are served at %s (they are told %s:%d)", name,
 				 listener->host, listener->port);
 	}

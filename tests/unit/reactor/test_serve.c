@@ -13,6 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
+#include "sys/sys.h"
+
 static const struct reactor_options one_loop = {.threads = 1};
 static const struct reactor_options two_loops = {.threads = 2};
 
@@ -63,31 +66,123 @@ static void it_serves_ipv6(void **state)
 	echo_through("[::1]:0");
 }
 
-static void all_of_ipv4_and_all_of_ipv6_can_have_the_same_port(void **state)
+static void echo_at(const char *host, const char *port)
 {
-	struct listener_options listener = {.ops = &echo_ops};
 	char where[64];
-	struct rig rig;
-	struct err err;
 	int fd;
+
+	snprintf(where, sizeof(where), "%s:%s", host, port);
+	fd = client_connect(where);
+	assert_true(fd >= 0);
+	echo_once(fd);
+	close(fd);
+}
+
+static void everyone_and_localhost_are_served_by_both_families(void **state)
+{
+	static const char *const where[] = {"*:0", ":0", "0", "localhost:0"};
+	char name[128];
+	struct rig rig;
 
 	if (!have_ipv6())
 		unit_skip("no IPv6 loopback address here");
-	/* In this order: ports that others have taken are mostly ones of IPv4. */
-	rig_make(&rig, &one_loop, "*:0", &echo_ops);
-	snprintf(where, sizeof(where), "[::]:%s", strrchr(rig.where, ':') + 1);
-	if (reactor_listen(rig.reactor, where, &listener, &err) < 0)
-		fail_msg("%s", err.text);
-	rig_run(&rig);
-	snprintf(where, sizeof(where), "127.0.0.1:%s", strrchr(rig.where, ':') + 1);
-	fd = client_connect(where);
-	echo_once(fd);
-	close(fd);
-	snprintf(where, sizeof(where), "[::1]:%s", strrchr(rig.where, ':') + 1);
-	fd = client_connect(where);
+	for (unsigned i = 0; i < ARRAY_SIZE(where); i++) {
+		rig_start(&rig, &two_loops, where[i], &echo_ops);
+		assert_int_equal(reactor_listener_count(rig.reactor), 2);
+		assert_int_equal(reactor_listener_name(rig.reactor, 1, name, sizeof(name)), 0);
+		assert_string_equal(strrchr(rig.where, ':'), strrchr(name, ':'));
+		echo_at("127.0.0.1", strrchr(name, ':') + 1);
+		echo_at("[::1]", strrchr(name, ':') + 1);
+		rig_stop(&rig);
+	}
+}
+
+/* localhost and one of its addresses, which is somebody else's: in both orders. */
+static void an_address_belongs_to_who_names_it(void **state)
+{
+	int all = 0, one = 0;
+	const struct listener_options for_all = {.ops = &echo_ops, .arg = &all};
+	const struct listener_options for_one = {.ops = &echo_ops, .arg = &one};
+	struct err err = {""};
+	struct rig rig;
+	char everyone[64], exact[64], name[128];
+
+	if (!have_ipv6())
+		unit_skip("no IPv6 loopback address here");
+	for (unsigned order = 0; order < 2; order++) {
+		rig_make(&rig, &one_loop, "127.0.0.1:0", &echo_ops);
+		snprintf(everyone, sizeof(everyone), "localhost%s", strrchr(rig.where, ':'));
+		snprintf(exact, sizeof(exact), "[::1]%s", strrchr(rig.where, ':'));
+		for (unsigned i = 0; i < 2; i++)
+			if (reactor_listen(rig.reactor, i == order ? everyone : exact,
+					   i == order ? &for_all : &for_one, &err) < 0)
+				fail_msg("%s", err.text);
+		/* 127.0.0.1 was there, and is left to whom it belongs. */
+		assert_int_equal(reactor_listener_count(rig.reactor), 2);
+		assert_ptr_equal(reactor_listener_arg(rig.reactor, 0), NULL);
+		assert_int_equal(reactor_listener_name(rig.reactor, 1, name, sizeof(name)), 0);
+		assert_string_equal(name, exact);
+		assert_ptr_equal(reactor_listener_arg(rig.reactor, 1), &one);
+		/* Whose would it be? */
+		assert_int_equal(reactor_listen(rig.reactor, exact, &for_one, &err), -EADDRINUSE);
+		assert_non_null(strstr(err.text, "is there twice"));
+		rig_run(&rig);
+		echo_at("[::1]", strrchr(rig.where, ':') + 1);
+		rig_stop(&rig);
+	}
+}
+
+static void what_is_taken_of_several_is_named(void **state)
+{
+	const struct listener_options listener = {.ops = &echo_ops};
+	struct rig taken, rig;
+	struct err err = {""};
+	char where[64], said[256];
+
+	if (!have_ipv6())
+		unit_skip("no IPv6 loopback address here");
+	rig_start(&taken, &one_loop, "[::1]:0", &echo_ops);
+	snprintf(where, sizeof(where), "localhost%s", strrchr(taken.where, ':'));
+	snprintf(said, sizeof(said), "%s (%s): address already in use", where, taken.where);
+	rig_make(&rig, &one_loop, "127.0.0.1:0", &echo_ops);
+	assert_int_equal(reactor_listen(rig.reactor, where, &listener, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, said));
+	/* Nothing of it stays. */
+	assert_int_equal(reactor_listener_count(rig.reactor), 1);
+	reactor_free(rig.reactor);
+	rig_stop(&taken);
+}
+
+static void names_of_hosts_are_looked_up(void **state)
+{
+	struct sockaddr_storage found[4];
+	socklen_t lens[4];
+	char own[256] = "", where[300];
+	struct rig rig;
+	int fd;
+
+	if (gethostname(own, sizeof(own) - 1) < 0 || sys_resolve(own, found, lens, 4) < 0)
+		unit_skip("this machine does not know its own name");
+	snprintf(where, sizeof(where), "%s:0", own);
+	rig_start(&rig, &one_loop, where, &echo_ops);
+	fd = client_open(&rig);
 	echo_once(fd);
 	close(fd);
 	rig_stop(&rig);
+}
+
+static void a_name_that_nobody_has_is_said_so(void **state)
+{
+	const struct listener_options listener = {.ops = &echo_ops};
+	struct reactor *reactor;
+	struct err err = {""};
+
+	assert_int_equal(reactor_new(&one_loop, &reactor, &err), 0);
+	assert_true(reactor_listen(reactor, "no-such-host.invalid:80", &listener, &err) < 0);
+	assert_ptr_equal(strstr(err.text, "no-such-host.invalid:80: "), err.text);
+	assert_non_null(strstr(err.text, "use an address, or * for all"));
+	assert_int_equal(reactor_listener_count(reactor), 0);
+	reactor_free(reactor);
 }
 
 /* ---- socket files ---- */
@@ -598,7 +693,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_serves_ipv4),
 	    cmocka_unit_test(it_serves_ipv6),
-	    cmocka_unit_test(all_of_ipv4_and_all_of_ipv6_can_have_the_same_port),
+	    cmocka_unit_test(everyone_and_localhost_are_served_by_both_families),
+	    cmocka_unit_test(an_address_belongs_to_who_names_it),
+	    cmocka_unit_test(what_is_taken_of_several_is_named),
+	    cmocka_unit_test(names_of_hosts_are_looked_up),
+	    cmocka_unit_test(a_name_that_nobody_has_is_said_so),
 	    cmocka_unit_test_setup_teardown(it_serves_a_socket_file_and_removes_it_at_the_end,
 					    make_folder, remove_folder),
 	    cmocka_unit_test_setup_teardown(a_stale_socket_file_is_replaced, make_folder,
