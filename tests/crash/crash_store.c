@@ -14,7 +14,8 @@
  *   - where flush.messages is 1, the high watermark is never above what is durable;
  *   - topics that were made are there with their partitions and settings, deleted ones are not;
  *   - a producer's newest batch in the log is known as a duplicate, and its next one goes on;
- *   - epochs end where their batches do;
+ *   - epochs end where their batches do, begin with each start that was not clean, and tell who has
+ *     read what was lost where the log has left it;
  *   - producer ids are given only once;
  *   - the store opens, takes appends, closes cleanly and is then the same.
  *
@@ -163,6 +164,7 @@ static void check(bool kept)
 
 static void run_life(void)
 {
+	struct store_stats stats;
 	bool kept;
 
 	live();
@@ -187,6 +189,8 @@ static void run_life(void)
 		/* A clean stop is lasting as well. */
 		power_cycle();
 		check(true);
+		store_stats(store, &stats);
+		HOLDS(stats.was_clean && stats.was_moved);
 	}
 	HOLDS(close_store() == 0);
 }

@@ -73,6 +73,7 @@ void log_reset(struct log_model *log)
 		free(log->maybe[i].bytes);
 	forget_taken_back(log);
 	free(log->list);
+	free(log->lost);
 	*log = (struct log_model){.count = 0};
 }
 
@@ -305,18 +306,45 @@ static void add_maybe(struct log_model *log)
 	log->maybe_count = 0;
 }
 
+static void add_lost(struct log_model *log, const struct stored *stored, int64_t log_end)
+{
+	log->lost = realloc(log->lost, (log->lost_count + 1) * sizeof(*log->lost));
+	CHECK(log->lost);
+	log->lost[log->lost_count++] = (struct lost){.end = log_end, .epoch = stored->leader_epoch};
+}
+
+/* Who has read what was lost is told that the log has left it there; or at its start, where what came
+ * before is deleted. */
+static void check_lost(const struct log_model *log, struct partition *partition,
+		       const struct partition_ends *ends)
+{
+	for (size_t i = 0; i < log->lost_count; i++) {
+		int64_t end;
+		int32_t found;
+
+		HOLDS(partition_epoch_end(partition, log->lost[i].epoch, &found, &end) ==
+		      KAFKA_NONE);
+		HOLDS(found >= 0 && end <= max_i64(log->lost[i].end, ends->log_start));
+	}
+}
+
 /* After a kill, what is not there was cut off by the append itself, which came to no more. */
 static void trim(struct log_model *log, int64_t log_end, bool kept)
 {
 	while (log->count > 0 && log->list[log->count - 1].last >= log_end) {
-		if (kept)
+		if (kept) {
 			log_took_back(log, &log->list[--log->count]);
-		else
-			forget_from(log, log->count - 1);
+			continue;
+		}
+		/* Of an append that was refused before it got an epoch nothing was ever there. */
+		if (log->list[log->count - 1].leader_epoch >= 0)
+			add_lost(log, &log->list[log->count - 1], log_end);
+		forget_from(log, log->count - 1);
 	}
 }
 
-static void check_log(struct log_model *log, struct partition *partition, int64_t now_ms, bool kept)
+static void check_log(struct log_model *log, struct partition *partition, int64_t now_ms, bool kept,
+		      bool in_place)
 {
 	struct partition_ends ends;
 	int64_t most;
@@ -329,6 +357,9 @@ static void check_log(struct log_model *log, struct partition *partition, int64_
 	HOLDS(ends.log_end >= log->durable && ends.log_end <= most);
 	HOLDS(ends.log_start >= log->start && ends.log_start <= ends.log_end);
 	HOLDS(ends.high_watermark == ends.log_end);
+	/* No epoch goes on where something may be missing, or is used again. */
+	HOLDS(ends.leader_epoch > log->leader_epoch ||
+	      (in_place && ends.leader_epoch == log->leader_epoch));
 	trim(log, ends.log_end, kept);
 	check_bytes(log, partition, &ends, kept);
 	log->end = ends.log_end;
@@ -338,6 +369,7 @@ static void check_log(struct log_model *log, struct partition *partition, int64_
 	log->leader_epoch = ends.leader_epoch;
 	log->offline = false;
 	check_epochs(log, partition, &ends);
+	check_lost(log, partition, &ends);
 	for (unsigned producer = 0; producer < PRODUCERS; producer++)
 		check_producer(log, partition, producer, now_ms);
 }
@@ -366,7 +398,8 @@ static void check_settings(struct topic_model *model, const struct topic *topic)
 	model->partitions = model->partitions_maybe = partitions;
 }
 
-static void check_topic(struct topic_model *model, struct store *store, int64_t now_ms, bool kept)
+static void check_topic(struct topic_model *model, struct store *store, int64_t now_ms, bool kept,
+			bool in_place)
 {
 	struct topic *topic = store_topic(store, slice_of(model->name));
 
@@ -381,17 +414,21 @@ static void check_topic(struct topic_model *model, struct store *store, int64_t 
 	for (int32_t nth = 0; nth < model->partitions; nth++) {
 		if (kept)
 			check_kept(&model->logs[nth], topic_partition(topic, nth));
-		check_log(&model->logs[nth], topic_partition(topic, nth), now_ms, kept);
+		check_log(&model->logs[nth], topic_partition(topic, nth), now_ms, kept, in_place);
 	}
 	topic_unref(topic);
 }
 
 void history_check(struct store *store, int64_t now_ms, bool kept)
 {
+	struct store_stats stats;
+	bool in_place;
 	int64_t first;
 
+	store_stats(store, &stats);
+	in_place = stats.was_clean && !stats.was_moved;
 	for (size_t i = 0; i < TOPICS; i++)
-		check_topic(&topics[i], store, now_ms, kept);
+		check_topic(&topics[i], store, now_ms, kept, in_place);
 	HOLDS(store_take_producer_ids(store, 10, &first) == 0 && first >= ids_given);
 	ids_given = first + 10;
 }

@@ -55,6 +55,12 @@ struct log_model {
 	int64_t deleted; /* by DeleteRecords, which was answered */
 	int64_t mark;    /* the high watermark that was shown */
 	int32_t leader_epoch;
+	/* The epochs of acknowledged batches that were lost, and where the log ended then. */
+	struct lost {
+		int64_t end;
+		int32_t epoch;
+	} * lost;
+	size_t lost_count;
 	bool offline;   /* in this life */
 	bool flush_due; /* somebody is to call partition_flush() */
 	struct {

@@ -108,6 +108,29 @@ void fetch_no_slice(struct fetch_part *part)
 	part->slice.ends = (struct partition_ends){-1, -1, -1, -1, -1, -1};
 }
 
+/* The client's log and ours part before its offset (KIP-595): it gets no records, but is told where. */
+static bool fetch_diverges(struct fetch_part *part)
+{
+	int32_t epoch = -1;
+	int64_t end = -1;
+
+	part->diverging.epoch = -1;
+	part->diverging.end = -1;
+	if (part->last_epoch < 0)
+		return false;
+	part->error = partition_epoch_end(part->partition, part->last_epoch, &epoch, &end);
+	if (part->error == KAFKA_NONE && epoch < 0)
+		part->error = KAFKA_OFFSET_OUT_OF_RANGE;
+	if (part->error != KAFKA_NONE)
+		return true;
+	if (epoch == part->last_epoch && end >= part->offset)
+		return false;
+	part->diverging.epoch = epoch;
+	part->diverging.end = end;
+	part->error = partition_ends(part->partition, &part->slice.ends);
+	return true;
+}
+
 static int read_part(const struct fetch *fetch, struct fetch_part *part,
 		     struct partition_read *read)
 {
@@ -119,7 +142,7 @@ static int read_part(const struct fetch *fetch, struct fetch_part *part,
 	fetch_no_slice(part);
 	if (part->error == KAFKA_NONE && part->epoch >= 0)
 		part->error = call_partition_ends(part->partition, part->epoch, &ends);
-	if (part->error != KAFKA_NONE)
+	if (part->error != KAFKA_NONE || fetch_diverges(part))
 		return 0;
 	read->offset = part->offset;
 	return partition_read(part->partition, read, &part->slice, &part->error);
@@ -152,6 +175,7 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 			fetch->session->parts[i].served = part->slice.len > 0;
 		unknown += part->unknown != KAFKA_NONE;
 		if ((part->error != KAFKA_NONE && part->unknown == KAFKA_NONE) ||
+		    part->diverging.epoch >= 0 ||
 		    (part->slice.len > 0 && !part->slice.newest_segment))
 			at_once = true;
 	}
@@ -203,8 +227,8 @@ static bool put_part(struct kafka_call *call, const struct fetch *fetch, struct 
 	to->high_watermark = good ? part->slice.ends.high_watermark : -1;
 	to->last_stable_offset = good ? part->slice.ends.last_stable : -1;
 	to->log_start_offset = good ? part->slice.ends.log_start : -1;
-	to->diverging_epoch.epoch = -1;
-	to->diverging_epoch.end_offset = -1;
+	to->diverging_epoch.epoch = good ? part->diverging.epoch : -1;
+	to->diverging_epoch.end_offset = good ? part->diverging.end : -1;
 	to->current_leader.leader_id = -1;
 	to->current_leader.leader_epoch = -1;
 	to->snapshot_id.end_offset = -1;
@@ -239,7 +263,8 @@ static bool is_news(struct fetch *fetch, unsigned number)
 	const struct fetch_part *part = &fetch->parts[number];
 	const struct partition_ends *ends = &part->slice.ends;
 	struct session_part *told = fetch->session ? &fetch->session->parts[number] : NULL;
-	bool news = !fetch->incremental || part->slice.len > 0 || part->error != KAFKA_NONE;
+	bool news = !fetch->incremental || part->slice.len > 0 || part->error != KAFKA_NONE ||
+		    part->diverging.epoch >= 0;
 
 	if (!told)
 		return news;

@@ -22,9 +22,15 @@ struct fetch_topic {
 struct fetch_part {
 	struct partition *partition; /* NULL: unknown */
 	int32_t number, epoch, max_bytes;
+	int32_t last_epoch; /* of the record before `offset`; -1: not said */
 	int64_t offset;
 	enum kafka_error unknown; /* why there is no partition */
 	enum kafka_error error;
+	/* That record is not in the log: where the log left the client's. Epoch -1: it is. */
+	struct {
+		int32_t epoch;
+		int64_t end;
+	} diverging;
 	struct partition_slice slice;
 	struct watcher watcher;
 };

@@ -41,6 +41,8 @@ static void take_part(struct fetch *fetch, const struct session_part *from, bool
 	    .partition = topic->topic ? topic_partition(topic->topic, from->partition) : NULL,
 	    .number = from->partition,
 	    .epoch = from->leader_epoch,
+	    .last_epoch = from->last_epoch,
+	    .diverging = {-1, -1},
 	    .offset = from->offset,
 	    .max_bytes = from->max_bytes < 0 ? 0 : from->max_bytes,
 	};
@@ -59,6 +61,7 @@ static struct session_part part_of(const struct kafka_fetch_request_topic *topic
 	    .id = topic->topic_id,
 	    .partition = partition->partition,
 	    .leader_epoch = partition->current_leader_epoch,
+	    .last_epoch = partition->last_fetched_epoch,
 	    .max_bytes = partition->partition_max_bytes,
 	    .offset = partition->fetch_offset,
 	};

@@ -139,7 +139,7 @@ static bool answer_part(const struct kafka_call *call, const struct asked *asked
 		return true;
 	}
 	if (asked->timestamp == OFFSETS_EARLIEST || asked->timestamp == OFFSETS_EARLIEST_LOCAL) {
-		put(to, ends.log_start, -1, ends.leader_epoch);
+		put(to, ends.log_start, -1, partition_start_epoch(asked->partition));
 		return true;
 	}
 	if (!call->may_block)

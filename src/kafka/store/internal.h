@@ -58,6 +58,9 @@ struct partition {
 	/* Below it recovery does not look; what the checkpoint will say. */
 	int64_t recovery_point;
 	int32_t leader_epoch;
+	/* 0: leader-epoch-checkpoint has the leader epoch. Else why it has not, yet: nothing is
+	 * appended until then. */
+	int epoch_error;
 	int64_t durable_wanted;  /* somebody was told to wait until the durable end is there */
 	bool flush_running;      /* somebody was told flush_due */
 	bool folder_dirty;       /* names were made that are not on disk */
@@ -140,6 +143,8 @@ struct store {
 	size_t sync_turn; /* maintenance goes on with this one of those whose sync is due */
 	_Atomic bool checkpoints_dirty;
 	bool was_clean;
+	/* It may be an older copy of what clients have seen: see store_mark.c. */
+	bool was_moved;
 	_Atomic bool folders_made; /* while loading: their names have to be synced */
 	_Atomic uint64_t recovered_bytes;
 	_Atomic unsigned cuts;
@@ -192,10 +197,27 @@ int partition_sync(struct partition *partition);
  * Nothing is appended any more. */
 int partition_close(struct partition *partition, struct load *unused);
 
+/* Blocks. The leader epoch is on disk, where it was not; 0 too where the partition is offline. A
+ * crew_work. */
+int partition_keep_epoch(struct partition *partition, struct load *unused);
+
+/* ---- partition_epochs.c ---- */
+
+/* While loading: reads the file; load->epochs_lost: the batches have to be asked. */
+int partition_load_epochs(struct partition *partition, struct load *load);
+/* While loading, with the log's ends known: what the leader epoch is from now on. -ENOMEM. */
+int partition_settle_epochs(struct partition *partition, const struct load *load);
+/* Under the lock: batches are of this epoch from the log's end on. Room for it was reserved, and
+ * partition_keep_epoch() is called soon. */
+void partition_begin_epoch(struct partition *partition, int32_t epoch);
+
 /* ---- partition_load.c, partition_leftovers.c, partition_scan.c ---- */
 
 struct load {
 	bool clean;
+	/* Of the partition that is being loaded: records may be missing that clients have seen, and
+	 * its epochs are learnt from the batches. */
+	bool begins_epochs, epochs_lost;
 	int64_t now_ms;
 	struct log_buffer buffer; /* of the thread, for scanning */
 };
@@ -291,8 +313,12 @@ int folder_set_aside(struct store *store, const char *topic, int32_t number);
  * some. -errno. */
 int folders_adopt(struct store *store, int64_t now_ms, const struct image *image, bool *ret_news);
 
-/* ---- store.c ---- */
+/* ---- store_mark.c ---- */
 
+/* Whether it was closed properly, and is still as it was then: was_clean, was_moved, broker_epoch. */
+void store_read_mark(struct store *store);
+/* It is closed properly. -errno. */
+int store_leave_mark(struct store *store);
 /* From here on the files of partitions change: a start after a crash has to see that. */
 int store_take_mark(struct store *store, struct err *err);
 

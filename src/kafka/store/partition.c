@@ -190,20 +190,6 @@ enum kafka_error partition_epoch_end(struct partition *partition, int32_t epoch,
 	return error;
 }
 
-enum kafka_error partition_set_leader_epoch(struct partition *partition, int32_t epoch)
-{
-	enum kafka_error error;
-
-	pthread_mutex_lock(&partition->lock);
-	error = partition_check(partition);
-	if (error == KAFKA_NONE && epoch < partition->leader_epoch)
-		error = KAFKA_FENCED_LEADER_EPOCH;
-	if (error == KAFKA_NONE)
-		partition->leader_epoch = epoch;
-	pthread_mutex_unlock(&partition->lock);
-	return error;
-}
-
 /* ---- segments ---- */
 
 uint32_t partition_segment_at(const struct partition *partition, int64_t offset)

@@ -165,6 +165,8 @@ enum kafka_error partition_find_latest(struct partition *partition, struct parti
  * known: itself, and where these begin. -1 and -1: a later one than any. */
 enum kafka_error partition_epoch_end(struct partition *partition, int32_t epoch, int32_t *ret_epoch,
 				     int64_t *ret_end);
+/* The epoch of the log's start; -1: not known. */
+int32_t partition_start_epoch(struct partition *partition);
 
 /* ---- change ---- */
 
@@ -172,7 +174,9 @@ enum kafka_error partition_epoch_end(struct partition *partition, int32_t epoch,
  * crash. OFFSET_OUT_OF_RANGE: above the high watermark. */
 enum kafka_error partition_delete_records(struct partition *partition, int64_t offset,
 					  int64_t *ret_log_start);
-/* Blocks. From now on batches carry this epoch; it never goes down (FENCED_LEADER_EPOCH). */
+/* Blocks. From now on batches carry this epoch; it never goes down (FENCED_LEADER_EPOCH). It is on disk
+ * when this returns; appends in between are refused. KAFKA_STORAGE_ERROR: and those that follow, until
+ * maintenance could write it. */
 enum kafka_error partition_set_leader_epoch(struct partition *partition, int32_t epoch);
 
 /* ---- idempotent producers, for DescribeProducers ---- */

@@ -145,6 +145,9 @@ static int write_arrival(struct partition *partition, struct arrival *arrival)
 
 	if (partition->log_end > OFFSET_MAX - arrival->offsets)
 		return -EOVERFLOW;
+	/* Maintenance tries again to write it down. */
+	if (partition->epoch_error < 0)
+		return partition->epoch_error;
 	if (wants_roll(partition, arrival)) {
 		r = partition_roll(partition, arrival->now_ms);
 		if (r < 0)

@@ -103,10 +103,22 @@ static bool is_passing(int error)
 	return log_files_lack(error) || error == -ENOMEM;
 }
 
+static int replace_epochs(const struct partition *partition, struct round *round)
+{
+	char path[SEGMENT_PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", partition->folder);
+	r = files_replace(partition->topic->store->fd, path,
+			  slice_make(round->epochs, round->epochs_len));
+	/* Whatever it is: the old one is there, and this one can be made again. */
+	round->put_off = r < 0;
+	return r;
+}
+
 static int carry_out(const struct partition *partition, struct round *round)
 {
 	int dir = partition->topic->store->fd, r = 0;
-	char path[SEGMENT_PATH_MAX];
 
 	for (unsigned i = 0; i < round->count && r == 0; i++) {
 		struct log_segment *segment = round->segments[i];
@@ -116,12 +128,8 @@ static int carry_out(const struct partition *partition, struct round *round)
 			r = sync_snapshot(partition, round->ends[i]);
 	}
 	round->put_off = is_passing(r);
-	if (r == 0 && round->epochs) {
-		snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", partition->folder);
-		r = files_replace(dir, path, slice_make(round->epochs, round->epochs_len));
-		/* Whatever it is: the old one is there, and this one can be made again. */
-		round->put_off = r < 0;
-	}
+	if (r == 0 && round->epochs)
+		r = replace_epochs(partition, round);
 	if (r == 0 && (round->folder || round->epochs)) {
 		r = files_sync_folder(dir, partition->folder);
 		round->put_off = is_passing(r);
@@ -140,6 +148,8 @@ static void put_off(struct partition *partition, const struct round *round)
 /* Under the lock. */
 static void conclude(struct partition *partition, struct round *round, int r)
 {
+	if (partition->epoch_error < 0 && round->epochs && !partition->epochs.dirty)
+		partition->epoch_error = r;
 	if (r < 0 && round->put_off)
 		put_off(partition, round);
 	else if (r < 0)
@@ -234,6 +244,27 @@ int partition_sync(struct partition *partition)
 		pthread_mutex_unlock(&partition->lock);
 	}
 	pthread_mutex_unlock(&partition->sync);
+	return r;
+}
+
+int partition_keep_epoch(struct partition *partition, struct load *unused)
+{
+	struct round round = {.end = 0};
+	int r = 0;
+
+	pthread_mutex_lock(&partition->sync);
+	pthread_mutex_lock(&partition->lock);
+	if (partition->state == PARTITION_GOOD && partition->epoch_error < 0)
+		r = take_epochs(partition, &round);
+	round.put_off = is_passing(r);
+	pthread_mutex_unlock(&partition->lock);
+	if (round.epochs)
+		r = carry_out_timed(partition, &round);
+	pthread_mutex_lock(&partition->lock);
+	conclude(partition, &round, r);
+	pthread_mutex_unlock(&partition->lock);
+	pthread_mutex_unlock(&partition->sync);
+	free(round.epochs);
 	return r;
 }
 

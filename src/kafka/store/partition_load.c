@@ -17,7 +17,6 @@
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-#define EPOCHS_BYTES_MAX   (1u << 24)
 #define SNAPSHOT_BYTES_MAX (1u << 30)
 /* More than a file system takes by itself for a file's end: it was reserved by `preallocate`. */
 #define RESERVED_MIN 1048576u
@@ -281,6 +280,8 @@ static int load_active(struct partition *partition, struct load *load)
 		r = log_segment_time(active, INT64_MAX, &active->indexer.last_time);
 	active->indexer.max = active->indexer.last_time;
 	active->max_timestamp = active->indexer.max.timestamp;
+	if (r == 0 && load->epochs_lost)
+		r = partition_scan(partition, load, nth, 0, SCAN_HEADERS, false, false);
 	if (r == 0)
 		r = partition_scan(partition, load, nth, entry.position, SCAN_HEADERS, true, false);
 	if (r == 1 || partition->snapshot_offset > partition->log_end)
@@ -372,13 +373,14 @@ static int catch_up(struct partition *partition, struct load *load, const struct
 		bool deleted = partition_segment_end(partition, nth) <= partition->log_start;
 		bool reindex = !deleted && lacks_index(names, segment);
 		bool producers = !deleted && (partition->snapshot_offset >= 0 || !load->clean);
+		bool epochs = !deleted && load->epochs_lost;
 		int r = 0;
 
 		producers =
 		    producers && partition_segment_end(partition, nth) > partition->snapshot_offset;
 		/* Its indexes were lost: they have to be synced again. */
 		segment->synced = !reindex;
-		if (reindex || producers)
+		if (reindex || producers || epochs)
 			r = partition_scan(partition, load, nth, 0, SCAN_HEADERS, reindex,
 					   producers);
 		if (r == 1)
@@ -426,28 +428,6 @@ static int load_segments(struct partition *partition, struct load *load, const s
 	return r == 0 ? recover(partition, load, first) : r;
 }
 
-static int load_epochs(struct partition *partition)
-{
-	char path[SEGMENT_PATH_MAX], *text;
-	size_t len;
-	int r;
-
-	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", partition->folder);
-	r = files_read(partition->topic->store->fd, path, EPOCHS_BYTES_MAX, &text, &len);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	r = epochs_parse(&partition->epochs, slice_make(text, len));
-	free(text);
-	if (r == -EBADMSG) {
-		log_warning("%s/%s is damaged: epochs start anew", partition->topic->store->dir,
-			    path);
-		r = 0;
-	}
-	return r;
-}
-
 /* The log's ends are known: what depends on them. */
 static int settle(struct partition *partition, const struct load *load)
 {
@@ -470,12 +450,9 @@ static int settle(struct partition *partition, const struct load *load)
 			  partition->topic->store->dir, partition->folder,
 			  (long long)partition->log_end, (long long)partition->recovery_point);
 	partition_active(partition)->jitter_ms = partition_jitter(partition);
-	epochs_cut_end(&partition->epochs, partition->log_end);
-	epochs_cut_start(&partition->epochs, partition->log_start);
-	/* Kafka's metadata may know of a later one, in which nothing was written. */
-	partition->leader_epoch =
-	    (int32_t)max_i64(max_i64(epochs_latest(&partition->epochs), partition->leader_epoch),
-			     0);
+	r = partition_settle_epochs(partition, load);
+	if (r < 0)
+		return r;
 	partition->durable_end = load->clean ? partition->log_end
 					     : (int64_t)min_u64((uint64_t)partition->recovery_point,
 								(uint64_t)partition->log_end);
@@ -486,13 +463,14 @@ static int settle(struct partition *partition, const struct load *load)
 
 /* There is no folder. Unless there is one after all, which can't be read: its first segment would be
  * written over. */
-static int create_missing(struct partition *partition, const struct load *load)
+static int create_missing(struct partition *partition, struct load *load)
 {
 	int r = sys_mkdirat(partition->topic->store->fd, partition->folder, 0755);
 
 	if (r < 0)
 		return r == -EEXIST ? -EIO : r;
 	partition->topic->store->folders_made = true;
+	load->begins_epochs = true;
 	partition->log_end = partition->log_start;
 	return partition_create(partition, load->now_ms);
 }
@@ -504,9 +482,9 @@ static int load_partition(struct partition *partition, struct load *load, struct
 	if (r == -ENOENT)
 		return create_missing(partition, load);
 	if (r == 0)
-		r = load_epochs(partition);
-	if (r == 0)
 		r = find_segments(partition, load, names);
+	if (r == 0)
+		r = partition_load_epochs(partition, load);
 	if (r == 0)
 		r = load_segments(partition, load, names);
 	if (r == 0)
@@ -517,9 +495,12 @@ static int load_partition(struct partition *partition, struct load *load, struct
 int partition_load(struct partition *partition, struct load *load)
 {
 	struct names names = {.leftovers = false};
-	int r = load_partition(partition, load, &names);
 	bool undurable;
+	int r;
 
+	load->begins_epochs = partition->topic->store->was_moved;
+	load->epochs_lost = false;
+	r = load_partition(partition, load, &names);
 	if (r == 0)
 		r = settle(partition, load);
 	names_fini(&names);

@@ -11,7 +11,7 @@ struct pass {
 	struct log_segment *segment;
 	struct log_reader reader;
 	uint64_t interval;
-	bool reindex, producers, sums;
+	bool reindex, producers, sums, epochs;
 };
 
 static int take_batch(struct pass *pass, const struct record_batch *batch)
@@ -25,7 +25,7 @@ static int take_batch(struct pass *pass, const struct record_batch *batch)
 		if (r < 0)
 			return r;
 	}
-	if (pass->sums) {
+	if (pass->epochs) {
 		r = epochs_reserve(&partition->epochs);
 		if (r < 0)
 			return r;
@@ -114,6 +114,7 @@ int partition_scan(struct partition *partition, struct load *load, uint32_t nth,
 	    .reindex = reindex,
 	    .producers = producers,
 	    .sums = depth == SCAN_SUMS,
+	    .epochs = depth == SCAN_SUMS || load->epochs_lost,
 	};
 	int r, was_cut;
 

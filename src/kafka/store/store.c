@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "kafka/store/checkpoint.h"
 #include "kafka/store/files.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
@@ -28,8 +27,6 @@
 /* A call of store_maintain() begins nothing new after this long: the next one goes on, and a stop
  * need not wait. */
 #define MAINTAIN_NS UINT64_C(500000000)
-
-static const char clean_mark[] = ".kafka_cleanshutdown";
 
 /* ---- whose directory it is ---- */
 
@@ -159,43 +156,6 @@ static int open_folder(struct store *store, struct err *err)
 	return 0;
 }
 
-int store_take_mark(struct store *store, struct err *err)
-{
-	int r = sys_unlinkat(store->fd, clean_mark, 0);
-
-	/* Also where it is not there: a start that was killed may have taken it, and a power cut
-	 * would bring it back. */
-	if (r == 0 || r == -ENOENT)
-		r = files_sync_folder(store->fd, ".");
-	return r < 0 ? err_set(err, r, "%s/%s: %s", store->dir, clean_mark, strerror(-r)) : 0;
-}
-
-/* Whether it was closed properly. The mark says, too, which broker epoch Kafka had: its controllers
- * take a stop for a clean one if they get it back. */
-static bool read_mark(struct store *store)
-{
-	static const char key[] = "\"brokerEpoch\":";
-	const char *at;
-	size_t len;
-	char *text;
-	int64_t epoch;
-
-	if (files_read(store->fd, clean_mark, 4096, &text, &len) < 0)
-		return false;
-	at = memmem(text, len, key, sizeof(key) - 1);
-	if (at) {
-		size_t digits = 0;
-
-		at += sizeof(key) - 1;
-		while (at + digits < text + len && at[digits] >= '0' && at[digits] <= '9')
-			digits++;
-		if (checkpoint_number(slice_make(at, digits), &epoch) == 0)
-			store->broker_epoch = epoch;
-	}
-	free(text);
-	return true;
-}
-
 static int open_store(struct store *store, const struct store_options *options, struct err *err)
 {
 	int r = open_folder(store, err), fresh = 0;
@@ -211,7 +171,7 @@ static int open_store(struct store *store, const struct store_options *options, 
 		r = write_identity(store, options, err);
 	if (r < 0)
 		return r;
-	store->was_clean = read_mark(store);
+	store_read_mark(store);
 	r = store_load(store, options, err);
 	/* A folder that was empty had nothing to recover. */
 	store->was_clean |= fresh && store->topic_count == 0;
@@ -327,15 +287,12 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 
 int store_close(struct store *store)
 {
-	char text[64];
-	struct buf mark = buf_over(text, sizeof(text));
 	int r = crew_run_all(store, store->syncing, partition_close, false, 0);
 	int r2 = store_write_checkpoints(store);
 
 	r = r < 0 ? r : r2;
-	buf_printf(&mark, "{\"version\":0,\"brokerEpoch\":%lld}", (long long)store->broker_epoch);
 	if (r == 0)
-		r = files_write(store->fd, clean_mark, buf_slice(&mark));
+		r = store_leave_mark(store);
 	if (r < 0)
 		log_warning("%s: not closed cleanly (%s): the next start will recover", store->dir,
 			    strerror(-r));
@@ -394,6 +351,7 @@ static void add_stats(struct partition *partition, struct store_stats *stats)
 void store_stats(struct store *store, struct store_stats *ret)
 {
 	*ret = (struct store_stats){.was_clean = store->was_clean,
+				    .was_moved = store->was_moved,
 				    .recovered_bytes = store->recovered_bytes,
 				    .cuts = store->cuts};
 	pthread_rwlock_rdlock(&store->lock);

@@ -4,6 +4,7 @@
  *     DIR/meta.properties                        whose directory it is
  *     DIR/.lock                                  locked while the store is open, as Kafka does it
  *     DIR/.kafka_cleanshutdown                   there: everything below is as it was closed
+ *     DIR/leat-clean-stop                        ours: by which a copy of that is told from it
  *     DIR/recovery-point-offset-checkpoint       what lies below is on disk: recovery begins here
  *     DIR/replication-offset-checkpoint          high watermarks
  *     DIR/log-start-offset-checkpoint            where DeleteRecords moved a log's start to
@@ -68,6 +69,7 @@ struct store_stats {
 	unsigned partitions_offline;
 	uint64_t bytes;           /* of all logs */
 	bool was_clean;           /* it had been closed properly */
+	bool was_moved;           /* it had, but may be a copy of what it was then */
 	uint64_t recovered_bytes; /* scanned while opening */
 	unsigned cuts;            /* torn tails cut while opening */
 };

@@ -211,6 +211,9 @@ int store_load(struct store *store, const struct store_options *options, struct 
 			 partition_load, store->was_clean, options->now_ms);
 	if (r < 0)
 		return err_set(err, r, "%s: not enough memory", store->dir);
+	/* Before anybody is told of them. Where one can't be written down nothing is appended. */
+	(void)crew_run_all(store, store->syncing, partition_keep_epoch, store->was_clean,
+			   options->now_ms);
 	if (store->folders_made)
 		r = files_sync_folder(store->fd, ".");
 	if (r < 0)

@@ -217,6 +217,7 @@ bool fetch_session_put(struct fetch_session *session, const struct session_part 
 	if (cell && *cell != 0) {
 		to = &session->parts[*cell - 1];
 		to->leader_epoch = part->leader_epoch;
+		to->last_epoch = part->last_epoch;
 		to->max_bytes = part->max_bytes;
 		to->offset = part->offset;
 		to->gone = false;

@@ -31,7 +31,7 @@
 struct session_part {
 	struct slice topic; /* its own; empty where topics go by id */
 	struct kafka_uuid id;
-	int32_t partition, leader_epoch, max_bytes;
+	int32_t partition, leader_epoch, last_epoch, max_bytes;
 	int64_t offset;
 	/* What the client was told last; -2: nothing yet. */
 	int64_t high_watermark, log_start;
