@@ -148,11 +148,11 @@ static const char *open_error(int error)
 	return error == -ENXIO ? "a FIFO that nobody reads" : strerror(-error);
 }
 
-static void say_failure(struct access_log *log, const char *what, const char *why)
+static void say_failure(struct access_log *log, const char *what, const char *why, const char *then)
 {
 	counter_add(&log->errors, 1);
-	log_limited(sys_now_coarse_ns(), LOG_LEVEL_ERROR, "access log: can't %s %s: %s", what,
-		    name_of(log), why);
+	log_limited(sys_now_coarse_ns(), LOG_LEVEL_ERROR, "access log: can't %s %s: %s%s", what,
+		    name_of(log), why, then);
 }
 
 /* False too where it can't be said. */
@@ -172,7 +172,7 @@ static void reopen(struct access_log *log)
 		return;
 	fd = open_file(log->path);
 	if (fd < 0) {
-		say_failure(log, "open", open_error(fd));
+		say_failure(log, "open", open_error(fd), ": lines go on to the file that is open");
 		return;
 	}
 	/* Another file has nothing of the line that this one has a part of. */
@@ -310,7 +310,7 @@ static void *writer_main(void *arg)
 		wanted = wait_for_work(log, r < 0);
 		r = flush(log);
 		if (r < 0)
-			say_failure(log, "write", strerror(-r));
+			say_failure(log, "write", strerror(-r), "");
 		/* A FIFO whose reader has gone may have another one. */
 		if (wanted & WANTED_REOPEN || r == -EPIPE)
 			reopen(log);

@@ -31,6 +31,7 @@ void answer_put_validators(const struct answer *a, const struct file_entry *entr
 {
 	http_put_header_date(w, SLICE_LITERAL("Last-Modified"), entry->mtime);
 	http_put_header(w, SLICE_LITERAL("ETag"), entry->etag);
+	http_put_header(w, SLICE_LITERAL("Accept-Ranges"), SLICE_LITERAL("bytes"));
 	file_entry_put_vary(entry, w);
 	http_put_slice(w, answer_site(a)->file_headers);
 }

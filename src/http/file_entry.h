@@ -34,7 +34,7 @@ struct http_site {
 	struct slice index;     /* the name tried in a directory; one path component */
 	bool autoindex;
 	/* The operator's header lines, finished: of files (Cache-Control before the others), and of
-	 * all answers that are no error. */
+	 * all answers. */
 	struct slice file_headers, headers;
 	enum leat_technique technique; /* for bodies; but for LEAT_AUTO, also of small files */
 	bool no_symlinks;              /* names with a symbolic link on the way are refused */

@@ -80,6 +80,7 @@ enum http_answered answer_error(struct answer *a, int status, struct slice detai
 	    .status = status,
 	    .detail = detail,
 	    .extra = extra,
+	    .own = answer_site(a)->headers,
 	    .with_body = !a->head,
 	    .connection = a->connection,
 	};
@@ -91,6 +92,16 @@ enum http_answered answer_error(struct answer *a, int status, struct slice detai
 enum http_answered answer_status(struct answer *a, int status)
 {
 	return answer_error(a, status, slice_make(NULL, 0), slice_make(NULL, 0));
+}
+
+/* Each time, so that an operator can find out why clients are sent away. */
+static void say_refused(const struct answer *a, int status, int error)
+{
+	const struct slice path = a->request->path;
+
+	log_limited(loop_now_ms(a->c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
+		    "%.*s: answered with %d: %s", (int)path.len, path.ptr, status,
+		    error == -EBUSY ? "too many large listings are under way" : strerror(-error));
 }
 
 /* Says why there is no file. */
@@ -113,12 +124,11 @@ enum http_answered answer_errno(struct answer *a, int error)
 	case -ENOMEM:
 	case -EAGAIN:
 	case -EBUSY:
+		say_refused(a, 503, error);
 		return answer_error(a, 503, slice_make(NULL, 0),
 				    SLICE_LITERAL("Retry-After: " HTTP_RETRY_AFTER "\r\n"));
 	default:
-		log_limited(loop_now_ms(a->c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
-			    "%.*s: error %d", (int)a->request->path.len, a->request->path.ptr,
-			    -error);
+		say_refused(a, 500, error);
 		return answer_status(a, 500);
 	}
 }
@@ -153,7 +163,6 @@ static enum http_answered put_redirect(struct answer *a, const struct http_path 
 		http_put_literal(&w, "?");
 	http_put_slice(&w, query);
 	http_put_literal(&w, "\r\n");
-	http_put_slice(&w, answer_site(a)->headers);
 	if (w.cut)
 		return answer_status(a, 414);
 	return answer_error(a, 301, slice_make(NULL, 0), slice_make(w.start, http_written(&w)));

@@ -456,8 +456,8 @@ static bool resume_flight(struct http_conn *c, struct http_job *job)
 	if (job->error == 0)
 		return true;
 	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
-		    "%s: read error %d: connection closed",
-		    loaded ? job->entry->path.ptr : job->path, -job->error);
+		    "%s: can't be read: %s: connection closed",
+		    loaded ? job->entry->path.ptr : job->path, strerror(-job->error));
 	return false;
 }
 

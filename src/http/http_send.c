@@ -211,13 +211,18 @@ static enum http_sent next_piece(struct http_conn *c)
 static enum http_sent chain_failed(struct http_conn *c, int error)
 {
 	struct http_flight *flight = c->flight;
-	struct stat st = {0};
+	struct stat st;
+	bool shrank;
 
 	if (error == -EPIPE || error == -ECONNRESET)
 		return HTTP_SENT_FAILED;
-	if (error == -ENODATA && flight->entry) {
+	/* A file can end early all the same: file systems over a network give what they have, and
+	 * one that shrank may have grown again. */
+	shrank = error == -ENODATA && flight->entry && sys_fstat(flight->entry->fd, &st) == 0 &&
+		 (uint64_t)st.st_size < flight->entry->id.size;
+	if (error == -ENODATA && flight->entry)
 		http_count(&c->loop->counters.truncated, 1);
-		sys_fstat(flight->entry->fd, &st);
+	if (shrank) {
 		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
 			    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
 			    "connection closed",

@@ -44,7 +44,7 @@ struct http_options {
 	bool explain;                  /* Server-Timing says how a body goes */
 	bool no_symlinks;
 	const char *cache_control;  /* of files; NULL: none */
-	const char *const *headers; /* "Name: value", for all answers that are no error */
+	const char *const *headers; /* "Name: value", for all answers */
 	unsigned header_count;
 	const char *mime_types; /* NULL: the system's, if it has one */
 	struct http_timeouts timeouts;

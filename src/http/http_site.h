@@ -2,8 +2,8 @@
  * What a site is made of beside its files: the header lines that the operator adds, and the
  * technique that he forces.
  *
- * Which answers carry them (as with nginx's add_header): those that are no error. Cache-Control is
- * for files only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
+ * Which answers carry them: all, errors too (nginx's add_header with "always"), for what is added
+ * this way (CORS, HSTS, security policies) holds for the whole site. Cache-Control is for files only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
  */
 #ifndef HTTP_HTTP_SITE_H
 #define HTTP_HTTP_SITE_H

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 from http_client import Client, Closed, Server, drop_from_page_cache, pattern, request
@@ -658,6 +659,23 @@ def test_a_file_that_shrinks_in_flight_ends_the_connection_and_is_logged(server,
     line = next(line for line in server.log().split("\n") if "shrank" in line)
     assert "shrinks" in line and str(64 << 20) in line and "1000" in line
     assert len(server.get("/shrinks").body) == 1000
+
+
+def test_a_file_that_ends_before_its_size_is_not_called_shrunk(serve, root):
+    """Files of the kernel say 4096 bytes and have fewer, as files over a network may."""
+    short = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not short.exists() or short.stat().st_size <= len(short.read_bytes()):
+        pytest.skip("no such file here")
+    root.rmdir()
+    root.symlink_to(short.parent)
+    server = serve("--technique", "sendfile", "--no-sandbox")
+    with pytest.raises((Closed, ConnectionResetError)):
+        server.get("/enabled")
+    deadline = time.monotonic() + 20
+    while "enabled: " not in server.log() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    line = next(line for line in server.log().split("\n") if "enabled: " in line)
+    assert "shrank" not in line and "file ended at" in line and "expected 4096" in line, line
 
 
 def test_a_cold_file_arrives_while_hot_ones_are_served(serve, root):

@@ -209,6 +209,7 @@ def test_too_many_stalled_listings_are_told_to_come_back(server, root):
             assert client.head()[0] == 200
         refused = server.get("/wide/")
         assert refused.status == 503 and int(refused["retry-after"]) > 0
+        assert "/wide/: answered with 503: too many large listings are under way" in server.log()
         # What is small is answered all the same.
         assert server.get("/small/").status == 200
         while clients:

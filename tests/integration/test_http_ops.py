@@ -334,6 +334,7 @@ def test_without_a_place_for_the_new_log_the_old_one_goes_on(serve, log, tmp_pat
     folder.rmdir()
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: "can't open" in server.log(), "the complaint")
+    assert "No such file or directory: lines go on to the file that is open" in server.log()
     server.get("/small.txt")
     lines_of(moved, 2)
 

@@ -282,6 +282,7 @@ void http_put_error(struct http_writer *w, const struct http_error *error,
 			SLICE_LITERAL("text/html; charset=utf-8"));
 	http_put_header_u64(w, SLICE_LITERAL("Content-Length"), http_written(&body));
 	http_put_slice(w, error->extra);
+	http_put_slice(w, error->own);
 	http_put_connection(w, error->connection);
 	http_head_end(&head, w);
 	if (error->with_body)
