@@ -71,17 +71,19 @@ void log_write(enum log_level level, const char *fmt, ...)
 void log_write_limited(struct log_limit *limit, uint64_t now_ns, enum log_level level,
 		       const char *fmt, ...)
 {
-	uint64_t until = atomic_load_explicit(&limit->quiet_until_ns, memory_order_relaxed);
+	uint64_t due = atomic_load_explicit(&limit->due_ns, memory_order_relaxed), next;
 	va_list args;
 
 	if (!log_wants(level))
 		return;
-	/* Of the threads that get here together, the one that moves the time speaks. */
-	if (now_ns < until || !atomic_compare_exchange_strong(&limit->quiet_until_ns, &until,
-							      now_ns + LOG_LIMIT_NS)) {
-		atomic_fetch_add_explicit(&limit->dropped, 1, memory_order_relaxed);
-		return;
-	}
+	/* Of the threads that get here together, each moves the time by its own line. */
+	do {
+		if (due > now_ns + (limit->burst - 1) * limit->every_ns) {
+			atomic_fetch_add_explicit(&limit->dropped, 1, memory_order_relaxed);
+			return;
+		}
+		next = (due > now_ns ? due : now_ns) + limit->every_ns;
+	} while (!atomic_compare_exchange_weak(&limit->due_ns, &due, next));
 	va_start(args, fmt);
 	emit(level, atomic_exchange(&limit->dropped, 0), fmt, args);
 	va_end(args);

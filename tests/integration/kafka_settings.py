@@ -26,7 +26,7 @@ class Setting:
         if self.kind == "CHOICE":
             return self.words[number]
         if self.kind == "LIST":
-            return ",".join(word for bit, word in enumerate(self.words) if number >> bit & 1)
+            return ",".join(self.words[int(digit, 16) - 1] for digit in reversed(f"{number:x}") if digit != "0")
         return f"{number / 1e9:g}" if self.kind == "RATIO" else str(number)
 
     @property

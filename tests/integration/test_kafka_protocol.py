@@ -501,7 +501,7 @@ def test_who_gets_a_producer_id(client):
     assert error() == 0
     assert error(producer_id=7, producer_epoch=3) == 0  # it is given another one
     assert [error(producer_id=7), error(producer_epoch=3), error(transactional_id="")] == [42, 42, 42]
-    assert error(transactional_id="t") == 42  # there are no transactions
+    assert error(transactional_id="t") == 53  # there are no transactions, and nobody is to ask again
 
 
 def test_one_replica_is_enough(client):
@@ -639,6 +639,36 @@ def test_there_are_no_other_replicas(client):
     assert client.call("ElectLeaders", 2, topic_partitions=None)["error_code"] == 0
     assert client.call("ElectLeaders", 2, topic_partitions=None, election_type=7)["error_code"] == 42
     assert client.call("ListPartitionReassignments", 0, topics=None)["topics"] == []
+
+
+def test_a_list_is_told_as_it_was_set(broker, client):
+    make_topics(client, "t", cleanup_policy="compact,delete")
+    make_topics(client, "u", cleanup_policy="delete, compact")
+    assert [setting(client, name, "cleanup.policy")[0] for name in "tu"] == ["compact,delete", "delete,compact"]
+    for operation in (SUBTRACT, APPEND):
+        assert increment(client, (TOPIC, "u", [("cleanup.policy", operation, "delete")])) == [0]
+    assert setting(client, "u", "cleanup.policy")[0] == "compact,delete"
+    broker.restart()
+    with Client(broker.port) as again:
+        assert [setting(again, name, "cleanup.policy")[0] for name in "tu"] == ["compact,delete"] * 2
+
+
+def test_compaction_that_is_asked_for_is_said_not_to_be(leat, tmp_path):
+    broker = Broker(leat, tmp_path / "data")
+    with Client(broker.port) as client:
+        make_topics(client, "t", "v")
+        make_topics(client, "u", cleanup_policy="compact")
+        assert increment(client, (TOPIC, "t", [("cleanup.policy", SET, "compact,delete")])) == [0]
+        use_groups(client)
+    wait_until(lambda: "topic t: its cleanup.policy asks for compaction: nothing is compacted yet, old records go by retention" in broker.log())
+    assert "topic u: its cleanup.policy asks for compaction: nothing is compacted yet, all its records are kept" in broker.log()
+    broker.lines.clear()
+    broker.restart()
+    assert "2 topics ask for compaction, t first: nothing is compacted yet" in broker.log()
+    assert broker.end() == 0
+    broker = Broker(leat, tmp_path / "other", "-o", "log.cleanup.policy=compact")
+    assert "log.cleanup.policy asks for compaction: nothing is compacted yet" in broker.log()
+    assert broker.end() == 0
 
 
 def test_what_has_settings(client):

@@ -285,6 +285,9 @@ static int set_topic(struct kafka_config *config, enum topic_config_id id, int64
 		return err_set(err, -EINVAL, "%s: %s has no value '%.*s'", where,
 			       topic_configs[id].server_name, (int)value.len, value.ptr);
 	topic_config_set(&config->topics, id, number);
+	if (id == TOPIC_CONFIG_CLEANUP_POLICY && topic_config_lists(number, TOPIC_CLEANUP_COMPACT))
+		log_warning("%s: %s asks for compaction: nothing is compacted yet", where,
+			    topic_configs[id].server_name);
 	return 0;
 }
 

@@ -45,7 +45,7 @@ static enum kafka_error change_list(struct kafka_call *call, struct topic_config
 		*ret_text = call_printf(call, "%s is not a list", topic_configs[id].name);
 		return KAFKA_INVALID_CONFIG;
 	}
-	topic_config_set(config, id, append ? now | value : now & ~value);
+	topic_config_set(config, id, topic_config_joined(now, value, append));
 	return KAFKA_NONE;
 }
 
@@ -163,7 +163,10 @@ static enum kafka_error alter_topic(struct altering *a, struct topic *topic)
 				  a->changes[i].name, a->changes[i].value, &a->text);
 	if (error != KAFKA_NONE || a->validate_only)
 		return error;
-	return store_topic_configure(a->call->server->store, topic, &config);
+	error = store_topic_configure(a->call->server->store, topic, &config);
+	if (error == KAFKA_NONE)
+		config_tell_undone(topic);
+	return error;
 }
 
 static enum kafka_error alter(struct altering *a)

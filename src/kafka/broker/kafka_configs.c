@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
+#include "sys/sys.h"
+
 #define VALUE_TEXT_MAX 64
 #define SYNONYMS_MAX   3
 
@@ -35,6 +38,20 @@ enum config_source config_topic_source(const struct kafka_call *call,
 		return CONFIG_FROM_TOPIC;
 	return topic_config_is_set(store_defaults(call->server->store), id) ? CONFIG_FROM_FILE
 									    : CONFIG_FROM_DEFAULT;
+}
+
+void config_tell_undone(const struct topic *topic)
+{
+	int64_t policy = topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY);
+
+	if (topic_config_lists(policy, TOPIC_CLEANUP_COMPACT))
+		log_bursts(sys_now_ns(), LOG_LEVEL_WARNING,
+			   "topic %s: its cleanup.policy asks for compaction: nothing is compacted "
+			   "yet, %s",
+			   topic_name(topic),
+			   topic_config_lists(policy, TOPIC_CLEANUP_DELETE)
+			       ? "old records go by retention alone"
+			       : "all its records are kept");
 }
 
 /* ---- DescribeConfigs ---- */

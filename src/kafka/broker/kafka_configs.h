@@ -36,4 +36,7 @@ struct slice config_topic_text(struct kafka_call *call, const struct topic_confi
 enum config_source config_topic_source(const struct kafka_call *call,
 				       const struct topic_config *own, enum topic_config_id id);
 
+/* Logged where a topic has just been made or changed: what it asks for that is not done. */
+void config_tell_undone(const struct topic *topic);
+
 #endif

@@ -3,6 +3,7 @@
  * client asks for by name is made if that is allowed.
  */
 #include "kafka/broker/kafka_call.h"
+#include "kafka/broker/kafka_configs.h"
 
 #include "base/log.h"
 #include "kafka/broker/names.h"
@@ -78,8 +79,10 @@ static enum kafka_error make_topic(struct kafka_call *call, struct slice name, s
 		*ret = store_topic(call->server->store, name);
 		return *ret ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
 	}
-	if (error == KAFKA_NONE)
+	if (error == KAFKA_NONE) {
 		log_info("topic %.*s was made, as a client asked for it", (int)name.len, name.ptr);
+		config_tell_undone(*ret);
+	}
 	return error;
 }
 

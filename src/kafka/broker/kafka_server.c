@@ -60,6 +60,27 @@ static int make_loops(struct kafka_server *server, unsigned count, struct err *e
 	return 0;
 }
 
+/* Topics that ask for what is not done. */
+static void say_undone(const struct kafka_server *server)
+{
+	char first[STORE_TOPIC_NAME_MAX + 1] = "", last[STORE_TOPIC_NAME_MAX + 1];
+	struct slice after = slice_make(NULL, 0);
+	unsigned count = 0;
+
+	for (struct topic *topic; (topic = store_topic_next(server->store, after));) {
+		snprintf(last, sizeof(last), "%s", topic_name(topic));
+		after = slice_of(last);
+		if (topic_config_lists(topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY),
+				       TOPIC_CLEANUP_COMPACT) &&
+		    !kafka_topic_is_internal(after) && count++ == 0)
+			memcpy(first, last, sizeof(first));
+		topic_unref(topic);
+	}
+	if (count > 0)
+		log_warning("%u topics ask for compaction, %s first: nothing is compacted yet",
+			    count, first);
+}
+
 void kafka_server_say_start(const struct kafka_server *server)
 {
 	struct store_stats stats;
@@ -69,6 +90,7 @@ void kafka_server_say_start(const struct kafka_server *server)
 	log_info("%s: %u topics, %u partitions, %s%s", store_dir(server->store), stats.topics,
 		 stats.partitions, size_format(stats.bytes, size),
 		 stats.was_clean ? "" : "; it had not been closed properly, and was checked");
+	say_undone(server);
 	for (unsigned i = 0; i < reactor_listener_count(server->reactor); i++) {
 		const struct kafka_listener *listener =
 		    kafka_listener_of(server, reactor_listener_arg(server->reactor, i));

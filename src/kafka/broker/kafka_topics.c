@@ -169,6 +169,7 @@ static enum kafka_error make(struct kafka_call *call, struct slice name, int32_t
 		return error;
 	*ret_id = *topic_id(topic);
 	log_info("topic %s was made with %d partitions", topic_name(topic), partitions);
+	config_tell_undone(topic);
 	topic_unref(topic);
 	return KAFKA_NONE;
 }
@@ -433,7 +434,8 @@ static enum kafka_error delete_records(struct topic *topic,
 		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 	if (kafka_topic_is_internal(slice_of(topic_name(topic))))
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	if (!(topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY) & TOPIC_CLEANUP_DELETE))
+	if (!topic_config_lists(topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY),
+				TOPIC_CLEANUP_DELETE))
 		return KAFKA_POLICY_VIOLATION;
 	if (from->offset < -1)
 		return KAFKA_OFFSET_OUT_OF_RANGE;

@@ -35,7 +35,8 @@ static struct records_rules rules_of(const struct topic *topic, int64_t now_ms)
 	struct records_rules rules = RECORDS_ANY;
 
 	rules.needs_keys =
-	    topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY) & TOPIC_CLEANUP_COMPACT;
+	    topic_config_lists(topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY),
+			       TOPIC_CLEANUP_COMPACT);
 	rules.append_time = topic_config_value(topic, TOPIC_CONFIG_TIMESTAMP_TYPE) == 1;
 	if (rules.append_time)
 		return rules;

@@ -102,8 +102,8 @@ static bool is_expired(struct log_segment *segment, int64_t retention_ms, int64_
  * Nothing that consumers have not been shown yet. */
 static uint32_t superfluous(struct partition *partition, int64_t now_ms)
 {
-	bool deletes =
-	    partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY) & TOPIC_CLEANUP_DELETE;
+	bool deletes = topic_config_lists(partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY),
+					  TOPIC_CLEANUP_DELETE);
 	int64_t retention_ms =
 	    deletes ? partition_config(partition, TOPIC_CONFIG_RETENTION_MS) : -1;
 	int64_t retention_bytes =

@@ -66,7 +66,7 @@ static bool ends_early(const struct pass *pass, uint32_t nth)
 	/* What lies below the recovery point was on disk: there it is compaction. */
 	return nth + 1 < partition->segment_count && !pass->reader.scan.sparse &&
 	       pass->reader.scan.next_offset >= partition->recovery_point &&
-	       !(policy & TOPIC_CLEANUP_COMPACT) &&
+	       !topic_config_lists(policy, TOPIC_CLEANUP_COMPACT) &&
 	       pass->reader.scan.next_offset != partition->segments[nth + 1]->base_offset;
 }
 

@@ -65,18 +65,32 @@ struct slice config_word(const char *words, int64_t number)
 	return slice_make(NULL, 0);
 }
 
+/* A word that is there twice counts once. */
 static int parse_list(const char *words, struct slice text, int64_t *ret)
 {
 	struct slice word;
-	int64_t bits = 0, bit;
+	int64_t list = 0, number;
+	unsigned shift = 0;
 
 	while (take_word(&text, &word)) {
-		if (config_word_parse(words, slice_trim(word), &bit) < 0)
+		if (config_word_parse(words, slice_trim(word), &number) < 0)
 			return -EINVAL;
-		bits |= INT64_C(1) << bit;
+		if (topic_config_lists(list, number + 1))
+			continue;
+		list |= (number + 1) << shift;
+		shift += 4;
 	}
-	*ret = bits;
+	*ret = list;
 	return 0;
+}
+
+static void format_list(const char *words, int64_t list, struct buf *buf)
+{
+	for (bool first = true; list > 0; list >>= 4, first = false) {
+		if (!first)
+			buf_add_char(buf, ',');
+		buf_add_slice(buf, config_word(words, (list & 15) - 1));
+	}
 }
 
 /* In any case, as with Kafka; other words are read as they are. */
@@ -151,6 +165,22 @@ static void format_ratio(int64_t value, struct buf *buf)
 	buf_add_slice(buf, slice_make(text, (size_t)len));
 }
 
+int64_t topic_config_joined(int64_t list, int64_t more, bool append)
+{
+	int64_t result = 0, both = append ? more : 0;
+	unsigned shift = 0;
+
+	for (; list > 0 || both > 0; list > 0 ? (list >>= 4) : (both >>= 4)) {
+		int64_t word = (list > 0 ? list : both) & 15;
+
+		if (topic_config_lists(result, word) || (!append && topic_config_lists(more, word)))
+			continue;
+		result |= word << shift;
+		shift += 4;
+	}
+	return result;
+}
+
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 {
 	const struct topic_config_info *info = &topic_configs[id];
@@ -179,21 +209,15 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf)
 {
 	const struct topic_config_info *info = &topic_configs[id];
-	struct slice rest = slice_of(info->words ? info->words : ""), word;
-	bool list = info->kind == TOPIC_CONFIG_LIST, first = true;
 
-	if (info->kind == TOPIC_CONFIG_RATIO)
+	if (info->kind == TOPIC_CONFIG_LIST)
+		format_list(info->words, value, buf);
+	else if (info->kind == TOPIC_CONFIG_RATIO)
 		format_ratio(value, buf);
-	else if (!info->words)
+	else if (info->words)
+		buf_add_slice(buf, config_word(info->words, value));
+	else
 		buf_printf(buf, "%lld", (long long)value);
-	for (int i = 0; take_word(&rest, &word); i++) {
-		if (list ? !(value >> i & 1) : value != i)
-			continue;
-		if (!first)
-			buf_add_char(buf, ',');
-		buf_add_slice(buf, word);
-		first = false;
-	}
 }
 
 void topic_config_init(struct topic_config *ret)

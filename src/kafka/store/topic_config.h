@@ -3,8 +3,9 @@
  * server.properties and for documentation.
  *
  * A topic has the server's value of each unless it was set for the topic itself. Every value is a
- * number; where Kafka writes words, the number counts them from 0 (CHOICE) or has a bit for each
- * (LIST).
+ * number; where Kafka writes words, the number counts them from 0 (CHOICE), or has four bits for each
+ * that is in the list, the first one lowest (LIST): the word's number, from 1. So lists keep their
+ * order, which tools compare.
  *
  * Pure; any thread.
  */
@@ -19,7 +20,7 @@
 /* clang-format off */
 #define TOPIC_CONFIGS(X) \
 	X(CLEANUP_POLICY, "cleanup.policy", "log.cleanup.policy", \
-	  LIST, "delete,compact", 1, 0, 3, \
+	  LIST, "delete,compact", 1, 0, INT64_MAX, \
 	  "What becomes of old records: delete, compact, both, or nothing: all is kept. Nothing is compacted so far.") \
 	X(GZIP_LEVEL, "compression.gzip.level", "compression.gzip.level", \
 	  INT, NULL, -1, -1, 9, \
@@ -128,8 +129,18 @@ enum topic_config_kind {
 	TOPIC_CONFIG_LIST = 7,
 };
 
+/* Words of cleanup.policy, as its lists have them. */
 #define TOPIC_CLEANUP_DELETE  1
 #define TOPIC_CLEANUP_COMPACT 2
+
+/* Is the word in a LIST? */
+static inline bool topic_config_lists(int64_t list, int64_t word)
+{
+	for (; list > 0; list >>= 4)
+		if ((list & 15) == word)
+			return true;
+	return false;
+}
 
 struct topic_config_info {
 	const char *name, *server_name; /* the second may be NULL */
@@ -151,6 +162,8 @@ int topic_config_find_server(struct slice name);
 
 /* -EINVAL: no such value; -ERANGE: out of bounds. */
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret);
+/* Of two LISTs: the first with what is in the second behind it, or without that. */
+int64_t topic_config_joined(int64_t list, int64_t more, bool append);
 void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf);
 
 /* Values, and which of them were set: a topic's own, or the server's defaults. */

@@ -75,6 +75,27 @@ static void limited_line_comes_once_a_second_and_counts_the_others(void **state)
 	assert_int_equal(lines, 3);
 }
 
+static void tell(uint64_t now_ns)
+{
+	log_bursts(now_ns, LOG_LEVEL_WARNING, "told");
+}
+
+static void a_burst_is_told_line_by_line_and_then_in_its_time(void **state)
+{
+	for (int i = 0; i < 3 * LOG_BURST; i++)
+		tell(7);
+	assert_int_equal(lines, LOG_BURST);
+	tell(7 + LOG_BURST_NS);
+	assert_int_equal(lines, LOG_BURST + 1);
+	assert_string_equal(last, "leat: warning: told (and 200 more like it)\n");
+	tell(7 + LOG_BURST_NS);
+	assert_int_equal(lines, LOG_BURST + 1);
+	/* After a quiet time there may be another one. */
+	for (int i = 0; i < 3 * LOG_BURST; i++)
+		tell(7 + 3 * LOG_BURST * LOG_BURST_NS);
+	assert_int_equal(lines, 2 * LOG_BURST + 1);
+}
+
 static _Atomic unsigned heard;
 
 static void count(void *arg, enum log_level level, const char *line, size_t len)
@@ -82,7 +103,7 @@ static void count(void *arg, enum log_level level, const char *line, size_t len)
 	atomic_fetch_add(&heard, 1);
 }
 
-static struct log_limit shared_limit;
+static struct log_limit shared_limit = {.every_ns = LOG_LIMIT_NS, .burst = 1};
 
 static void *shout(void *arg)
 {
@@ -113,6 +134,7 @@ int main(void)
 	    cmocka_unit_test_setup(less_important_lines_are_dropped, listen_anew),
 	    cmocka_unit_test_setup(limited_line_comes_once_a_second_and_counts_the_others,
 				   listen_anew),
+	    cmocka_unit_test_setup(a_burst_is_told_line_by_line_and_then_in_its_time, listen_anew),
 	    cmocka_unit_test_setup(of_many_threads_one_speaks, listen_anew),
 	};
 

@@ -19,7 +19,9 @@ static void assert_text(enum topic_config_id id, int64_t value, const char *expe
 static void values_are_written_as_kafka_writes_them(void **state)
 {
 	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 1, "delete");
-	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 3, "delete,compact");
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 0x21, "delete,compact");
+	/* In the order in which it was written. */
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 0x12, "compact,delete");
 	/* Neither: everything is kept. */
 	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, 0, "");
 	assert_text(TOPIC_CONFIG_DIRTY_RATIO, 500000000, "0.5");
@@ -31,6 +33,32 @@ static void values_are_written_as_kafka_writes_them(void **state)
 	assert_text(TOPIC_CONFIG_RETENTION_MS, -1, "-1");
 	assert_text(TOPIC_CONFIG_FLUSH_MESSAGES, INT64_MAX, "9223372036854775807");
 	assert_text(TOPIC_CONFIG_RETENTION_BYTES, INT64_MIN, "-9223372036854775808");
+}
+
+static void assert_joined(const char *list, const char *more, bool append, const char *expected)
+{
+	int64_t a, b;
+
+	assert_int_equal(topic_config_parse(TOPIC_CONFIG_CLEANUP_POLICY, slice_of(list), &a), 0);
+	assert_int_equal(topic_config_parse(TOPIC_CONFIG_CLEANUP_POLICY, slice_of(more), &b), 0);
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, topic_config_joined(a, b, append), expected);
+}
+
+static void lists_keep_their_order(void **state)
+{
+	int64_t value;
+
+	assert_int_equal(topic_config_parse(TOPIC_CONFIG_CLEANUP_POLICY,
+					    SLICE_LITERAL(" compact , delete,compact"), &value),
+			 0);
+	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, value, "compact,delete");
+	assert_joined("compact", "delete", true, "compact,delete");
+	assert_joined("delete", "compact", true, "delete,compact");
+	assert_joined("compact,delete", "compact", true, "compact,delete");
+	assert_joined("compact,delete", "compact", false, "delete");
+	assert_joined("", "compact,delete", true, "compact,delete");
+	assert_joined("compact", "delete", false, "compact");
+	assert_joined("compact", "delete,compact", false, "");
 }
 
 static void wrong_values_are_refused(void **state)
@@ -89,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(values_are_written_as_kafka_writes_them),
+	    cmocka_unit_test(lists_keep_their_order),
 	    cmocka_unit_test(wrong_values_are_refused),
 	    cmocka_unit_test(the_table_is_sorted_and_found_by_both_names),
 	};
