@@ -15,6 +15,8 @@ enum {
 	OPTION_EXPLAIN,
 	OPTION_NO_SYMLINKS,
 	OPTION_MIME_TYPES,
+	OPTION_DEFAULT_TYPE,
+	OPTION_CHARSET,
 	OPTION_CACHE_ENTRIES,
 	OPTION_CACHE_BYTES,
 	OPTION_HEADER_TIMEOUT,
@@ -35,6 +37,8 @@ static const struct option long_options[] = {
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"no-symlinks", no_argument, NULL, OPTION_NO_SYMLINKS},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
+    {"default-type", required_argument, NULL, OPTION_DEFAULT_TYPE},
+    {"charset", required_argument, NULL, OPTION_CHARSET},
     {"cache-entries", required_argument, NULL, OPTION_CACHE_ENTRIES},
     {"cache-bytes", required_argument, NULL, OPTION_CACHE_BYTES},
     {"header-timeout", required_argument, NULL, OPTION_HEADER_TIMEOUT},
@@ -129,6 +133,12 @@ static int take(void *arg, const char *command, int option)
 		return EXIT_OK;
 	case OPTION_MIME_TYPES:
 		o->mime_types = optarg;
+		return EXIT_OK;
+	case OPTION_DEFAULT_TYPE:
+		o->default_type = optarg;
+		return EXIT_OK;
+	case OPTION_CHARSET:
+		o->charset = optarg;
 		return EXIT_OK;
 	case OPTION_ACCESS_LOG:
 		o->access_log = optarg;

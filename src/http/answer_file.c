@@ -134,7 +134,7 @@ static enum http_answered put_ranged(struct answer *a, struct file_entry *entry)
 			return put_partial(a, entry, &ranges.range[0]);
 		/* Content-Encoding above a multipart body would say that all of it is encoded, and
 		 * within the parts nobody looks for it: the whole, which is always allowed. */
-		if (entry->coding != HTTP_IDENTITY)
+		if (entry->coding != HTTP_IDENTITY || entry->gzipped)
 			break;
 		return answer_parts(a, entry, &ranges);
 	}

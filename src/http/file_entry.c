@@ -123,6 +123,8 @@ void file_entry_put_coding(const struct file_entry *entry, struct http_writer *w
 	if (entry->coding != HTTP_IDENTITY)
 		http_put_header(w, SLICE_LITERAL("Content-Encoding"),
 				slice_of(http_coding_name((enum http_coding)entry->coding)));
+	else if (entry->gzipped)
+		http_put_header(w, SLICE_LITERAL("Content-Encoding"), SLICE_LITERAL("gzip"));
 }
 
 void file_entry_put_vary(const struct file_entry *entry, struct http_writer *w)
@@ -189,6 +191,7 @@ static struct file_entry *entry_new(const struct http_site *site, struct slice p
 	    .refs = 1,
 	    .fd = -1,
 	    .coding = (uint8_t)coding,
+	    .gzipped = coding == HTTP_IDENTITY && http_mime_is_gzipped(path),
 	    .siblings = siblings->codings,
 	    .siblings_beyond_events = siblings->beyond_events,
 	};

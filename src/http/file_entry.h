@@ -71,6 +71,7 @@ struct file_entry {
 	bool names_in_memory;        /* its file system never waits for a disk to know one */
 	uint8_t siblings;            /* encoded versions of it: bits (1u << coding) */
 	uint8_t coding;              /* enum http_coding: this is an encoded version */
+	bool gzipped;                /* it is encoded as it is, for everyone: .svgz */
 	int fd;                      /* -1: the body is in memory */
 	struct file_id id;
 	struct slice type, etag; /* type is the site's, etag lies in the block */

@@ -65,7 +65,8 @@ int file_siblings_find(const struct http_site *site, struct slice path, int64_t 
 	struct slice ignored;
 
 	/* What is encoded already has no encodings of its own. */
-	if (!site->precompressed || http_coding_of(path) != HTTP_IDENTITY) {
+	if (!site->precompressed || http_coding_of(path) != HTTP_IDENTITY ||
+	    http_mime_is_gzipped(path)) {
 		*ret = siblings;
 		return 0;
 	}

@@ -90,31 +90,23 @@ static int read_file(const char *name, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-static int load_mime_file(struct http_site *site, const char *name, struct err *err)
+static int load_mime(struct http_site *site, const struct http_options *options, struct err *err)
 {
-	size_t len;
-	char *text;
-	int r = read_file(name, &text, &len);
+	struct http_mime_options mime = {
+	    .name = options->mime_types,
+	    .default_type = options->default_type,
+	    .charset = options->charset,
+	};
+	char *text = NULL;
+	size_t len = 0;
+	int r = mime.name ? read_file(mime.name, &text, &len) : 0;
 
 	if (r < 0)
-		return err_set(err, r, "--mime-types %s: %s", name, strerror(-r));
-	r = http_mime_new(slice_make(text, len), name, &site->mime, err);
+		return err_set(err, r, "--mime-types %s: %s", mime.name, strerror(-r));
+	mime.text = slice_make(text, len);
+	r = http_mime_new(&mime, &site->mime, err);
 	free(text);
 	return r;
-}
-
-/* The user's, or the first of the system's that can be read, or only what is built in. */
-static int load_mime(struct http_site *site, const char *name, struct err *err)
-{
-	static const char *const system[] = {"/etc/mime.types", "/etc/nginx/mime.types"};
-	struct err ignored;
-
-	if (name)
-		return load_mime_file(site, name, err);
-	for (size_t i = 0; i < ARRAY_SIZE(system); i++)
-		if (load_mime_file(site, system[i], &ignored) == 0)
-			break;
-	return 0;
 }
 
 static int open_root(struct http_site *site, const char *dir, struct err *err)
@@ -186,7 +178,7 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 	set_limits(server, options, loops);
 	r = open_root(&server->site, options->dir, err);
 	if (r == 0)
-		r = load_mime(&server->site, options->mime_types, err);
+		r = load_mime(&server->site, options, err);
 	if (r == 0)
 		r = http_site_set_headers(&server->site, options, err);
 	if (r == 0)

@@ -46,7 +46,8 @@ struct http_options {
 	const char *cache_control;  /* of files; NULL: none */
 	const char *const *headers; /* "Name: value", for all answers */
 	unsigned header_count;
-	const char *mime_types; /* NULL: the system's, if it has one */
+	const char *mime_types;             /* a file; NULL: only what is built in */
+	const char *default_type, *charset; /* as in http_mime_options */
 	struct http_timeouts timeouts;
 	unsigned cache_entries; /* of each thread; 0: the default */
 	uint64_t cache_bytes;   /* of each thread; 0: the default */

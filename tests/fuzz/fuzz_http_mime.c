@@ -19,7 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = heap_copy(data, size);
 	struct http_mime *mime = NULL;
 	struct err err = {""};
-	int r = http_mime_new(slice_make(text, size), "fuzz", &mime, &err);
+	const struct http_mime_options options = {
+	    .text = slice_make(text, size),
+	    .name = "fuzz",
+	    .charset = size % 2 ? "iso-8859-1" : NULL,
+	};
+	int r = http_mime_new(&options, &mime, &err);
 
 	HOLDS((r == 0) == (mime != NULL) && (r == 0) == (err.text[0] == '\0'));
 	for (size_t i = 0; mime && i + 1 < size && i < 32; i++) {

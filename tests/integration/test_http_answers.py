@@ -330,6 +330,38 @@ def test_encodings_can_be_switched_off(serve, script):
     assert response["vary"] is None and response.body == script.read_bytes()
 
 
+def test_a_compressed_picture_says_that_it_is_compressed(server, root):
+    data = gzip.compress(b"<svg xmlns='http://www.w3.org/2000/svg'/>" + b" " * 100)
+    (root / "a.svgz").write_bytes(data)
+    (root / "a.svgz.br").write_bytes(b"not looked for")
+    with server.connect() as client:
+        for headers in [{}, {"Accept_Encoding": "br, gzip"}]:
+            response = client.get("/a.svgz", **headers)
+            assert (response.status, response.body) == (200, data)
+            assert (response["content-type"], response["content-encoding"]) == ("image/svg+xml", "gzip")
+            assert response["vary"] is None
+        one = client.get("/a.svgz", Range="bytes=0-1")
+        assert (one.status, one.body, one["content-encoding"]) == (206, data[:2], "gzip")
+        assert client.get("/a.svgz", Range="bytes=0-1,5-6").status == 200
+
+
+def test_types_are_those_of_the_program_unless_a_file_is_named(serve, root, tmp_path):
+    for name in ["a.ts", "README", "unknown.zzz", "own.thing"]:
+        (root / name).write_bytes(b"x")
+    types = tmp_path / "types"
+    types.write_text("text/x-thing thing\n")
+    for arguments, want in [
+        ([], ["video/mp2t", "text/plain; charset=utf-8", "application/octet-stream", "application/octet-stream"]),
+        (
+            ["--mime-types", str(types), "--default-type", "text/x-other", "--charset", "koi8-r"],
+            ["video/mp2t"] + [f"text/{kind}; charset=koi8-r" for kind in ["plain", "x-other", "x-thing"]],
+        ),
+    ]:
+        server = serve(*arguments)
+        names = ["a.ts", "README", "unknown.zzz", "own.thing"]
+        assert [server.get("/" + name)["content-type"] for name in names] == want
+
+
 def test_an_encoding_without_its_file_is_nothing(server, root):
     (root / "a.js.gz").write_bytes(b"a")
     assert server.get("/a.js", Accept_Encoding="gzip").status == 404
@@ -619,6 +651,8 @@ def test_own_headers_are_on_all_answers_and_cache_control_on_those_of_files(serv
         (["--cache-control", " "], "missing"),
         (["--header", "a: " + "x" * 3000], "more than 2048 bytes"),
         (["--header", "a: b"] * 65, "--header at most 64 times"),
+        (["--default-type", "text"], "--default-type 'text'"),
+        (["--charset", "utf 8"], "--charset 'utf 8'"),
         (["--precompressed", "yes"], "--precompressed is on or off, not 'yes'"),
     ],
 )

@@ -13,14 +13,16 @@
 static const struct builtin {
 	const char *extension;
 	struct slice type;
+	bool text; /* the type ends in CHARSET */
 } builtins[] = {
-#define TYPE(extension, type) {extension, {type, sizeof(type) - 1}},
-#define TEXT(extension, type) TYPE(extension, type CHARSET)
+#define TYPE(extension, type) {extension, {type, sizeof(type) - 1}, false},
+#define TEXT(extension, type) {extension, {type CHARSET, sizeof(type CHARSET) - 1}, true},
 #include "http/core/mime_table.h"
 #undef TYPE
 #undef TEXT
 };
 
+/* Empty: it is not there. */
 static struct slice builtin_type(struct slice lower)
 {
 	size_t low = 0, high = ARRAY_SIZE(builtins);
@@ -37,7 +39,25 @@ static struct slice builtin_type(struct slice lower)
 		else
 			low = middle + 1;
 	}
-	return HTTP_MIME_DEFAULT;
+	return slice_make(NULL, 0);
+}
+
+/* Files without an extension that are texts wherever they are found. In lower case. */
+static bool is_text_name(struct slice lower)
+{
+	static const char *const names[] = {
+	    "authors",    "changelog",     "changes",      "copying",      "credits",
+	    "dockerfile", "codeowners",    "install",      "licence",      "license",
+	    "makefile",   "containerfile", "contributing", "contributors", "news",
+	    "notice",     "patents",       "procfile",     "readme",       "todo",
+	    "version",    "md5sums",       "sha1sums",     "sha256sums",   "sha512sums",
+	    "gemfile",    "rakefile",      "jenkinsfile",  "vagrantfile",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (slice_eq(lower, slice_of(names[i])))
+			return true;
+	return false;
 }
 
 /* ---- a table from a file ---- */
@@ -52,6 +72,8 @@ struct http_mime {
 	size_t mask, count;
 	char *text; /* all strings */
 	size_t used;
+	struct slice charset;      /* "; charset=utf-8", or empty */
+	struct slice other, plain; /* the types of what is not known, and of is_text_name() */
 };
 
 static uint32_t hash_of(struct slice s)
@@ -190,9 +212,9 @@ static struct slice store_type(struct http_mime *mime, struct slice type)
 
 	memcpy(out, type.ptr, len);
 	if (len > 5 && slice_eq_nocase(slice_make(out, 5), SLICE_LITERAL("text/")) &&
-	    !memchr(out, ';', len)) {
-		memcpy(out + len, CHARSET, sizeof(CHARSET) - 1);
-		len += sizeof(CHARSET) - 1;
+	    !memchr(out, ';', len) && len + mime->charset.len <= HTTP_MIME_TYPE_MAX) {
+		memcpy(out + len, mime->charset.ptr, mime->charset.len);
+		len += mime->charset.len;
 	}
 	mime->used += len;
 	return slice_make(out, len);
@@ -292,34 +314,105 @@ static size_t count_words(struct slice text)
 	return words;
 }
 
-/* Room for every word of the text: each is stored at most once, types with a charset more. */
-static int allocate(struct http_mime *mime, struct slice text)
+/* Room for every word of the text, each of which is stored at most once, types with a charset more;
+ * for the built-in texts, the default type and two charsets. */
+static int allocate(struct http_mime *mime, const struct http_mime_options *options)
 {
-	size_t words = count_words(text), capacity = 16;
+	size_t words = count_words(options->text), capacity = 16, i;
+	size_t strings = options->text.len + words * (sizeof("; charset=") + HTTP_CHARSET_MAX);
 
-	while (capacity < 2 * (words + 1))
+	while (capacity < 2 * (words + ARRAY_SIZE(builtins) + 1))
 		capacity *= 2;
+	for (i = 0; i < ARRAY_SIZE(builtins); i++)
+		strings += builtins[i].type.len + EXTENSION_MAX + HTTP_CHARSET_MAX;
+	strings += 4 * (HTTP_MIME_TYPE_MAX + sizeof("; charset=") + HTTP_CHARSET_MAX);
 	mime->mask = capacity - 1;
 	mime->entries = calloc(capacity, sizeof(mime->entries[0]));
-	mime->text = malloc(text.len + (words + 1) * sizeof(CHARSET));
+	mime->text = malloc(strings);
 	return mime->entries && mime->text ? 0 : -ENOMEM;
 }
 
-int http_mime_new(struct slice text, const char *name, struct http_mime **ret, struct err *err)
+static int set_charset(struct http_mime *mime, const char *charset, struct err *err)
+{
+	struct slice name = slice_of(charset ? charset : "utf-8");
+	struct slice begin = SLICE_LITERAL("; charset=");
+	char *out = mime->text + mime->used;
+
+	if (slice_eq(name, SLICE_LITERAL("off")))
+		return 0;
+	if (name.len == 0 || name.len > HTTP_CHARSET_MAX ||
+	    http_run(name.ptr, name.ptr + name.len, HTTP_TOKEN) != name.ptr + name.len)
+		return err_set(err, -EINVAL,
+			       "--charset '%.60s': not the name of a charset, nor off", charset);
+	memcpy(out, begin.ptr, begin.len);
+	memcpy(out + begin.len, name.ptr, name.len);
+	mime->charset = slice_make(out, begin.len + name.len);
+	mime->used += mime->charset.len;
+	return 0;
+}
+
+static int set_defaults(struct http_mime *mime, const struct http_mime_options *options,
+			struct err *err)
+{
+	struct slice other = HTTP_MIME_DEFAULT;
+
+	if (options->default_type)
+		other = slice_of(options->default_type);
+	if (!is_type(other))
+		return err_set(err, -EINVAL,
+			       "--default-type '%.60s': it is a type such as text/plain",
+			       options->default_type);
+	mime->other = store_type(mime, other);
+	mime->plain = store_type(mime, SLICE_LITERAL("text/plain"));
+	return 0;
+}
+
+/* The built-in texts with another charset than they have: as if they stood in the file's front. */
+static void store_builtin_texts(struct http_mime *mime)
+{
+	if (slice_eq(mime->charset, SLICE_LITERAL(CHARSET)))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(builtins); i++) {
+		struct slice type = builtins[i].type;
+
+		if (!builtins[i].text)
+			continue;
+		type.len -= sizeof(CHARSET) - 1;
+		store_extension(mime, slice_of(builtins[i].extension), store_type(mime, type));
+	}
+}
+
+static int fill(struct http_mime *mime, const struct http_mime_options *options, struct err *err)
+{
+	struct reader reader = {.rest = options->text, .line = 1};
+	int r = set_charset(mime, options->charset, err);
+
+	if (r == 0)
+		r = set_defaults(mime, options, err);
+	if (r < 0)
+		return r;
+	store_builtin_texts(mime);
+	if (read_all(&reader, mime))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s:%u: expected 'type/subtype extension...', as in mime.types, or nginx's "
+		       "'types { type/subtype extension...; }'",
+		       options->name, reader.line);
+}
+
+int http_mime_new(const struct http_mime_options *options, struct http_mime **ret, struct err *err)
 {
 	struct http_mime *mime = calloc(1, sizeof(*mime));
-	struct reader reader = {.rest = text, .line = 1};
+	int r;
 
-	if (!mime || allocate(mime, text) < 0) {
+	if (!mime || allocate(mime, options) < 0) {
 		http_mime_free(mime);
-		return err_set(err, -ENOMEM, "%s: not enough memory", name);
+		return err_set(err, -ENOMEM, "content types: not enough memory");
 	}
-	if (!read_all(&reader, mime)) {
+	r = fill(mime, options, err);
+	if (r < 0) {
 		http_mime_free(mime);
-		return err_set(err, -EINVAL,
-			       "%s:%u: expected 'type/subtype extension...', as in mime.types, or "
-			       "nginx's 'types { type/subtype extension...; }'",
-			       name, reader.line);
+		return r;
 	}
 	*ret = mime;
 	return 0;
@@ -336,32 +429,56 @@ void http_mime_free(struct http_mime *mime)
 
 /* ---- look-up ---- */
 
-/* After the last dot of the last segment; a name that begins with its only dot has none. */
-static struct slice extension_of(struct slice path)
+static struct slice name_of(struct slice path)
 {
-	size_t at = path.len;
+	const char *slash = path.len ? memrchr(path.ptr, '/', path.len) : NULL;
+	size_t from = slash ? (size_t)(slash - path.ptr) + 1 : 0;
 
-	while (at > 0 && path.ptr[at - 1] != '.' && path.ptr[at - 1] != '/')
-		at--;
-	if (at < 2 || path.ptr[at - 1] == '/' || path.ptr[at - 2] == '/')
-		return slice_make(NULL, 0);
-	return slice_make(path.ptr + at, path.len - at);
+	return slice_make(path.ptr + from, path.len - from);
 }
 
-struct slice http_mime_type(const struct http_mime *mime, struct slice path)
+/* After the last dot; a name that begins with its only dot has none. Empty: none. */
+static struct slice extension_of(struct slice name)
 {
-	struct slice extension = extension_of(path);
-	char lower[EXTENSION_MAX];
+	size_t at = name.len;
 
-	if (extension.len == 0 || extension.len > sizeof(lower))
-		return HTTP_MIME_DEFAULT;
-	to_lower(lower, extension);
-	extension = slice_make(lower, extension.len);
+	while (at > 0 && name.ptr[at - 1] != '.')
+		at--;
+	return at < 2 ? slice_make(NULL, 0) : slice_make(name.ptr + at, name.len - at);
+}
+
+static struct slice extension_type(const struct http_mime *mime, struct slice lower)
+{
 	if (mime) {
-		const struct entry *entry = find(mime, extension);
+		const struct entry *entry = find(mime, lower);
 
 		if (entry->extension.ptr)
 			return entry->type;
 	}
-	return builtin_type(extension);
+	return builtin_type(lower);
+}
+
+struct slice http_mime_type(const struct http_mime *mime, struct slice path)
+{
+	struct slice name = name_of(path), extension = extension_of(name);
+	bool whole = !memchr(name.ptr, '.', name.len);
+	struct slice text = whole ? name : extension, type = {NULL, 0};
+	char lower[EXTENSION_MAX];
+
+	if (text.len > 0 && text.len <= sizeof(lower)) {
+		to_lower(lower, text);
+		text.ptr = lower;
+		if (!whole)
+			type = extension_type(mime, text);
+		else if (is_text_name(text))
+			type = mime ? mime->plain : SLICE_LITERAL("text/plain" CHARSET);
+	}
+	if (type.len)
+		return type;
+	return mime ? mime->other : HTTP_MIME_DEFAULT;
+}
+
+bool http_mime_is_gzipped(struct slice path)
+{
+	return slice_eq_nocase(extension_of(name_of(path)), SLICE_LITERAL("svgz"));
 }
