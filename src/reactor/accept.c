@@ -2,6 +2,9 @@
  * Accepting: each loop registers each listener for itself, the kernel wakes one loop for a
  * connection, and that loop keeps it or hands it to the one that has the fewest.
  *
+ * Listeners come and go while the loops run (listener.c): a command has each loop compare what it
+ * holds with what there is.
+ *
  * At the limit of connections, and where few descriptors are left (reactor->descriptors_end), nothing
  * more is accepted, and a level-triggered listener would report what waits for ever: the loop takes its
  * listeners out of epoll and tries again when one of its connections has closed, or after
@@ -44,19 +47,12 @@ static struct loop *choose_loop(struct loop *own)
 
 /* On its way to another loop. Not from a pool: one a connection, not one a request. */
 struct handover {
-	struct listener *listener;
+	/* The listener's own, which may be gone when this arrives. */
+	const struct conn_ops *ops;
+	void *arg;
 	int fd;
 	struct sockaddr_storage peer;
 };
-
-static void start(struct loop *loop, struct listener *listener, int fd,
-		  const struct sockaddr_storage *peer)
-{
-	struct conn *conn;
-
-	/* A refusal is counted, and the peer sees its connection closed. */
-	(void)conn_start(loop, fd, peer, listener->ops, listener->arg, &conn);
-}
 
 static void arrived(void *arg)
 {
@@ -70,20 +66,24 @@ static void arrived(void *arg)
 		atomic_fetch_sub(&loop->reactor->connections, 1);
 		atomic_fetch_sub(&loop->load, 1);
 	} else {
-		start(loop, handover->listener, handover->fd, &handover->peer);
+		struct conn *conn;
+
+		(void)conn_start(loop, handover->fd, &handover->peer, handover->ops, handover->arg,
+				 &conn);
 	}
 	free(handover);
 }
 
 /* False: it could not be sent, and is still the caller's. */
-static bool hand_over(struct loop *to, struct listener *listener, int fd,
+static bool hand_over(struct loop *to, const struct listener *listener, int fd,
 		      const struct sockaddr_storage *peer)
 {
 	struct handover *handover = malloc(sizeof(*handover));
 
 	if (!handover)
 		return false;
-	*handover = (struct handover){.listener = listener, .fd = fd, .peer = *peer};
+	*handover =
+	    (struct handover){.ops = listener->ops, .arg = listener->arg, .fd = fd, .peer = *peer};
 	atomic_fetch_add(&to->load, 1);
 	if (loop_post(to, arrived, handover) == 0)
 		return true;
@@ -94,29 +94,37 @@ static bool hand_over(struct loop *to, struct listener *listener, int fd,
 	return false;
 }
 
-static void place(struct loop *loop, struct listener *listener, int fd,
+static void place(struct loop *loop, const struct listener *listener, int fd,
 		  const struct sockaddr_storage *peer)
 {
 	struct loop *to = choose_loop(loop);
+	struct conn *conn;
 
 	if (to != loop && hand_over(to, listener, fd, peer))
 		return;
 	atomic_fetch_add(&loop->load, 1);
-	start(loop, listener, fd, peer);
+	/* A refusal is counted, and the peer sees its connection closed. */
+	(void)conn_start(loop, fd, peer, listener->ops, listener->arg, &conn);
 }
 
 /* ---- pausing ---- */
 
+static int gate_register(struct loop *loop, struct gate *gate)
+{
+	/* EXCLUSIVE: one loop is woken for a connection, not all of them; 4.5. */
+	return loop_watch(loop, &gate->watch, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
 static int gates_register(struct loop *loop)
 {
-	for (unsigned i = 0; i < loop->reactor->listener_count; i++) {
-		/* EXCLUSIVE: one loop is woken for a connection, not all of them; 4.5. */
-		int r = loop_watch(loop, &loop->gates[i].watch, EPOLLIN | EPOLLEXCLUSIVE);
+	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+		int r = loop->gates[i].held ? gate_register(loop, &loop->gates[i]) : 0;
 
 		if (r == 0)
 			continue;
 		while (i > 0)
-			loop_unwatch(loop, &loop->gates[--i].watch);
+			if (loop->gates[--i].held)
+				loop_unwatch(loop, &loop->gates[i].watch);
 		return r;
 	}
 	return 0;
@@ -124,8 +132,9 @@ static int gates_register(struct loop *loop)
 
 static void gates_unregister(struct loop *loop)
 {
-	for (unsigned i = 0; i < loop->reactor->listener_count; i++)
-		loop_unwatch(loop, &loop->gates[i].watch);
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (loop->gates[i].held)
+			loop_unwatch(loop, &loop->gates[i].watch);
 }
 
 static void gates_pause(struct loop *loop)
@@ -240,22 +249,70 @@ static void accept_some(struct watch *watch, uint32_t epoll_events)
 	}
 }
 
-int gates_open(struct loop *loop, struct err *err)
+/* ---- which there are ---- */
+
+/* With the lock held, as all of these. One that can't be registered is held all the same. */
+static int gate_hold(struct loop *loop, unsigned number)
+{
+	struct listener *listener = &loop->reactor->listeners[number];
+	struct gate *gate = &loop->gates[number];
+
+	CHECK(!gate->held);
+	*gate = (struct gate){
+	    .watch = {.fd = listener->fd, .ready = accept_some, .arg = gate},
+	    .loop = loop,
+	    .listener = listener,
+	    .held = true,
+	};
+	listener->holders++;
+	return loop->gates_paused ? 0 : gate_register(loop, gate);
+}
+
+static void gate_let_go(struct loop *loop, struct gate *gate)
+{
+	/* Not there where it could not be registered: nothing is done then. */
+	if (!loop->gates_paused)
+		loop_unwatch(loop, &gate->watch);
+	gate->held = false;
+	listener_let_go(gate->listener);
+}
+
+/* 0, or why one could not be registered. */
+static int gates_compare(struct loop *loop)
 {
 	struct reactor *reactor = loop->reactor;
+	int result = 0;
+
+	pthread_mutex_lock(&reactor->listeners_lock);
+	for (unsigned i = 0; i < reactor->listener_count; i++) {
+		enum listener_state state = reactor->listeners[i].state;
+		int r = 0;
+
+		if (state == LISTENER_OPEN && !loop->gates[i].held)
+			r = gate_hold(loop, i);
+		else if (state == LISTENER_CLOSING && loop->gates[i].held)
+			gate_let_go(loop, &loop->gates[i]);
+		if (r < 0)
+			result = r;
+	}
+	pthread_mutex_unlock(&reactor->listeners_lock);
+	return result;
+}
+
+int gates_open(struct loop *loop, struct err *err)
+{
 	int r;
 
 	loop->gates_timer = (struct timer){.fired = pause_over, .arg = loop};
-	for (unsigned i = 0; i < reactor->listener_count; i++) {
-		struct gate *gate = &loop->gates[i];
-
-		gate->loop = loop;
-		gate->listener = &reactor->listeners[i];
-		gate->watch =
-		    (struct watch){.fd = gate->listener->fd, .ready = accept_some, .arg = gate};
-	}
-	r = gates_register(loop);
+	r = gates_compare(loop);
 	return r < 0 ? err_set(err, r, "epoll: listeners: %s", strerror(-r)) : 0;
+}
+
+void gates_follow(struct loop *loop)
+{
+	/* What could not be registered is tried again with the others. */
+	if (!loop->gates_closed && gates_compare(loop) < 0)
+		gates_pause(loop);
 }
 
 void gates_close(struct loop *loop)
@@ -263,10 +320,13 @@ void gates_close(struct loop *loop)
 	if (loop->gates_closed)
 		return;
 	loop->gates_closed = true;
-	if (!loop->gates_paused)
-		gates_unregister(loop);
+	pthread_mutex_lock(&loop->reactor->listeners_lock);
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		if (loop->gates[i].held)
+			gate_let_go(loop, &loop->gates[i]);
+	if (--loop->reactor->loops_accepting == 0)
+		listeners_free_unheld(loop->reactor);
+	pthread_mutex_unlock(&loop->reactor->listeners_lock);
 	loop->gates_paused = false;
 	loop_timer_cancel(loop, &loop->gates_timer);
-	if (atomic_fetch_sub(&loop->reactor->loops_listening, 1) == 1)
-		listeners_close(loop->reactor);
 }

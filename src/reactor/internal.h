@@ -97,7 +97,24 @@ void conns_bury(struct loop *loop);
 
 /* ---- listeners (listener.c), their sockets (bind.c), accepting (accept.c) ---- */
 
+/*
+ *     FREE ──reactor_listen()──> OPEN ──reactor_unlisten()──> CLOSING ──> FREE
+ *                                  │                                        │
+ *                                  └── the last loop drains ────────────────┘
+ *
+ * A loop holds those that it has registered, and lets go when it hears that one is CLOSING, or when it
+ * drains; the last to let go closes the socket. State and holders change by the reactor's
+ * listeners_lock; everything else is written while no loop holds it.
+ */
+enum listener_state { LISTENER_FREE, LISTENER_OPEN, LISTENER_CLOSING };
+
+/* A host's name and a port, or a path. */
+#define LISTENER_WHERE_MAX (ADDRESS_HOST_MAX + 8)
+
 struct listener {
+	enum listener_state state;
+	unsigned holders;               /* loops */
+	char where[LISTENER_WHERE_MAX]; /* the text that it is made of */
 	const struct conn_ops *ops;
 	void *arg;
 	int fd; /* -1 once closed */
@@ -115,11 +132,14 @@ struct gate {
 	struct watch watch;
 	struct loop *loop;
 	struct listener *listener;
+	bool held;
 };
 
 /* Starts to accept; nothing comes before the loop's first turn. */
 int gates_open(struct loop *loop, struct err *err);
-/* For good; the last loop to do so closes the listeners. */
+/* Takes what was added since, and lets go what is to be closed. */
+void gates_follow(struct loop *loop);
+/* Lets go all, for good. */
 void gates_close(struct loop *loop);
 /* Accepts again if it had to stop: something was closed. */
 void gates_resume(struct loop *loop);
@@ -130,7 +150,14 @@ int listener_open(struct listener *listener, const char *where, const struct add
 /* The kernel answers clients from here on. */
 int listener_listen(struct listener *listener, struct err *err);
 void listener_close(struct listener *listener);
+/* From here on they listen as they are added, and loops are told. */
 int listeners_listen(struct reactor *reactor, struct err *err);
+/* With the lock held: one loop less. */
+void listener_let_go(struct listener *listener);
+/* With the lock held: what no loop has taken, and none will. */
+void listeners_free_unheld(struct reactor *reactor);
+/* No more are added. */
+void listeners_end(struct reactor *reactor);
 void listeners_close(struct reactor *reactor);
 
 /* ---- helpers (helpers.c) ---- */
@@ -160,11 +187,12 @@ void helpers_end(struct helpers *helpers, bool stuck);
 /* ---- loops (loop.c) ---- */
 
 enum loop_command {
-	COMMAND_STOP = 1u << 0,   /* to loop 0, which tells the others to drain */
-	COMMAND_DRAIN = 1u << 1,  /* no new connections, finish those that are open */
-	COMMAND_KILL = 1u << 2,   /* close them */
-	COMMAND_END = 1u << 3,    /* every loop is quiet: leave */
-	COMMAND_HANGUP = 1u << 4, /* SIGHUP */
+	COMMAND_STOP = 1u << 0,      /* to loop 0, which tells the others to drain */
+	COMMAND_DRAIN = 1u << 1,     /* no new connections, finish those that are open */
+	COMMAND_KILL = 1u << 2,      /* close them */
+	COMMAND_END = 1u << 3,       /* every loop is quiet: leave */
+	COMMAND_HANGUP = 1u << 4,    /* SIGHUP */
+	COMMAND_LISTENERS = 1u << 5, /* some were added, or are to be closed */
 };
 
 struct loop_stats {
@@ -243,8 +271,12 @@ struct reactor {
 	struct reactor_options options;
 	struct loop *loops;
 	unsigned loop_count;
+	pthread_mutex_t listeners_lock; /* their table, while the loops run */
 	struct listener listeners[LISTENERS_MAX];
-	unsigned listener_count;
+	unsigned listener_count; /* so many have ever been in use */
+	bool listening, ending;  /* by the lock, too, as is the next */
+	unsigned loops_accepting;
+	size_t slot_size; /* of connections; 0: not settled yet */
 	unsigned connections_max;
 	/* The kernel gives the lowest number that is free: one from here on means that few are left. */
 	int descriptors_end;
@@ -264,8 +296,7 @@ struct reactor {
 	enum { START_WAIT, START_GO, START_ABORT } start_decision;
 
 	_Atomic unsigned connections; /* of all loops */
-	_Atomic unsigned loops_listening;
-	_Atomic unsigned loops_busy; /* not quiet yet */
+	_Atomic unsigned loops_busy;  /* not quiet yet */
 };
 
 /* On loop 0: the first call drains. */

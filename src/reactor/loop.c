@@ -323,6 +323,8 @@ static void run_commands(struct watch *watch, uint32_t epoll_events)
 
 	if (commands & COMMAND_HANGUP && loop->reactor->options.hangup)
 		loop->reactor->options.hangup(loop, loop->data);
+	if (commands & COMMAND_LISTENERS)
+		gates_follow(loop);
 	if (commands & COMMAND_STOP)
 		reactor_begin_stop(loop->reactor);
 	if (commands & COMMAND_DRAIN)
@@ -364,6 +366,8 @@ static void turn(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+	/* Listeners that were added while the loops were opened. */
+	gates_follow(loop);
 	while (!loop->ended || waits_for_helpers(loop))
 		turn(loop);
 	/* What was sent before every loop was quiet, and what came of it. */

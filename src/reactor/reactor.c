@@ -87,6 +87,7 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
 	set_limits(reactor, options);
 	pthread_mutex_init(&reactor->start_lock, NULL);
 	pthread_cond_init(&reactor->start_changed, NULL);
+	pthread_mutex_init(&reactor->listeners_lock, NULL);
 	helpers_init(&reactor->helpers, options->helpers);
 	threads = (unsigned)min_u64(threads, LOOPS_MAX);
 	reactor->loops = aligned_alloc(_Alignof(struct loop), threads * sizeof(struct loop));
@@ -139,6 +140,7 @@ void reactor_begin_stop(struct reactor *reactor)
 	if (reactor->stopping)
 		return;
 	reactor->stopping = true;
+	listeners_end(reactor);
 	reactor_command_all(reactor, COMMAND_DRAIN);
 }
 
@@ -337,15 +339,19 @@ static int reserve_in_each(struct reactor *reactor, size_t slot_size)
 	return r;
 }
 
-/* Slots for the largest connections any listener has. */
+/* Slots for the largest connections any listener has so far, or options.data_size_min says. */
 static int reserve(struct reactor *reactor, struct err *err)
 {
 	size_t slot_size = conn_slot_size(reactor->options.data_size_min);
 	int r;
 
+	pthread_mutex_lock(&reactor->listeners_lock);
 	for (unsigned i = 0; i < reactor->listener_count; i++)
-		slot_size =
-		    max_u64(slot_size, conn_slot_size(reactor->listeners[i].ops->data_size));
+		if (reactor->listeners[i].state == LISTENER_OPEN)
+			slot_size = max_u64(slot_size,
+					    conn_slot_size(reactor->listeners[i].ops->data_size));
+	reactor->slot_size = slot_size;
+	pthread_mutex_unlock(&reactor->listeners_lock);
 	r = reserve_in_each(reactor, slot_size);
 	/* Addresses count as memory under ulimit -v and vm.overcommit_memory=2. Nobody asked for so
 	 * many connections: then for less. */
@@ -389,7 +395,7 @@ static int run_loops(struct reactor *reactor, struct err *err)
 	int r;
 
 	atomic_store(&reactor->loops_busy, reactor->loop_count);
-	atomic_store(&reactor->loops_listening, reactor->loop_count);
+	reactor->loops_accepting = reactor->loop_count;
 	started = start_threads(reactor, err);
 	loop_enter(own);
 	r = open_room(own, &own->start_text);

@@ -197,16 +197,25 @@ struct listener_options {
 int reactor_new(const struct reactor_options *options, struct reactor **ret, struct err *err);
 /* `where`: "127.0.0.1:8080", "[::1]:8080", "*:8080", ":8080", "8080" (for everyone, by IPv4 and
  * IPv6), "localhost:8080" (both, too), "HOST:8080" (a name, which is looked up), "unix:/path", or
- * "fd:3" (socket activation). Several addresses make several listeners. Binds at once, so that errors come before anything runs; nobody is
- * answered before reactor_run(). A socket file gets the mode 0777 less the umask; a stale one is replaced, and ours is removed at
- * the end. */
+ * "fd:3" (socket activation). Several addresses make several listeners. A socket file gets the mode
+ * 0777 less the umask; a stale one is replaced, and ours is removed at the end.
+ *
+ * Before reactor_run() it binds, so that errors come before anything runs, and nobody is answered
+ * yet. While the reactor runs, from any thread: clients are served from here on, by all loops. Their
+ * connections must not have more data than options.data_size_min, or what was listened at before
+ * the run. */
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
+/* Takes away what `where` was listened at by, as it was written. While the reactor runs, from any
+ * thread: loops stop to accept there as they hear of it, and the last one closes the socket. Its
+ * connections stay, with their ops and arg. -ENOENT. */
+int reactor_unlisten(struct reactor *reactor, const char *where);
 /* Sockets handed over by systemd (LISTEN_FDS): how many; "fd:3" ... then name them. */
 int reactor_activated_count(void);
-/* How many there are so far, numbered from 0. */
+/* They have numbers below this; one that was taken away leaves a hole. */
 unsigned reactor_listener_count(const struct reactor *reactor);
-/* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233". */
+/* The address a listener is bound to, for people and tests (port 0 resolved): "127.0.0.1:41233".
+ * -ENOENT: there is none of this number. */
 int reactor_listener_name(const struct reactor *reactor, unsigned index, char *buf, size_t len);
 /* What listener_options.arg was for it: whose it is. */
 const void *reactor_listener_arg(const struct reactor *reactor, unsigned index);

@@ -64,6 +64,7 @@ void devices_say(const struct reactor *reactor)
 	struct said said = {.count = 0};
 	char name[512];
 
-	for (unsigned i = 0; reactor_listener_name(reactor, i, name, sizeof(name)) == 0; i++)
-		say_devices(&said, name);
+	for (unsigned i = 0; i < reactor_listener_count(reactor); i++)
+		if (reactor_listener_name(reactor, i, name, sizeof(name)) == 0)
+			say_devices(&said, name);
 }

@@ -197,9 +197,9 @@ static int keep_places(struct service *service, const struct serve_options *opti
 		r = confine_add_site(kept, http_server_site(service->http), err);
 	if (r == 0 && options->http)
 		r = confine_add_log(kept, options->http->access_log, err);
-	for (unsigned i = 0; reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0;
-	     i++)
-		confine_add_listener(kept, name);
+	for (unsigned i = 0; i < reactor_listener_count(service->reactor); i++)
+		if (reactor_listener_name(service->reactor, i, name, sizeof(name)) == 0)
+			confine_add_listener(kept, name);
 	if (service->admin && admin_address(service->admin, name, sizeof(name)) == 0)
 		confine_add_listener(kept, name);
 	return r;
