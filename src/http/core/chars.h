@@ -7,11 +7,12 @@
 #include "base/slice.h"
 
 enum http_char {
-	HTTP_TOKEN = 1 << 0,      /* RFC 9110 5.6.2 */
-	HTTP_PATH = 1 << 1,       /* of a target before its '?': no space, control, '?' or '#'. More
+	HTTP_TOKEN = 1 << 0,     /* RFC 9110 5.6.2 */
+	HTTP_PATH = 1 << 1,      /* of a target before its '?': no space, control, '?' or '#'. More
 				     than RFC 3986 has: clients send quotes, braces, raw UTF-8 */
-	HTTP_QUERY = 1 << 2,      /* the same, and '?' */
-	HTTP_AUTHORITY = 1 << 3,  /* uri-host and port of RFC 3986 3.2, IPv6 brackets; no '@' */
+	HTTP_QUERY = 1 << 2,     /* the same, and '?' */
+	HTTP_AUTHORITY = 1 << 3, /* what authority.c parses: uri-host and port of RFC 3986 3.2, IPv6
+				     brackets; no '@' */
 	HTTP_UNRESERVED = 1 << 4, /* RFC 3986 2.3 */
 	HTTP_VALUE = 1 << 5,      /* of a header value: no control but the tab */
 	HTTP_DIGIT = 1 << 6,

@@ -7,6 +7,7 @@
  */
 #include "http/core/request.h"
 
+#include "http/core/authority.h"
 #include "http/core/chars.h"
 
 struct cursor {
@@ -137,6 +138,13 @@ static enum http_parse parse_method(struct cursor *c)
 	return HTTP_PARSE_OK;
 }
 
+static bool is_authority(struct slice text)
+{
+	struct http_authority ignored;
+
+	return http_authority_parse(text, &ignored);
+}
+
 /* [start, end) of the target's own bytes; the space after it is there. */
 static enum http_parse split_absolute(struct http_request *request, const char *start,
 				      const char *end)
@@ -151,7 +159,8 @@ static enum http_parse split_absolute(struct http_request *request, const char *
 
 	const char *host = start + scheme;
 	const char *path = http_run(host, end, HTTP_AUTHORITY);
-	if (path == host || (path < end && *path != '/' && *path != '?'))
+	if ((path < end && *path != '/' && *path != '?') ||
+	    !is_authority(slice_make(host, (size_t)(path - host))))
 		return bad(request, 400, "malformed authority in the request target");
 	request->form = HTTP_FORM_ABSOLUTE;
 	request->host = slice_make(host, (size_t)(path - host));
@@ -187,7 +196,7 @@ static __attribute__((noinline)) enum http_parse parse_other_target(struct curso
 	}
 	if (request->method != HTTP_CONNECT)
 		return split_absolute(request, start, end);
-	if (http_run(start, end, HTTP_AUTHORITY) != end)
+	if (!is_authority(slice_make(start, (size_t)(end - start))))
 		return bad(request, 400, "malformed authority in the request target");
 	request->form = HTTP_FORM_AUTHORITY;
 	request->host = slice_make(start, (size_t)(end - start));
@@ -401,7 +410,7 @@ static enum http_parse check_host(struct http_request *request)
 	}
 	if (repeated(request, HTTP_FIELD_HOST))
 		return bad(request, 400, "more than one Host header");
-	if (http_run(host.ptr, host.ptr + host.len, HTTP_AUTHORITY) != host.ptr + host.len)
+	if (!is_authority(host))
 		return bad(request, 400, "malformed Host header");
 	if (request->host.len == 0) /* RFC 9112 3.2.2: the target's authority wins */
 		request->host = host;

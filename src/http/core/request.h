@@ -9,7 +9,7 @@
  *   - Content-Length and Transfer-Encoding together, either of them twice, a Content-Length that is
  *     no plain number (lists of equal numbers too: RFC 9112 6.3 allows to refuse them), a
  *     Transfer-Encoding that is not exactly "chunked", or any in HTTP/1.0: 400.
- *   - Host missing (1.1), doubled, or with bytes no authority has: 400. HTTP/0.9: 400.
+ *   - Host missing (1.1), doubled, empty, or no authority (authority.h): 400. HTTP/0.9: 400.
  *   - an Expect that is not 100-continue (HTTP/1.1): 417.
  * Lenient only where RFC 9112 2.2 says so and it is harmless:
  *   - a lone LF ends a line of the request's head, as nginx has it, for people with netcat; never
@@ -105,7 +105,7 @@ struct http_request {
 	struct slice target; /* as received */
 	struct slice path;   /* still percent-encoded, from its '/'; "*" and authorities: empty */
 	struct slice query;  /* after the '?'; ptr is NULL when there is no '?' */
-	struct slice host;   /* host[:port] of the target or else of Host; may be empty */
+	struct slice host;   /* host[:port] of the target or else of Host; empty: there is none */
 
 	uint8_t field_at[HTTP_FIELD_COUNT]; /* index + 1 of the first such header, 0: none */
 	uint32_t repeated;                  /* bit (1u << field): there is more than one */
@@ -165,7 +165,7 @@ unsigned http_request_next(const struct http_request *request, enum http_field f
 /* ---- reading a body away ------------------------------------------------------------------------
  *
  *     LENGTH:  left bytes --> DONE
- *     CHUNKED: SIZE -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
+ *     CHUNKED: SIZE -> [extensions] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
  *              a size of 0: ... SIZE_LF -> TRAILER lines -> TRAILER_LF / END_LF -> DONE
  */
 
@@ -174,8 +174,15 @@ enum http_skim_state {
 	HTTP_SKIM_LENGTH,
 	HTTP_SKIM_SIZE_FIRST,
 	HTTP_SKIM_SIZE,
-	HTTP_SKIM_SPACE,
-	HTTP_SKIM_EXTENSION,
+	HTTP_SKIM_SPACE,      /* before a semicolon */
+	HTTP_SKIM_NAME_FIRST, /* of an extension: after the semicolon */
+	HTTP_SKIM_NAME,
+	HTTP_SKIM_NAME_SPACE,  /* before the equals sign, or a semicolon */
+	HTTP_SKIM_VALUE_FIRST, /* after the equals sign */
+	HTTP_SKIM_VALUE,
+	HTTP_SKIM_QUOTED,
+	HTTP_SKIM_QUOTED_PAIR,
+	HTTP_SKIM_QUOTED_END,
 	HTTP_SKIM_SIZE_LF,
 	HTTP_SKIM_DATA,
 	HTTP_SKIM_DATA_CR,

@@ -1,7 +1,8 @@
 /*
  * Reads a request's body away (request.h has the states). Strict: chunk lines end in CRLF, sizes
- * are plain hex, white space is allowed only between a size and its extension (RFC 9112 7.1.1),
- * and what is no control may stand in extensions and trailers, since nobody looks at them.
+ * are plain hex, extensions are names with a token or a quoted string (RFC 9112 7.1.1), white space
+ * is allowed only around their marks, and what is no control may stand in trailers, since nobody
+ * looks at them.
  */
 #include "http/core/chars.h"
 #include "http/core/request.h"
@@ -15,6 +16,11 @@ void http_skim_init(struct http_skim *skim, const struct http_request *request)
 	}
 	if (request->framing == HTTP_BODY_CHUNKED)
 		skim->state = HTTP_SKIM_SIZE_FIRST;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
 }
 
 static enum http_skim_state after_size(struct http_skim *skim, char c)
@@ -32,23 +38,66 @@ static enum http_skim_state after_size(struct http_skim *skim, char c)
 	if (c == '\r')
 		return HTTP_SKIM_SIZE_LF;
 	if (c == ';')
-		return HTTP_SKIM_EXTENSION;
-	return c == ' ' || c == '\t' ? HTTP_SKIM_SPACE : HTTP_SKIM_BAD;
+		return HTTP_SKIM_NAME_FIRST;
+	return is_blank(c) ? HTTP_SKIM_SPACE : HTTP_SKIM_BAD;
 }
 
+/* BWS ";" */
 static enum http_skim_state after_space(char c)
 {
-	if (c == ' ' || c == '\t')
+	if (is_blank(c))
 		return HTTP_SKIM_SPACE;
-	return c == ';' ? HTTP_SKIM_EXTENSION : HTTP_SKIM_BAD;
+	return c == ';' ? HTTP_SKIM_NAME_FIRST : HTTP_SKIM_BAD;
 }
 
-/* `same` until the line ends with the CR that leads to `end`. */
-static enum http_skim_state after_text(char c, enum http_skim_state same, enum http_skim_state end)
+/* What comes after a whole extension. White space leads to another one, never to the line's end. */
+static enum http_skim_state after_extension(char c)
+{
+	return c == '\r' ? HTTP_SKIM_SIZE_LF : after_space(c);
+}
+
+/* BWS name [ BWS "=" ... */
+static enum http_skim_state after_name(enum http_skim_state state, char c)
+{
+	if (state != HTTP_SKIM_NAME_SPACE && http_is(c, HTTP_TOKEN))
+		return HTTP_SKIM_NAME;
+	if (state == HTTP_SKIM_NAME_FIRST)
+		return is_blank(c) ? state : HTTP_SKIM_BAD;
+	if (c == '=')
+		return HTTP_SKIM_VALUE_FIRST;
+	if (is_blank(c))
+		return HTTP_SKIM_NAME_SPACE;
+	if (state == HTTP_SKIM_NAME_SPACE)
+		return c == ';' ? HTTP_SKIM_NAME_FIRST : HTTP_SKIM_BAD;
+	return after_extension(c);
+}
+
+/* ... BWS ( token / quoted-string ) ] */
+static enum http_skim_state after_value(enum http_skim_state state, char c)
+{
+	if (http_is(c, HTTP_TOKEN))
+		return HTTP_SKIM_VALUE;
+	if (state == HTTP_SKIM_VALUE)
+		return after_extension(c);
+	if (c == '"')
+		return HTTP_SKIM_QUOTED;
+	return is_blank(c) ? state : HTTP_SKIM_BAD;
+}
+
+static enum http_skim_state after_quoted(enum http_skim_state state, char c)
+{
+	if (!http_is(c, HTTP_VALUE))
+		return HTTP_SKIM_BAD;
+	if (state == HTTP_SKIM_QUOTED && c == '"')
+		return HTTP_SKIM_QUOTED_END;
+	return state == HTTP_SKIM_QUOTED && c == '\\' ? HTTP_SKIM_QUOTED_PAIR : HTTP_SKIM_QUOTED;
+}
+
+static enum http_skim_state after_trailer_value(char c)
 {
 	if (c == '\r')
-		return end;
-	return http_is(c, HTTP_VALUE) ? same : HTTP_SKIM_BAD;
+		return HTTP_SKIM_TRAILER_LF;
+	return http_is(c, HTTP_VALUE) ? HTTP_SKIM_TRAILER_VALUE : HTTP_SKIM_BAD;
 }
 
 static enum http_skim_state after_trailer_name(const struct http_skim *skim, char c)
@@ -75,8 +124,18 @@ static enum http_skim_state after(struct http_skim *skim, char c)
 		return after_size(skim, c);
 	case HTTP_SKIM_SPACE:
 		return after_space(c);
-	case HTTP_SKIM_EXTENSION:
-		return after_text(c, HTTP_SKIM_EXTENSION, HTTP_SKIM_SIZE_LF);
+	case HTTP_SKIM_NAME_FIRST:
+	case HTTP_SKIM_NAME:
+	case HTTP_SKIM_NAME_SPACE:
+		return after_name(skim->state, c);
+	case HTTP_SKIM_VALUE_FIRST:
+	case HTTP_SKIM_VALUE:
+		return after_value(skim->state, c);
+	case HTTP_SKIM_QUOTED:
+	case HTTP_SKIM_QUOTED_PAIR:
+		return after_quoted(skim->state, c);
+	case HTTP_SKIM_QUOTED_END:
+		return after_extension(c);
 	case HTTP_SKIM_SIZE_LF:
 		return c == '\n' ? after_size_line(skim) : HTTP_SKIM_BAD;
 	case HTTP_SKIM_DATA_CR:
@@ -88,7 +147,7 @@ static enum http_skim_state after(struct http_skim *skim, char c)
 	case HTTP_SKIM_TRAILER_NAME:
 		return after_trailer_name(skim, c);
 	case HTTP_SKIM_TRAILER_VALUE:
-		return after_text(c, HTTP_SKIM_TRAILER_VALUE, HTTP_SKIM_TRAILER_LF);
+		return after_trailer_value(c);
 	case HTTP_SKIM_TRAILER_LF:
 		return c == '\n' ? HTTP_SKIM_TRAILER_FIRST : HTTP_SKIM_BAD;
 	case HTTP_SKIM_END_LF:
