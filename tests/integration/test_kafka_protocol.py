@@ -671,6 +671,49 @@ def test_compaction_that_is_asked_for_is_said_not_to_be(leat, tmp_path):
     assert broker.end() == 0
 
 
+def test_a_partition_is_moved_to_where_it_is(client):
+    make_topics(client, "t")
+
+    def moved(version, name, *parts):
+        found = client.call("AlterPartitionReassignments", version, topics=[{"name": name, "partitions": [
+            {"partition_index": number, "replicas": replicas} for number, replicas in parts]}])
+        assert (found["error_code"], found["error_message"]) == (0, None)
+        return [each["error_code"] for each in found["responses"][0]["partitions"]]
+
+    for version in (0, 1):
+        assert moved(version, "t", (0, [1]), (0, None), (0, []), (0, [2]), (0, [1, 2]), (0, [1, 1]), (9, [1]), (9, None)) == [
+            0, 85, 39, 39, 39, 39, 3, 3]
+        assert moved(version, "nope", (0, [1])) == [3]
+        assert client.call("AlterPartitionReassignments", version, topics=[])["responses"] == []
+
+
+def test_the_quorum_is_this_broker(broker, client):
+    def asked(version, *topics):
+        return client.call("DescribeQuorum", version, topics=[{"topic_name": name, "partitions": [
+            {"partition_index": number} for number in numbers]} for name, *numbers in topics])
+
+    for version in (0, 1, 2):
+        found = asked(version, ("__cluster_metadata", 0))
+        assert found["error_code"] == 0 and len(found["topics"]) == 1
+        part = found["topics"][0]["partitions"][0]
+        assert (part["error_code"], part["leader_id"], part["observers"]) == (0, 1, [])
+        assert [each["replica_id"] for each in part["current_voters"]] == [1]
+        for topics in ([("t", 0)], [("__cluster_metadata", 1)], [("__cluster_metadata", 0, 1)], [("__cluster_metadata", 0), ("t", 0)]):
+            refused = asked(version, *topics)
+            assert [[part["error_code"] for part in each["partitions"]] for each in refused["topics"]] == [[3] * len(each[1:]) for each in topics]
+    assert found["nodes"] == [{"node_id": 1, "listeners": [{"name": "PLAINTEXT", "host": "127.0.0.1", "port": (broker.port + 2**15) % 2**16 - 2**15}]}]
+    assert asked(2)["topics"] == []
+
+
+def test_no_features_and_no_other_brokers(client):
+    for version in (0, 1, 2):
+        found = client.call("UpdateFeatures", version, feature_updates=[])
+        assert (found["error_code"], found["error_message"]) == (0, None)
+        found = client.call("UpdateFeatures", version, feature_updates=[{"feature": "metadata.version", "max_version_level": 7}])
+        assert found["error_code"] == 95 and "metadata.version" in found["error_message"]
+    assert [client.call("UnregisterBroker", 0, broker_id=number)["error_code"] for number in (2, -1, 1)] == [102, 102, 42]
+
+
 def test_what_has_settings(client):
     make_topics(client, "t", "u")
 

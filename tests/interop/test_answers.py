@@ -190,6 +190,13 @@ def test_what_there_is_nothing_of(compare):
     compare("SaslHandshake", (0, 1), mechanism="PLAIN")
     compare("SaslAuthenticate", (0, 1, 2), auth_bytes=b"x")
     compare("ListPartitionReassignments", 0, topics=None)
+    for name, number, replicas in (("t", 0, [1]), ("t", 0, []), ("t", 0, None), ("t", 0, [2]), ("t", 0, [1, 1]), ("t", 9, [1]), ("nope", 0, [1])):
+        compare("AlterPartitionReassignments", (0, 1), topics=[{"name": name, "partitions": [{"partition_index": number, "replicas": replicas}]}])
+    for name, number in (("t", 0), ("__cluster_metadata", 1)):
+        compare("DescribeQuorum", (0, 1, 2), topics=[{"topic_name": name, "partitions": [{"partition_index": number}]}])
+    for updates in ([], [{"feature": "nope", "max_version_level": 1}]):
+        compare("UpdateFeatures", (0, 1, 2), feature_updates=updates)
+    compare("UnregisterBroker", 0, broker_id=2)
     for component in ({"entity_type": "user", "match_type": 0, "match": "a"}, {"entity_type": "shoe", "match_type": 0, "match": "a"},
                       {"entity_type": "user", "match_type": 9, "match": "a"}, {"entity_type": "user", "match_type": 0, "match": None}):
         compare("DescribeClientQuotas", (0, 1), components=[component])

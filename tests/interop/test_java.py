@@ -340,8 +340,7 @@ REFUSED = [
                        "producer_byte_rate=1000"), "ALTER_CLIENT_QUOTAS"),
     ("kafka-configs", ("--entity-type", "users", "--entity-name", "x", "--alter", "--add-config",
                        "SCRAM-SHA-256=[password=x]"), "ALTER_USER_SCRAM_CREDENTIALS"),
-    ("kafka-features", ("upgrade", "--metadata", "3.9"), "UPDATE_FEATURES"),
-    ("kafka-metadata-quorum", ("describe", "--status"), "DESCRIBE_QUORUM"),
+    ("kafka-features", ("upgrade", "--metadata", "3.9"), "metadata.version"),
     ("kafka-transactions", ("describe", "--transactional-id", "x"), "FindCoordinator request for transactionalId"),
 ]
 EMPTY = [

@@ -217,6 +217,180 @@ enum handled handle_list_partition_reassignments(struct kafka_call *call)
 	return call_answer(call, &response);
 }
 
+/* A partition is to be where it is, or to stay there: nothing else can be asked of one broker. */
+static void reassign(struct kafka_call *call, const struct topic *topic,
+		     const struct kafka_alter_partition_reassignments_request_partition *from,
+		     struct kafka_alter_partition_reassignments_response_partition *to)
+{
+	enum kafka_error error = KAFKA_NONE;
+	const char *text = NULL;
+
+	if (!topic || !topic_partition(topic, from->partition_index))
+		error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	else if (from->replicas.count < 0)
+		error = KAFKA_NO_REASSIGNMENT_IN_PROGRESS;
+	else
+		error = call_check_place(call, from->replicas.at, from->replicas.count, &text);
+	to->partition_index = from->partition_index;
+	to->error_code = (int16_t)error;
+	to->error_message = call_error_text(error, text);
+}
+
+enum handled handle_alter_partition_reassignments(struct kafka_call *call)
+{
+	struct kafka_alter_partition_reassignments_request request;
+	struct kafka_alter_partition_reassignments_response response;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_alter_partition_reassignments_response_init(&response);
+	response.allow_replication_factor_change = request.allow_replication_factor_change;
+	response.error_message = slice_make(NULL, 0);
+	if (!call_array(call, &response.responses, request.topics.count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < request.topics.count; i++) {
+		const struct kafka_alter_partition_reassignments_request_topic *from =
+		    &request.topics.at[i];
+		struct kafka_alter_partition_reassignments_response_response *to =
+		    &response.responses.at[i];
+		struct topic *topic;
+
+		to->name = from->name;
+		if (!call_array(call, &to->partitions, from->partitions.count))
+			return CALL_ENDS;
+		topic = store_topic(call->server->store, from->name);
+		for (int32_t n = 0; n < from->partitions.count; n++)
+			reassign(call, topic, &from->partitions.at[n], &to->partitions.at[n]);
+		if (topic)
+			topic_unref(topic);
+	}
+	return call_answer(call, &response);
+}
+
+/* ---- the quorum: this broker alone, without a log of metadata ---- */
+
+#define METADATA_TOPIC "__cluster_metadata"
+
+static bool asks_for_metadata(const struct kafka_describe_quorum_request *request)
+{
+	return request->topics.count == 1 &&
+	       slice_eq(request->topics.at[0].topic_name, SLICE_LITERAL(METADATA_TOPIC)) &&
+	       request->topics.at[0].partitions.count == 1 &&
+	       request->topics.at[0].partitions.at[0].partition_index == 0;
+}
+
+static bool put_quorum(struct kafka_call *call, struct kafka_describe_quorum_response_partition *to)
+{
+	to->leader_id = store_node_id(call->server->store);
+	to->leader_epoch = 1;
+	if (!call_array(call, &to->current_voters, 1))
+		return false;
+	to->current_voters.at[0].replica_id = to->leader_id;
+	to->current_voters.at[0].last_fetch_timestamp = call_wall_ms();
+	to->current_voters.at[0].last_caught_up_timestamp =
+	    to->current_voters.at[0].last_fetch_timestamp;
+	return true;
+}
+
+static bool put_quorum_node(struct kafka_call *call, struct kafka_describe_quorum_response *to)
+{
+	struct kafka_describe_quorum_response_listener *listener;
+
+	if (!call_array(call, &to->nodes, 1) || !call_array(call, &to->nodes.at[0].listeners, 1))
+		return false;
+	to->nodes.at[0].node_id = store_node_id(call->server->store);
+	listener = &to->nodes.at[0].listeners.at[0];
+	listener->name =
+	    call->listener->name[0] ? slice_of(call->listener->name) : SLICE_LITERAL("PLAINTEXT");
+	listener->host = slice_of(call->listener->host);
+	listener->port = (int16_t)call->listener->port;
+	return true;
+}
+
+/* Of anything but that one partition there is no quorum. */
+static bool put_no_quorum(struct kafka_call *call,
+			  const struct kafka_describe_quorum_request_topic *from,
+			  struct kafka_describe_quorum_response_topic *to)
+{
+	to->topic_name = from->topic_name;
+	if (!call_array(call, &to->partitions, from->partitions.count))
+		return false;
+	for (int32_t i = 0; i < from->partitions.count; i++) {
+		to->partitions.at[i].partition_index = from->partitions.at[i].partition_index;
+		to->partitions.at[i].error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+		to->partitions.at[i].error_message =
+		    call_error_text(KAFKA_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+	}
+	return true;
+}
+
+enum handled handle_describe_quorum(struct kafka_call *call)
+{
+	struct kafka_describe_quorum_request request;
+	struct kafka_describe_quorum_response response;
+	bool found, fits = true;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_describe_quorum_response_init(&response);
+	found = asks_for_metadata(&request);
+	if (!call_array(call, &response.topics, request.topics.count))
+		return CALL_ENDS;
+	for (int32_t i = 0; fits && i < request.topics.count; i++)
+		fits = put_no_quorum(call, &request.topics.at[i], &response.topics.at[i]);
+	if (fits && found) {
+		struct kafka_describe_quorum_response_partition *partition =
+		    &response.topics.at[0].partitions.at[0];
+
+		partition->error_code = KAFKA_NONE;
+		partition->error_message = slice_make("", 0);
+		fits = put_quorum(call, partition) && put_quorum_node(call, &response);
+	}
+	return fits ? call_answer(call, &response) : CALL_ENDS;
+}
+
+/* There are no features, so none can have another level; who wants no change gets it. */
+enum handled handle_update_features(struct kafka_call *call)
+{
+	struct kafka_update_features_request request;
+	struct kafka_update_features_response response;
+	const char *text = NULL;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_update_features_response_init(&response);
+	if (request.feature_updates.count > 0) {
+		struct slice name = request.feature_updates.at[0].feature;
+
+		response.error_code = KAFKA_INVALID_UPDATE_VERSION;
+		text =
+		    call_printf(call, "there is no feature '%.*s' here", (int)name.len, name.ptr);
+	}
+	response.error_message = call_error_text(response.error_code, text);
+	return call_answer(call, &response);
+}
+
+/* No other broker is registered, and this one serves. */
+enum handled handle_unregister_broker(struct kafka_call *call)
+{
+	struct kafka_unregister_broker_request request;
+	struct kafka_unregister_broker_response response;
+	const char *text;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	kafka_unregister_broker_response_init(&response);
+	if (request.broker_id == store_node_id(call->server->store)) {
+		response.error_code = KAFKA_INVALID_REQUEST;
+		text = "this is the broker that serves: it can't be unregistered";
+	} else {
+		response.error_code = KAFKA_BROKER_ID_NOT_REGISTERED;
+		text = call_printf(call, "there is no broker %d", request.broker_id);
+	}
+	response.error_message = call_error_text(response.error_code, text);
+	return call_answer(call, &response);
+}
+
 /* ---- transactions ---- */
 
 enum handled handle_describe_transactions(struct kafka_call *call)

@@ -48,6 +48,10 @@ static const struct {
     {KAFKA_API_DESCRIBE_TRANSACTIONS, handle_describe_transactions},
     {KAFKA_API_LIST_TRANSACTIONS, handle_list_transactions},
     {KAFKA_API_LIST_CONFIG_RESOURCES, handle_list_config_resources},
+    {KAFKA_API_DESCRIBE_QUORUM, handle_describe_quorum},
+    {KAFKA_API_UPDATE_FEATURES, handle_update_features},
+    {KAFKA_API_UNREGISTER_BROKER, handle_unregister_broker},
+    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, handle_alter_partition_reassignments},
 };
 
 enum handled (*kafka_handler(int16_t key))(struct kafka_call *)

@@ -235,6 +235,25 @@ enum kafka_error call_partition_ends(struct partition *partition, int32_t epoch,
 	return epoch < ret->leader_epoch ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
 }
 
+enum kafka_error call_check_place(struct kafka_call *call, const int32_t *nodes, int32_t count,
+				  const char **ret_text)
+{
+	int32_t here = store_node_id(call->server->store);
+	const char *text = NULL;
+
+	if (count == 0)
+		text = "a partition has a replica";
+	for (int32_t i = 0; i < count && !text; i++)
+		if (nodes[i] != here)
+			text = call_printf(call, "there is no broker %d", nodes[i]);
+		else if (i > 0)
+			text = call_printf(call, "broker %d is named twice for a partition", here);
+	if (!text)
+		return KAFKA_NONE;
+	*ret_text = text;
+	return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+}
+
 uint64_t call_now_ms(const struct kafka_call *call)
 {
 	return sys_now_coarse_ns() / 1000000;

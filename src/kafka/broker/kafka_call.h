@@ -147,6 +147,10 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 enum kafka_error call_partition_ends(struct partition *partition, int32_t epoch,
 				     struct partition_ends *ret);
 
+/* Where a partition is to be, by hand: there is one place. INVALID_REPLICA_ASSIGNMENT with a text. */
+enum kafka_error call_check_place(struct kafka_call *call, const int32_t *nodes, int32_t count,
+				  const char **ret_text);
+
 /* Monotonic, and wall clock. Any thread. */
 uint64_t call_now_ms(const struct kafka_call *call);
 int64_t call_wall_ms(void);
@@ -210,5 +214,9 @@ enum handled handle_list_partition_reassignments(struct kafka_call *call);
 enum handled handle_describe_transactions(struct kafka_call *call);
 enum handled handle_list_transactions(struct kafka_call *call);
 enum handled handle_list_config_resources(struct kafka_call *call);
+enum handled handle_describe_quorum(struct kafka_call *call);
+enum handled handle_update_features(struct kafka_call *call);
+enum handled handle_unregister_broker(struct kafka_call *call);
+enum handled handle_alter_partition_reassignments(struct kafka_call *call);
 
 #endif

@@ -16,24 +16,6 @@
 /* A name in a text: printf's "%.*s". */
 #define NAME(s) (int)(s).len, (s).ptr
 
-/* ---- replicas ---- */
-
-/* Where a partition is to be, by hand: there is one place. */
-static enum kafka_error check_place(struct kafka_call *call, const int32_t *nodes, int32_t count,
-				    const char **text)
-{
-	int32_t here = store_node_id(call->server->store);
-
-	if (count == 0)
-		*text = "a partition has a replica";
-	for (int32_t i = 0; i < count && !*text; i++)
-		if (nodes[i] != here)
-			*text = call_printf(call, "there is no broker %d", nodes[i]);
-		else if (i > 0)
-			*text = call_printf(call, "broker %d is named twice for a partition", here);
-	return *text ? KAFKA_INVALID_REPLICA_ASSIGNMENT : KAFKA_NONE;
-}
-
 /* ---- CreateTopics ---- */
 
 typedef struct kafka_create_topics_request_topic new_topic;
@@ -51,7 +33,7 @@ static enum kafka_error check_assignments(struct kafka_call *call, const new_top
 		    &from->assignments.at[i];
 		int32_t number = each->partition_index;
 		enum kafka_error error =
-		    check_place(call, each->broker_ids.at, each->broker_ids.count, text);
+		    call_check_place(call, each->broker_ids.at, each->broker_ids.count, text);
 
 		if (error != KAFKA_NONE)
 			return error;
@@ -373,8 +355,8 @@ static enum kafka_error check_growth(struct kafka_call *call, const struct topic
 		return KAFKA_INVALID_REPLICA_ASSIGNMENT;
 	}
 	for (int32_t i = 0; i < from->assignments.count && error == KAFKA_NONE; i++)
-		error = check_place(call, from->assignments.at[i].broker_ids.at,
-				    from->assignments.at[i].broker_ids.count, text);
+		error = call_check_place(call, from->assignments.at[i].broker_ids.at,
+					 from->assignments.at[i].broker_ids.count, text);
 	return error;
 }
 
