@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "engine/engine.h"
+#include "http/core/authority.h"
 #include "http/core/request.h"
 #include "http/core/response.h"
 #include "reactor/reactor.h"
@@ -24,6 +25,8 @@ struct admin {
 	struct admin_process process;
 	struct admin_source sources[ADMIN_SOURCES_MAX];
 	unsigned source_count;
+	const char *const *hosts; /* names that are answered to */
+	unsigned host_count;
 	bool started;
 	pthread_t thread;
 	struct leat_engine engine; /* its loop's; what it sends is nobody's figure */
@@ -204,6 +207,39 @@ static bool answer_error(struct admin_conn *c, int status, struct slice detail, 
 	return true;
 }
 
+/* ---- whom it answers to ---- */
+
+/* A dot at the end names the same host. */
+static struct slice without_root(struct slice name)
+{
+	if (name.len > 1 && name.ptr[name.len - 1] == '.')
+		name.len--;
+	return name;
+}
+
+static bool is_known_host(const struct admin *admin, struct slice host)
+{
+	struct http_authority authority;
+	struct slice name;
+
+	if (!http_authority_parse(host, &authority))
+		return false;
+	if (http_authority_is_address(&authority))
+		return true;
+	name = without_root(authority.host);
+	for (unsigned i = 0; i < admin->host_count; i++)
+		if (slice_eq_nocase(name, without_root(slice_of(admin->hosts[i]))))
+			return true;
+	return slice_eq_nocase(name, SLICE_LITERAL("localhost"));
+}
+
+/* No browser is without a Host. */
+static bool is_for_us(const struct admin_conn *c, const struct http_request *request)
+{
+	return request->host.len == 0 || c->stream->unix_socket ||
+	       is_known_host(c->admin, request->host);
+}
+
 static bool answer(struct admin_conn *c, const struct http_request *request)
 {
 	const struct page *page = find_page(request->path);
@@ -212,6 +248,12 @@ static bool answer(struct admin_conn *c, const struct http_request *request)
 	bool head_only = request->method == HTTP_HEAD;
 
 	c->closes = !keep;
+	if (!is_for_us(c, request))
+		return answer_error(c, 421,
+				    SLICE_LITERAL(
+					"This is not a name of the admin listener: ask by "
+					"address, or start with --admin-host NAME."),
+				    !head_only, connection);
 	if (request->method != HTTP_GET && !head_only)
 		return answer_error(c, 405, slice_make(NULL, 0), true, connection);
 	if (!page)
@@ -390,6 +432,24 @@ void admin_add(struct admin *admin, const struct admin_source *source)
 {
 	CHECK(admin->source_count < ADMIN_SOURCES_MAX && !admin->started);
 	admin->sources[admin->source_count++] = *source;
+}
+
+int admin_allow_hosts(struct admin *admin, const char *const *names, unsigned count,
+		      struct err *err)
+{
+	struct http_authority authority;
+
+	CHECK(!admin->started);
+	for (unsigned i = 0; i < count; i++)
+		if (!http_authority_parse(slice_of(names[i]), &authority) ||
+		    authority.host.len != strlen(names[i]))
+			return err_set(
+			    err, -EINVAL,
+			    "--admin-host '%s': it is the name of a host, without a port",
+			    names[i]);
+	admin->hosts = names;
+	admin->host_count = count;
+	return 0;
 }
 
 static void *admin_main(void *arg)

@@ -9,6 +9,10 @@
  * reads what the service keeps for other threads. The sources stay until admin_free(). What is
  * true of the whole process (admin_process.h, admin_totals.h) is not theirs to say.
  *
+ * It answers to addresses, to localhost, and to the names that it is told: a page in an operator's
+ * browser, whose own name has been pointed at this machine meanwhile (DNS rebinding), would read it
+ * otherwise. Sockets of files have no names.
+ *
  * Threads: new, add, start and free are the process's main thread.
  */
 #ifndef ADMIN_ADMIN_H
@@ -39,6 +43,10 @@ struct admin_source {
 int admin_new(const char *where, const struct reactor *serving, struct admin **ret,
 	      struct err *err);
 void admin_add(struct admin *admin, const struct admin_source *source);
+/* The names of hosts that it answers to; they stay the caller's, and there. Before admin_start().
+ * -EINVAL: one is no name of a host. */
+int admin_allow_hosts(struct admin *admin, const char *const *names, unsigned count,
+		      struct err *err);
 /* After the process has given up what it won't need, and when the services serve: whoever asks finds
  * what is said true. It listens when this returns 0. */
 int admin_start(struct admin *admin, struct err *err);

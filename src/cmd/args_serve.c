@@ -6,16 +6,31 @@
 
 #include "cmd/notify.h"
 
-enum { OPTION_MAX_CONNECTIONS = 256, OPTION_DRAIN_TIMEOUT, OPTION_ADMIN, OPTION_NO_SANDBOX };
+enum {
+	OPTION_MAX_CONNECTIONS = 256,
+	OPTION_DRAIN_TIMEOUT,
+	OPTION_ADMIN,
+	OPTION_ADMIN_HOST,
+	OPTION_NO_SANDBOX
+};
 
 static const struct option long_options[] = {
     {"threads", required_argument, NULL, 't'},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"drain-timeout", required_argument, NULL, OPTION_DRAIN_TIMEOUT},
     {"admin", required_argument, NULL, OPTION_ADMIN},
+    {"admin-host", required_argument, NULL, OPTION_ADMIN_HOST},
     {"user", required_argument, NULL, 'u'},
     {"no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX},
 };
+
+static int add_admin_host(struct serve_options *o, const char *command)
+{
+	if (o->admin_host_count == SERVE_ADMIN_HOSTS_MAX)
+		return usage_error(command, "--admin-host at most %d times", SERVE_ADMIN_HOSTS_MAX);
+	o->admin_hosts[o->admin_host_count++] = optarg;
+	return EXIT_OK;
+}
 
 static int take(void *arg, const char *command, int option)
 {
@@ -31,6 +46,8 @@ static int take(void *arg, const char *command, int option)
 	case OPTION_ADMIN:
 		o->admin = optarg;
 		break;
+	case OPTION_ADMIN_HOST:
+		return add_admin_host(o, command);
 	case 'u':
 		o->user = optarg;
 		break;

@@ -47,6 +47,7 @@ static const char help[] =
     "anew\n"
     "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
+    "      --admin-host NAME    a name it answers to, beside addresses and localhost\n"
     "  -u, --user NAME[:GROUP]  become this user once it has its addresses (for root)\n"
     "      --no-sandbox         don't give up what it won't need: by default it can open nothing "
     "but\n"

@@ -36,6 +36,7 @@ static const char help[] =
     "      --max-connections N  at most so many at once [what the descriptor limit allows]\n"
     "      --drain-timeout T    after SIGTERM, wait for what is being sent [10s]; also 500ms, 2m\n"
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
+    "      --admin-host NAME    a name it answers to, beside addresses and localhost\n"
     "  -u, --user NAME[:GROUP]  become this user once it has its addresses (for root)\n"
     "      --no-sandbox         don't give up what it won't need\n"
     "  -h, --help               this text\n"

@@ -178,6 +178,9 @@ static int listen_all(struct service *service, const struct serve_options *optio
 	if (r < 0 || !options->admin)
 		return r;
 	r = admin_new(options->admin, service->reactor, &service->admin, err);
+	if (r == 0)
+		r = admin_allow_hosts(service->admin, options->admin_hosts,
+				      options->admin_host_count, err);
 	if (r == 0 && service->http)
 		http_metrics_add(service->http, service->admin);
 	if (r == 0 && service->kafka)

@@ -17,6 +17,8 @@
 #include "http/http_server.h"
 #include "kafka/broker/kafka_server.h"
 
+#define SERVE_ADMIN_HOSTS_MAX 16
+
 struct serve_options {
 	/* NULL: not that one. They stay until serve() returns. */
 	const struct http_options *http;
@@ -27,8 +29,10 @@ struct serve_options {
 	/* For what is being sent at the end, and then as long for Kafka's disk; 0: 10 seconds. */
 	uint32_t drain_ms;
 	const char *admin; /* where the admin listener listens; NULL: there is none */
-	const char *user;  /* NAME or NAME:GROUP to become after the start; NULL: stays */
-	bool sandbox;      /* confines itself after the start: for good, the whole process */
+	const char *admin_hosts[SERVE_ADMIN_HOSTS_MAX]; /* names it answers to, beside addresses */
+	unsigned admin_host_count;
+	const char *user; /* NAME or NAME:GROUP to become after the start; NULL: stays */
+	bool sandbox;     /* confines itself after the start: for good, the whole process */
 	/* Called when it serves: it listens, and whatever it needs has been made; may be NULL. */
 	void (*ready)(void *arg);
 	void *ready_arg;

@@ -170,7 +170,7 @@ class Client:
                 return data
 
 
-def request(path="/", method="GET", version="1.1", host="test", **headers):
+def request(path="/", method="GET", version="1.1", host="localhost", **headers):
     lines = [f"{method} {path} HTTP/{version}"]
     if host is not None:
         lines.append(f"Host: {host}")

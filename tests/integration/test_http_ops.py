@@ -530,6 +530,44 @@ def test_what_the_admin_listener_says_to_other_requests(observe):
     assert server.get("/metrics").status == 404  # not for the public
 
 
+@pytest.mark.parametrize(
+    "host, status",
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:9090", 200),
+        ("[::1]:1", 200),
+        ("localhost", 200),
+        ("LOCALHOST.:80", 200),
+        ("Metrics.Example:9090", 200),
+        ("metrics.example.", 200),
+        ("rebound.example", 421),
+        ("metrics.example.rebound.example", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("localhost.rebound.example", 421),
+        ("metrics.example:x", 400),
+    ],
+)
+def test_the_admin_listener_answers_to_addresses_and_its_names_only(observe, host, status):
+    server = observe("--admin-host", "metrics.example")
+    with server.admin() as client:
+        for path in ["/metrics", "/status", "/healthz", "/"]:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            response = client.response()
+            assert response.status == status
+            assert status == 200 or b"leat_" not in response.body
+            if status == 400:
+                break
+    with server.admin() as client:
+        client.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert client.response().status == 200
+
+
+@pytest.mark.parametrize("name", ["a:80", "", "a b", "[::1", "u@a"])
+def test_names_of_the_admin_listener_that_are_none_are_refused(leat, root, name):
+    ran = run([leat, "http", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-host", name, root])
+    assert ran.returncode == 2 and "--admin-host" in ran.stderr and ran.stderr.count("\n") == 1
+
+
 def test_scrapers_are_bounded_and_the_limit_of_clients_does_not_shut_them_out(observe):
     server = observe("--max-connections", "2", "--threads", "1")
     with contextlib.ExitStack() as stack:
