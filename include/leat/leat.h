@@ -159,7 +159,8 @@ struct leat_options {
 	 * the transfer with -ECANCELED. May be NULL. */
 	int (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
-	/* More sinks that get the same bytes (leat_transfer() only). */
+	/* More sinks that get the same bytes, and are waited for (leat_transfer() only; for a chain
+	 * leat_chain_add_mirror()). */
 	const int *mirrors;
 	size_t mirror_count;
 };
@@ -175,10 +176,12 @@ struct leat_report {
 	enum leat_verdict verdict;
 	const char *reason; /* why this technique; a constant, never NULL */
 	char evidence[160]; /* what the verdict rests on */
-	char fallback[160]; /* "" or what was refused: "sendfile refused (EINVAL): ..." */
-	char error[160];    /* "" or what went wrong, with offsets and sizes */
-	uint64_t wall_ns;   /* leat_transfer() only */
-	uint64_t cpu_ns;    /* of the calling thread; leat_transfer() only */
+	char
+	    fallback[160]; /* "" or what was refused, or given up: "sendfile refused (EINVAL): ...",
+			       "mirror 2 (descriptor 9) was dropped: ..." */
+	char error[160];   /* "" or what went wrong, with offsets and sizes */
+	uint64_t wall_ns;  /* leat_transfer() only */
+	uint64_t cpu_ns;   /* of the calling thread; leat_transfer() only */
 	/* The report grows into this room, because its end belongs to the ledger, which grows too. */
 	uint64_t reserved[8];
 	struct leat_ledger ledger;
@@ -306,10 +309,47 @@ LEAT_API void leat_chain_load(const struct leat_chain *chain, struct leat_load *
  * Thread-safe. */
 LEAT_API int leat_load_run(const struct leat_load *load);
 
+/* ---- Mirrors ---- */
+
+enum leat_mirror_policy {
+	/* The chain goes no faster than the mirror; a mirror that fails is the chain's failure. */
+	LEAT_MIRROR_WAIT,
+	/* The mirror never holds the sink up. What it doesn't take now is kept for it in a pipe (of
+	 * up to 1 MiB); when that is full and the sink is ready for more, or when it fails, it is
+	 * dropped: it has got a prefix, and its report says so. Only when the sink has everything the
+	 * chain waits for the rest that the mirror's pipe has. While the chain waits for its source,
+	 * the rest goes on with the next step: poll the mirror and step, if that may be long. */
+	LEAT_MIRROR_DROP,
+};
+
+/* One more sink that gets every byte of the chain: by reference where the source and all sinks take
+ * pages (tee(2)), else by copying; memory is copied. `fd` as for leat_chain_new(). Only while no
+ * segment is in the chain (-EBUSY). -ENOMEM, -EINVAL. Mirrors are numbered from 0. */
+LEAT_API int leat_chain_add_mirror(struct leat_chain *chain, int fd,
+				   enum leat_mirror_policy policy);
+
+struct leat_mirror_report {
+	size_t size; /* in: sizeof(struct leat_mirror_report); see LEAT_MIRROR_REPORT_INIT */
+	int error;   /* 0, or why it was dropped: -EAGAIN when it had fallen behind */
+	enum leat_verdict verdict;
+	const char *evidence; /* what the verdict rests on; for as long as the chain is there */
+	uint64_t reserved[4]; /* room to grow, as in struct leat_report */
+	struct leat_ledger ledger; /* of this sink alone; its system calls are the chain's, too */
+};
+#define LEAT_MIRROR_REPORT_INIT                                                                 \
+	{                                                                                       \
+		sizeof(struct leat_mirror_report), 0, LEAT_UNKNOWN, NULL, {0}, LEAT_LEDGER_INIT \
+	}
+/* -EINVAL: there is no such mirror. */
+LEAT_API int leat_chain_mirror_report(const struct leat_chain *chain, unsigned index,
+				      struct leat_mirror_report *ret_report);
+
+/* ---- What is left ---- */
+
 /* Bytes not yet with the sink; LEAT_TO_END while a stream without a length is in it. */
 LEAT_API uint64_t leat_chain_pending(const struct leat_chain *chain);
-/* Drops and releases what is left, and the ledger starts anew: the chain is as new. Waits as
- * leat_chain_free() does. */
+/* Drops and releases what is left, and the ledger starts anew: the chain is as new, mirrors that were
+ * dropped are back. Waits as leat_chain_free() does. */
 LEAT_API void leat_chain_reset(struct leat_chain *chain);
 LEAT_API void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report);
 

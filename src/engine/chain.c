@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 #include "engine/border.h"
-#include "engine/chain_internal.h"
 #include "engine/completion.h"
+#include "engine/mirror.h"
 
 /* Not a memset: the struct is 2 KiB, most of it texts and segments that are written before they
  * are read, and a connection makes one. */
@@ -71,6 +71,8 @@ static void let_go(struct leat_chain *chain)
 	stop_techniques(chain);
 	while (chain->count > 0)
 		chain_drop_head(chain);
+	for (unsigned i = 0; i < chain->mirror_count; i++)
+		mirror_reset(chain, &chain->mirrors[i]);
 	chain_give_pipe(chain);
 	chain_give_bounce(chain);
 	chain_unmap(chain);
@@ -99,6 +101,8 @@ void chain_fini(struct leat_chain *chain)
 	if (chain->segments != chain->inline_segments)
 		free(chain->segments);
 	chain->segments = NULL;
+	free(chain->mirrors);
+	chain->mirrors = NULL;
 }
 
 void leat_chain_reset(struct leat_chain *chain)
@@ -329,17 +333,6 @@ int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, lea
 
 /* ---- The public face ---- */
 
-static bool could_block(int fd, enum sink_kind kind)
-{
-	struct stat st;
-
-	if (kind == SINK_FILE || kind == SINK_APPEND)
-		return false;
-	if (kind != SINK_OTHER)
-		return true;
-	return sys_is_terminal(fd) || (sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
-}
-
 int options_read(const struct leat_options *options, struct leat_options *ret)
 {
 	struct leat_options read = LEAT_OPTIONS_INIT;
@@ -368,8 +361,7 @@ int leat_chain_new(struct leat_engine *engine, int sink, const struct leat_optio
 		return r;
 	known.flags = read.flags;
 	known.technique = read.technique;
-	if (!(known.flags & LEAT_MAY_BLOCK) && could_block(sink, known.kind) &&
-	    !(sys_get_flags(sink) & O_NONBLOCK))
+	if (sink_would_block(known.flags, sink, known.kind))
 		return -EINVAL;
 	chain = malloc(sizeof(*chain));
 	if (!chain)

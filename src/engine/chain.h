@@ -112,14 +112,7 @@ struct mapping {
 	int fd;
 };
 
-struct mirror {
-	int fd;
-	enum sink_kind kind;
-	struct pipe_pair pipe;
-	size_t piped;
-	bool copies;          /* refuses splice (O_APPEND and the like): read + write */
-	struct bounce bounce; /* of one that copies: beyond the pipe */
-};
+struct mirror; /* mirror.h */
 
 struct leat_chain {
 	struct leat_engine *engine;
@@ -150,7 +143,7 @@ struct leat_chain {
 	short writer_events; /* and what it waits for */
 	struct mapping mapping;
 	struct mirror *mirrors;
-	unsigned mirror_count;
+	unsigned mirror_count;           /* with those that were dropped */
 	size_t teed;                     /* tee.c: the bytes in the pipe that every mirror got */
 	bool sink_copies;                /* tee.c: the main sink refuses splice */
 	struct completions *completions; /* of each technique that has some; NULL: none */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/border.h"
-#include "engine/chain_internal.h"
+#include "engine/mirror.h"
 #include "sys/route.h"
 
 static uint32_t *columns_of(struct leat_chain *chain, const struct segment *segment)
@@ -34,46 +34,51 @@ void chain_fell_back(struct leat_chain *chain, enum leat_technique refused, int 
 
 /* ---- By reference, or not? ---- */
 
-#define SAY(chain, ...) snprintf((chain)->route_text, sizeof((chain)->route_text), __VA_ARGS__)
+/* What an answer rests on: as long as chain->route_text. */
+struct basis {
+	char text[sizeof(((struct leat_chain *)0)->route_text)];
+};
+
+#define SAY(basis, ...) snprintf((basis)->text, sizeof((basis)->text), __VA_ARGS__)
 
 /* What the self-probe saw on a socket pair: the worse of its two answers, since a chain may use
  * both calls. */
-static enum column column_by_probe(struct leat_chain *chain)
+static enum column column_by_probe(struct leat_chain *chain, struct basis *basis)
 {
 	const struct caps *caps = engine_caps(chain->engine);
 
 	if (caps->sendfile_by_reference == CAPS_NO || caps->splice_by_reference == CAPS_NO) {
-		SAY(chain, "this kernel copies what sendfile or splice hand over");
+		SAY(basis, "this kernel copies what sendfile or splice hand over");
 		return COLUMN_COPIED;
 	}
 	if (caps->sendfile_by_reference != CAPS_YES || caps->splice_by_reference != CAPS_YES) {
-		SAY(chain, "the self-probe could not be made");
+		SAY(basis, "the self-probe could not be made");
 		return COLUMN_UNKNOWN;
 	}
-	SAY(chain, "the self-probe saw pages go by reference");
+	SAY(basis, "the self-probe saw pages go by reference");
 	return COLUMN_BY_REFERENCE;
 }
 
-static enum column column_by_route(struct leat_chain *chain, int sink)
+static enum column column_by_route(struct leat_chain *chain, int sink, struct basis *basis)
 {
-	enum column column = column_by_probe(chain);
+	enum column column = column_by_probe(chain, basis);
 	struct route_features features = {.known = false};
 
 	if (column != COLUMN_BY_REFERENCE)
 		return column;
 	if (route_features_of(sink, &features) < 0 || !features.known) {
-		SAY(chain, "the outgoing device is not known");
+		SAY(basis, "the outgoing device is not known");
 		return COLUMN_UNKNOWN;
 	}
 	if (!features.scatter_gather) {
-		SAY(chain, "%s has no scatter-gather: every byte is copied", features.device);
+		SAY(basis, "%s has no scatter-gather: every byte is copied", features.device);
 		return COLUMN_COPIED_LATER;
 	}
 	if (!features.checksum) {
-		SAY(chain, "%s has no transmit checksum: every byte is copied", features.device);
+		SAY(basis, "%s has no transmit checksum: every byte is copied", features.device);
 		return COLUMN_COPIED_LATER;
 	}
-	SAY(chain, "self-probe by reference; %s has scatter-gather", features.device);
+	SAY(basis, "self-probe by reference; %s has scatter-gather", features.device);
 	return COLUMN_BY_REFERENCE;
 }
 
@@ -83,28 +88,29 @@ static const char *transformed_by(enum sink_kind sink)
 				 : "the sink's writer makes other bytes of them, such as TLS";
 }
 
-static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_kind kind)
+static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_kind kind,
+				  struct basis *basis)
 {
 	switch (kind) {
 	case SINK_TCP:
-		return column_by_route(chain, fd);
+		return column_by_route(chain, fd, basis);
 	case SINK_UNIX:
 	case SINK_PIPE:
-		return column_by_probe(chain);
+		return column_by_probe(chain, basis);
 	case SINK_FILE:
 	case SINK_APPEND:
 		/* generic_perform_write copies from the page it is handed. */
-		SAY(chain, "the kernel copies into the file's page cache");
+		SAY(basis, "the kernel copies into the file's page cache");
 		return COLUMN_COPIED;
 	case SINK_KTLS:
 	case SINK_WRITER:
-		SAY(chain, "%s", transformed_by(kind));
+		SAY(basis, "%s", transformed_by(kind));
 		return COLUMN_TRANSFORMED;
 	case SINK_OTHER:
 	case SINK_KIND_COUNT:
 		break;
 	}
-	SAY(chain, "nothing is known of such a sink");
+	SAY(basis, "nothing is known of such a sink");
 	return COLUMN_UNKNOWN;
 }
 
@@ -120,26 +126,34 @@ static bool is_worse(enum column column, enum column than)
 	return from_worst[i] != than;
 }
 
+enum column mirror_reference_column(struct leat_chain *chain, struct mirror *mirror)
+{
+	struct basis basis;
+
+	if (mirror->reference_column < 0) {
+		mirror->reference_column =
+		    (int)ask_about_sink(chain, mirror->fd, mirror->kind, &basis);
+		memcpy(mirror->route_text, basis.text, sizeof(mirror->route_text));
+	}
+	return (enum column)mirror->reference_column;
+}
+
 /* Mirrors get the same pages: what one sink copies was copied. */
 static enum column ask_about_sinks(struct leat_chain *chain)
 {
-	enum column worst = ask_about_sink(chain, chain->sink.fd, chain->sink.kind);
-	char text[sizeof(chain->route_text)];
+	struct basis basis;
+	enum column worst = ask_about_sink(chain, chain->sink.fd, chain->sink.kind, &basis);
 
 	for (unsigned i = 0; i < chain->mirror_count; i++) {
-		const struct mirror *mirror = &chain->mirrors[i];
-		enum column column;
+		struct mirror *mirror = &chain->mirrors[i];
+		enum column column = mirror_reference_column(chain, mirror);
 
-		memcpy(text, chain->route_text, sizeof(text));
-		column = ask_about_sink(chain, mirror->fd, mirror->kind);
 		if (is_worse(column, worst)) {
 			worst = column;
-			memcpy(text, chain->route_text, sizeof(text));
-			SAY(chain, "mirror %u: %.44s", i + 1, text);
-		} else {
-			memcpy(chain->route_text, text, sizeof(text));
+			SAY(&basis, "mirror %u: %.44s", i + 1, mirror->route_text);
 		}
 	}
+	memcpy(chain->route_text, basis.text, sizeof(chain->route_text));
 	return worst;
 }
 
@@ -283,4 +297,45 @@ void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_r
 	memcpy(report.fallback, chain->fallback_text, sizeof(report.fallback));
 	memcpy(report.error, chain->error_text, sizeof(report.error));
 	report_give(&report, ret_report);
+}
+
+static enum column worst_column_of(const struct leat_ledger *ledger)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(from_worst); i++)
+		if (column_bytes(ledger, from_worst[i]) > 0)
+			return from_worst[i];
+	return COLUMN_COUNT;
+}
+
+static const char *evidence_of_mirror(const struct mirror *mirror, enum column column)
+{
+	if (column == COLUMN_COUNT)
+		return "nothing was moved";
+	if (sink_transforms(mirror->kind))
+		return transformed_by(mirror->kind);
+	if ((int)column != mirror->reference_column)
+		return "read and written by the CPU";
+	return mirror->route_text;
+}
+
+int leat_chain_mirror_report(const struct leat_chain *chain, unsigned index,
+			     struct leat_mirror_report *ret_report)
+{
+	const size_t ledger_at = offsetof(struct leat_mirror_report, ledger);
+	struct leat_mirror_report report = LEAT_MIRROR_REPORT_INIT;
+	const struct mirror *mirror;
+	enum column column;
+
+	if (index >= chain->mirror_count)
+		return -EINVAL;
+	mirror = &chain->mirrors[index];
+	column = worst_column_of(&mirror->ledger);
+	report.error = mirror->error;
+	report.verdict = verdict_of(column);
+	report.evidence = evidence_of_mirror(mirror, column);
+	report.ledger = mirror->ledger;
+	if (ret_report->size > ledger_at)
+		report.ledger.size = min_size(ret_report->size - ledger_at, sizeof(report.ledger));
+	border_give(ret_report, &report, sizeof(report));
+	return 0;
 }

@@ -7,6 +7,7 @@
  *   chain_resident.c  whether a file range is in memory, so that nothing waits for the disk
  *   chain_account.c   ledger, verdict, evidence, report
  *   chain_resource.c  pipe, bounce buffer, mapping
+ *   mirror.c          sinks beside the sink (mirror.h)
  *   kinds.c           what a descriptor is
  */
 #ifndef ENGINE_CHAIN_INTERNAL_H
@@ -33,12 +34,6 @@ static inline uint64_t segment_left(const struct segment *segment)
 static inline uint64_t chain_held(const struct leat_chain *chain)
 {
 	return chain->piped + (chain->bounce.end - chain->bounce.start);
-}
-
-/* Bytes that the mirror has yet to get of what was taken. */
-static inline size_t mirror_behind(const struct mirror *mirror)
-{
-	return mirror->piped + (mirror->bounce.end - mirror->bounce.start);
 }
 
 /* Of `max` bytes, those to take into the chain's pipe: until the sink has shown that it takes
@@ -78,9 +73,6 @@ void report_give(struct leat_report *report, struct leat_report *ret_report);
 /* chain_account.c: the kernel refused a technique, and another goes on. */
 void chain_fell_back(struct leat_chain *chain, enum leat_technique refused, int error);
 
-/* The same, and the text says which mirror. */
-int mirror_failed(struct leat_chain *chain, const struct mirror *mirror, int error);
-
 /* chain_gather.c: whether the segment may leave together with its neighbours, and the sending of
  * them, as technique->move(). `budget`: what this step may still move. 0, LEAT_WANT_LOAD or -errno.
  */
@@ -109,7 +101,8 @@ int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, s
  * library. NULL: the defaults. -EINVAL: no size, LEAT_OPTIONS_INIT was forgotten. */
 int options_read(const struct leat_options *options, struct leat_options *ret);
 
-/* kinds.c */
+/* kinds.c. A blocking sink, and the chain may not block. */
+bool sink_would_block(uint32_t flags, int fd, enum sink_kind kind);
 int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret);
 
 /* sink.c: one write or send of `len` bytes, or of several pieces. */

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/chain_internal.h"
 #include "engine/completion.h"
+#include "engine/mirror.h"
 
 #define BUDGET_DEFAULT (1024u * 1024u)
 
@@ -19,13 +19,6 @@ int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...)
 		va_end(args);
 	}
 	return error;
-}
-
-int mirror_failed(struct leat_chain *chain, const struct mirror *mirror, int error)
-{
-	return chain_fail(chain, error, "mirror %u (descriptor %d): %s",
-			  (unsigned)(mirror - chain->mirrors) + 1, mirror->fd,
-			  strerrordesc_np(-error));
 }
 
 static const char *error_name(int error)
@@ -190,14 +183,6 @@ static int move_head(struct leat_chain *chain, struct segment *segment, const st
 	return 0;
 }
 
-static bool mirrors_behind(const struct leat_chain *chain)
-{
-	for (unsigned i = 0; i < chain->mirror_count; i++)
-		if (mirror_behind(&chain->mirrors[i]) > 0)
-			return true;
-	return false;
-}
-
 static int source_ended(struct leat_chain *chain, struct segment *segment)
 {
 	uint64_t start = segment->offset == SEGMENT_CURRENT ? 0 : segment->offset;
@@ -217,7 +202,7 @@ static int source_ended(struct leat_chain *chain, struct segment *segment)
 static int after_move(struct leat_chain *chain, struct segment *segment, const struct moved *moved)
 {
 	CHECK(segment->taken - segment->sent == chain_held(chain));
-	chain->unsettled = moved->stop == STOP_COMPLETION || mirrors_behind(chain);
+	chain->unsettled = moved->stop == STOP_COMPLETION || mirrors_hold_segment(chain);
 	switch (moved->stop) {
 	case STOP_SOURCE_EMPTY:
 		return LEAT_WANT_READ;
@@ -295,7 +280,7 @@ int leat_chain_step(struct leat_chain *chain, size_t budget)
 	if (chain->piped == 0)
 		chain_give_pipe(chain);
 	if (chain->bounce.data && chain->bounce.start == chain->bounce.end &&
-	    !mirrors_behind(chain))
+	    !mirrors_hold_bounce(chain))
 		chain_give_bounce(chain);
 	chain->ledger.syscalls += sigpipe_let_go(&chain->engine->sigpipe);
 	CHECK(ledger_sums(&chain->ledger));

@@ -5,17 +5,23 @@
  * A file is read into the engine's scratch buffer, and what the sink did not take is read again:
  * nothing is held. A source that can't be read twice is read into the chain's bounce buffer.
  *
- * With mirrors the bounce buffer serves all sinks: the sink has yet to get [start, end), a mirror
- * the last mirror->piped bytes before `end`. It is filled again when all have everything.
+ * With mirrors the bounce buffer serves all sinks, memory's bytes too: the sink has yet to get
+ * [start, end), a mirror the last mirror->unwritten bytes before `end`. It is filled again when the
+ * sink and all mirrors that are waited for have everything, and the rest of the others is put aside.
  */
 #include <errno.h>
+#include <string.h>
 
-#include "engine/chain_internal.h"
+#include "engine/mirror.h"
 
 /* The source's next bytes, into `buf`: what read(2) says. */
 static ssize_t read_source(struct leat_chain *chain, const struct segment *segment, char *buf,
 			   size_t len)
 {
+	if (segment->kind == SOURCE_MEMORY) {
+		memcpy(buf, segment->memory + segment->taken, len);
+		return (ssize_t)len;
+	}
 	chain_syscall(chain);
 	if (segment->offset == SEGMENT_CURRENT)
 		return sys_read(segment->fd, buf, len);
@@ -117,66 +123,64 @@ static int copy_stream(struct leat_chain *chain, struct segment *segment, size_t
 
 /* ---- Mirrors ---- */
 
-/* Until it has everything, or is full. */
-static int write_mirror(struct leat_chain *chain, struct mirror *mirror, struct moved *ret)
+/* What the buffer holds, to every sink as far as each takes. A mirror that is full is waited for when
+ * the sink has its bytes. */
+static int copy_to_all(struct leat_chain *chain, struct segment *segment, struct moved *ret)
 {
-	while (mirror->piped > 0) {
-		ssize_t n;
+	int full_fd = -1;
 
-		chain_syscall(chain);
-		n = sys_write(mirror->fd, chain->bounce.data + chain->bounce.end - mirror->piped,
-			      mirror->piped);
-		if (n == -EAGAIN)
-			return stop_at(chain, mirror->fd, POLLOUT, STOP_SINK_FULL, ret);
-		if (n < 0)
-			return mirror_failed(chain, mirror, (int)n);
-		mirror->piped -= (size_t)n;
-	}
-	return 0;
-}
-
-/* What the buffer holds, to every sink as far as each takes. */
-static int write_all(struct leat_chain *chain, struct segment *segment, struct moved *ret)
-{
 	for (unsigned i = 0; i < chain->mirror_count; i++) {
-		int r = write_mirror(chain, &chain->mirrors[i], ret);
+		struct mirror *mirror = &chain->mirrors[i];
+		bool full = false;
+		int r = mirror_write(chain, mirror, &full);
 
 		if (r < 0)
 			return r;
+		if (full && mirror->policy == LEAT_MIRROR_WAIT)
+			full_fd = mirror->fd;
 	}
-	if (chain->bounce.start == chain->bounce.end)
-		return 0;
-	return empty_bounce(chain, segment, false, ret);
+	if (chain->bounce.start < chain->bounce.end)
+		return empty_bounce(chain, segment, false, ret);
+	if (full_fd >= 0)
+		return stop_at(chain, full_fd, POLLOUT, STOP_SINK_FULL, ret);
+	return 0;
 }
 
-static bool all_written(const struct leat_chain *chain)
+/* The buffer is wanted for the next bytes. */
+static int copy_put_aside(struct leat_chain *chain)
 {
-	for (unsigned i = 0; i < chain->mirror_count; i++)
-		if (chain->mirrors[i].piped > 0)
-			return false;
-	return chain->bounce.start == chain->bounce.end;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < chain->mirror_count; i++)
+		r = mirror_put_aside(chain, &chain->mirrors[i]);
+	return r;
 }
 
 static int copy_mirrored(struct leat_chain *chain, struct segment *segment, size_t max,
 			 struct moved *ret)
 {
-	int r = write_all(chain, segment, ret);
+	int r = copy_to_all(chain, segment, ret);
 
-	if (r < 0 || ret->stop != STOP_NONE || ret->bytes > 0 || !all_written(chain) || max == 0)
+	if (r < 0 || ret->stop != STOP_NONE || ret->bytes > 0)
 		return r;
-	r = fill_bounce(chain, segment, max, ret);
+	if (max == 0)
+		return mirrors_settle(chain, ret);
+	r = copy_put_aside(chain);
+	if (r == 0)
+		r = fill_bounce(chain, segment, max, ret);
 	if (r <= 0)
 		return r;
 	for (unsigned i = 0; i < chain->mirror_count; i++)
-		chain->mirrors[i].piped = chain->bounce.end;
-	return write_all(chain, segment, ret);
+		if (mirror_is_on(&chain->mirrors[i]))
+			chain->mirrors[i].unwritten = chain->bounce.end;
+	return copy_to_all(chain, segment, ret);
 }
 
 static int copy_move(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 		     struct moved *ret)
 {
 	*ret = (struct moved){0, STOP_NONE};
-	if (chain->mirror_count > 0 && segment->kind != SOURCE_MEMORY)
+	if (chain->mirror_count > 0)
 		return copy_mirrored(chain, segment, max, ret);
 	if (chain->bounce.start < chain->bounce.end)
 		return empty_bounce(chain, segment, false, ret);

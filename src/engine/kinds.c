@@ -92,3 +92,20 @@ int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret)
 		*ret = S_ISSOCK(st->st_mode) ? SOURCE_SOCKET : SOURCE_OTHER;
 	return 0;
 }
+
+static bool could_block(int fd, enum sink_kind kind)
+{
+	struct stat st;
+
+	if (kind == SINK_FILE || kind == SINK_APPEND)
+		return false;
+	if (kind != SINK_OTHER)
+		return true;
+	return sys_is_terminal(fd) || (sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
+}
+
+bool sink_would_block(uint32_t flags, int fd, enum sink_kind kind)
+{
+	return !(flags & LEAT_MAY_BLOCK) && could_block(fd, kind) &&
+	       !(sys_get_flags(fd) & O_NONBLOCK);
+}

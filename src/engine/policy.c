@@ -52,6 +52,7 @@ struct rule {
 static const struct rule rules[] = {
     {ANY & ~MEMORY, TO_SHARED, MIRRORED, LEAT_TEE, "one source to several sinks"},
     {ANY & ~MEMORY, TO_ANY, MIRRORED, LEAT_COPY, "several sinks, and pages can't be shared"},
+    {MEMORY, TO_ANY, MIRRORED, LEAT_COPY, "memory to several sinks"},
 
     {ANY, TO_WRITER, ALWAYS, LEAT_COPY, "the sink is a writer: it takes bytes, not pages"},
 
@@ -91,15 +92,9 @@ static const struct {
     [LEAT_URING] = {ANY, TO_SHARED},
 };
 
-/* Memory goes to the sink alone. */
-static bool is_mirrored(const struct policy_input *input)
-{
-	return input->mirrored && input->source != SOURCE_MEMORY;
-}
-
 static bool condition_holds(enum when when, const struct policy_input *input)
 {
-	if (is_mirrored(input) != (when == MIRRORED))
+	if (input->mirrored != (when == MIRRORED))
 		return false;
 	switch (when) {
 	case SHORT:
@@ -124,7 +119,7 @@ static struct policy_choice choose_forced(const struct policy_input *input)
 	if (!(able[asked].sinks & BIT(input->sink)))
 		return (struct policy_choice){asked, "asked for, but not for such a sink",
 					      -EOPNOTSUPP};
-	if (is_mirrored(input) && asked != LEAT_COPY && asked != LEAT_TEE)
+	if (input->mirrored && asked != LEAT_COPY && asked != LEAT_TEE)
 		return (struct policy_choice){asked, "asked for, but not for several sinks",
 					      -EOPNOTSUPP};
 	if (input->refused & BIT(asked))

@@ -21,7 +21,9 @@
  * still reads do not hold up the next segment (completion.h); only their segment's release waits.
  *
  * Bytes that were taken from the source but are not yet with the sink live in the chain's pipe
- * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else.
+ * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else; what the sink
+ * has and a mirror has not, in that mirror's pipe and bounce buffer, or at the end of the chain's
+ * (mirror.h).
  */
 #ifndef ENGINE_TECHNIQUE_H
 #define ENGINE_TECHNIQUE_H

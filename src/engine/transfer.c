@@ -3,10 +3,9 @@
  * engine of its own, and a poll(2) wherever the chain wants to wait.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "engine/chain_internal.h"
+#include "engine/mirror.h"
 
 struct transfer {
 	struct leat_engine engine;
@@ -72,25 +71,19 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 static int add_mirrors(struct transfer *transfer)
 {
 	const struct leat_options *options = &transfer->options;
-	struct leat_chain *chain = &transfer->chain;
+	int r = 0;
 
-	if (options->mirror_count == 0)
-		return 0;
-	chain->mirrors = calloc(options->mirror_count, sizeof(*chain->mirrors));
-	if (!chain->mirrors)
-		return -ENOMEM;
-	for (size_t i = 0; i < options->mirror_count; i++) {
-		struct mirror *mirror = &chain->mirrors[i];
-		int r = sink_kind_of(options->mirrors[i], &mirror->kind);
+	for (size_t i = 0; r == 0 && i < options->mirror_count; i++)
+		r = leat_chain_add_mirror(&transfer->chain, options->mirrors[i], LEAT_MIRROR_WAIT);
+	return r;
+}
 
-		if (r < 0)
-			return r;
-		mirror->fd = options->mirrors[i];
-		mirror->pipe = PIPE_NONE;
-		mirror->copies = mirror->kind == SINK_APPEND;
-		chain->mirror_count++;
-	}
-	return 0;
+/* Nobody will read the ledger. */
+static void ask_no_route(struct leat_chain *chain)
+{
+	chain->reference_column = COLUMN_UNKNOWN;
+	for (unsigned i = 0; i < chain->mirror_count; i++)
+		chain->mirrors[i].reference_column = COLUMN_UNKNOWN;
 }
 
 /* Waits for what the chain wants. While it waits for the source, a sink that breaks wakes it too:
@@ -174,10 +167,10 @@ int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 	sink.technique = transfer.options.technique;
 	engine_init(&transfer.engine);
 	chain_init(&transfer.chain, &transfer.engine, &sink);
-	if (!report) /* nobody will read the ledger: the route needn't be asked */
-		transfer.chain.reference_column = COLUMN_UNKNOWN;
 	if (r == 0)
 		r = add_mirrors(&transfer);
+	if (!report)
+		ask_no_route(&transfer.chain);
 	if (r == 0)
 		r = add_source(&transfer, in, offset, length);
 	if (r == 0)
@@ -190,7 +183,6 @@ int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 		fill_report(&transfer, report, sys_now_ns() - wall_ns,
 			    sys_thread_cpu_ns() - cpu_ns);
 	chain_fini(&transfer.chain);
-	free(transfer.chain.mirrors);
 	engine_fini(&transfer.engine);
 	return r < 0 ? r : moved;
 }

@@ -41,6 +41,14 @@ struct plan {
 	enum sink sink;
 	enum leat_technique technique;
 	bool header; /* a piece of memory goes before */
+	enum { NO_MIRROR, MIRROR_WAITED_FOR, MIRROR_DROPPED } mirror; /* a UNIX socket */
+};
+
+/* What came out of a sink. */
+struct arrived {
+	int peer; /* -1: none */
+	unsigned char bytes[TOTAL + 1];
+	size_t len;
 };
 
 struct transfer {
@@ -54,6 +62,9 @@ struct transfer {
 	size_t got_len;
 	bool reported;
 	struct leat_report report;
+	int mirror;
+	struct arrived mirrored;
+	struct leat_mirror_report mirror_report;
 	struct chain_writer writer; /* TO_WRITER */
 	size_t refused;             /* bytes that it said -EAGAIN to */
 };
@@ -166,6 +177,21 @@ static void sink_open(struct transfer *t)
 	nonblock(t->sink_peer);
 }
 
+static void mirror_open(struct transfer *t)
+{
+	int ends[2];
+
+	t->mirror = t->mirrored.peer = -1;
+	t->mirror_report.size = sizeof(t->mirror_report);
+	if (t->plan->mirror == NO_MIRROR)
+		return;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	t->mirror = ends[0];
+	t->mirrored.peer = ends[1];
+	nonblock(ends[0]);
+	nonblock(ends[1]);
+}
+
 static void feed(struct transfer *t)
 {
 	if (t->source_feed < 0)
@@ -180,6 +206,17 @@ static void feed(struct transfer *t)
 	}
 	close(t->source_feed);
 	t->source_feed = -1;
+}
+
+static void collect_mirrored(struct arrived *arrived)
+{
+	ssize_t n = 1;
+
+	while (arrived->peer >= 0 && arrived->len < sizeof(arrived->bytes) && n > 0) {
+		n = read(arrived->peer, arrived->bytes + arrived->len,
+			 sizeof(arrived->bytes) - arrived->len);
+		arrived->len += n > 0 ? (size_t)n : 0;
+	}
 }
 
 /* Reads what has arrived; from a file, all of it at the end. */
@@ -228,6 +265,7 @@ static void *prepare(void *arg)
 	signal(SIGPIPE, SIG_IGN);
 	source_open(t);
 	sink_open(t);
+	mirror_open(t);
 	return t;
 }
 
@@ -274,6 +312,7 @@ static int between_steps(struct transfer *t, struct leat_chain *chain, int step)
 
 	feed(t);
 	collect(t);
+	collect_mirrored(&t->mirrored);
 	if (step == LEAT_WANT_LOAD) {
 		leat_chain_load(chain, &load);
 		return leat_load_run(&load);
@@ -354,10 +393,17 @@ static int run(void *state)
 	else
 		r = leat_chain_new(engine, t->sink, &options, &chain);
 	if (r == 0) {
-		r = add_segments(t, chain);
+		if (t->plan->mirror != NO_MIRROR)
+			r = leat_chain_add_mirror(chain, t->mirror,
+						  t->plan->mirror == MIRROR_DROPPED
+						      ? LEAT_MIRROR_DROP
+						      : LEAT_MIRROR_WAIT);
+		if (r == 0)
+			r = add_segments(t, chain);
 		if (r == 0)
 			r = step_to_the_end(t, chain);
 		leat_chain_report(chain, &t->report);
+		leat_chain_mirror_report(chain, 0, &t->mirror_report);
 		t->reported = true;
 		leat_chain_free(chain);
 	}
@@ -381,9 +427,28 @@ static fault_complaint check_ledger(const struct transfer *t, int result)
 	return NULL;
 }
 
+static fault_complaint check_mirror(struct transfer *t, int result)
+{
+	const struct leat_mirror_report *report = &t->mirror_report;
+	const unsigned char *expected = t->plan->header ? pattern : pattern + HEADER_BYTES;
+
+	collect_mirrored(&t->mirrored);
+	if (t->mirrored.len > t->expected ||
+	    memcmp(t->mirrored.bytes, expected, t->mirrored.len) != 0)
+		return "what the mirror got is not a prefix";
+	if (result == LEAT_DONE && report->error == 0 && t->mirrored.len != t->expected)
+		return "done, and the mirror did not get everything";
+	if (report->error < 0 && t->plan->mirror == MIRROR_WAITED_FOR)
+		return "a mirror that was to be waited for was dropped";
+	if (report->ledger.bytes != t->mirrored.len)
+		return "the mirror's ledger and its peer disagree";
+	return NULL;
+}
+
 static fault_complaint check(void *state, int result, bool hit)
 {
 	struct transfer *t = state;
+	fault_complaint complaint = NULL;
 	const unsigned char *expected = t->plan->header ? pattern : pattern + HEADER_BYTES;
 
 	collect_all(t);
@@ -397,6 +462,10 @@ static fault_complaint check(void *state, int result, bool hit)
 		return "what arrived is not a prefix";
 	if (result == LEAT_DONE && t->got_len != t->expected)
 		return "done, but not everything arrived";
+	if (t->plan->mirror != NO_MIRROR)
+		complaint = check_mirror(t, result);
+	if (complaint)
+		return complaint;
 	/* A segment may fail to be added: then there was no step that could have an error text. */
 	return t->reported && t->steps + t->got_len > 0 ? check_ledger(t, result) : NULL;
 }
@@ -404,7 +473,7 @@ static fault_complaint check(void *state, int result, bool hit)
 static void clean(void *state)
 {
 	struct transfer *t = state;
-	int fds[] = {t->source, t->source_feed, t->sink, t->sink_peer};
+	int fds[] = {t->source, t->source_feed, t->sink, t->sink_peer, t->mirror, t->mirrored.peer};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)
@@ -467,6 +536,10 @@ TEST(vmsplice_file_to_unix, FROM_FILE, TO_UNIX, LEAT_VMSPLICE, false)
 TEST(header_and_file_to_writer, FROM_FILE, TO_WRITER, LEAT_AUTO, true)
 TEST(memory_to_writer, FROM_MEMORY, TO_WRITER, LEAT_AUTO, true)
 TEST(socket_to_writer, FROM_SOCKET, TO_WRITER, LEAT_AUTO, true)
+TEST(file_to_pipe_and_mirror, FROM_FILE, TO_PIPE, LEAT_AUTO, true, MIRROR_WAITED_FOR)
+TEST(socket_to_tcp_and_late_mirror, FROM_SOCKET, TO_TCP, LEAT_AUTO, true, MIRROR_DROPPED)
+TEST(file_to_append_and_late_mirror, FROM_FILE, TO_APPEND, LEAT_AUTO, true, MIRROR_DROPPED)
+TEST(file_to_writer_and_mirror, FROM_FILE, TO_WRITER, LEAT_AUTO, true, MIRROR_WAITED_FOR)
 TEST(uring_file_to_tcp, FROM_FILE, TO_TCP, LEAT_URING, false)
 TEST(uring_socket_to_tcp, FROM_SOCKET, TO_TCP, LEAT_URING, false)
 TEST(uring_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_URING, false)
@@ -474,18 +547,34 @@ TEST(uring_memory_to_tcp, FROM_MEMORY, TO_TCP, LEAT_URING, false)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(header_and_file_to_tcp), cmocka_unit_test(header_and_file_to_unix),
-	    cmocka_unit_test(file_to_pipe),           cmocka_unit_test(file_to_file),
-	    cmocka_unit_test(file_to_append),         cmocka_unit_test(memory_to_tcp),
-	    cmocka_unit_test(socket_to_tcp),          cmocka_unit_test(socket_to_file),
-	    cmocka_unit_test(pipe_to_unix),           cmocka_unit_test(pipe_to_append),
-	    cmocka_unit_test(copy_file_to_tcp),       cmocka_unit_test(copy_socket_to_tcp),
-	    cmocka_unit_test(splice_file_to_tcp),     cmocka_unit_test(mmap_file_to_tcp),
-	    cmocka_unit_test(zerocopy_memory_to_tcp), cmocka_unit_test(vmsplice_memory_to_tcp),
-	    cmocka_unit_test(zerocopy_file_to_tcp),   cmocka_unit_test(vmsplice_file_to_unix),
-	    cmocka_unit_test(uring_file_to_tcp),      cmocka_unit_test(uring_socket_to_tcp),
-	    cmocka_unit_test(uring_memory_to_tcp),    cmocka_unit_test(header_and_file_to_writer),
-	    cmocka_unit_test(memory_to_writer),       cmocka_unit_test(socket_to_writer),
+	    cmocka_unit_test(header_and_file_to_tcp),
+	    cmocka_unit_test(header_and_file_to_unix),
+	    cmocka_unit_test(file_to_pipe),
+	    cmocka_unit_test(file_to_file),
+	    cmocka_unit_test(file_to_append),
+	    cmocka_unit_test(memory_to_tcp),
+	    cmocka_unit_test(socket_to_tcp),
+	    cmocka_unit_test(socket_to_file),
+	    cmocka_unit_test(pipe_to_unix),
+	    cmocka_unit_test(pipe_to_append),
+	    cmocka_unit_test(copy_file_to_tcp),
+	    cmocka_unit_test(copy_socket_to_tcp),
+	    cmocka_unit_test(splice_file_to_tcp),
+	    cmocka_unit_test(mmap_file_to_tcp),
+	    cmocka_unit_test(zerocopy_memory_to_tcp),
+	    cmocka_unit_test(vmsplice_memory_to_tcp),
+	    cmocka_unit_test(zerocopy_file_to_tcp),
+	    cmocka_unit_test(vmsplice_file_to_unix),
+	    cmocka_unit_test(uring_file_to_tcp),
+	    cmocka_unit_test(uring_socket_to_tcp),
+	    cmocka_unit_test(uring_memory_to_tcp),
+	    cmocka_unit_test(header_and_file_to_writer),
+	    cmocka_unit_test(memory_to_writer),
+	    cmocka_unit_test(socket_to_writer),
+	    cmocka_unit_test(file_to_pipe_and_mirror),
+	    cmocka_unit_test(socket_to_tcp_and_late_mirror),
+	    cmocka_unit_test(file_to_append_and_late_mirror),
+	    cmocka_unit_test(file_to_writer_and_mirror),
 	};
 
 	pattern_init();

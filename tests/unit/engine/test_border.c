@@ -11,6 +11,7 @@ union room {
 	size_t size;
 	struct leat_report report;
 	struct leat_ledger ledger;
+	struct leat_mirror_report mirror;
 	struct leat_wait wait;
 	struct leat_load load;
 	struct leat_capabilities capabilities;
@@ -21,7 +22,7 @@ union room {
 struct fixture {
 	struct leat_engine *engine;
 	struct leat_chain *chain;
-	int ends[2];
+	int ends[2], mirror[2];
 };
 
 static int open_fixture(void **state)
@@ -29,8 +30,10 @@ static int open_fixture(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	unix_pair(f->ends);
+	unix_pair(f->mirror);
 	assert_int_equal(leat_engine_new(&f->engine), 0);
 	assert_int_equal(leat_chain_new(f->engine, f->ends[0], NULL, &f->chain), 0);
+	assert_int_equal(leat_chain_add_mirror(f->chain, f->mirror[0], LEAT_MIRROR_WAIT), 0);
 	assert_int_equal(leat_chain_add_memory(f->chain, "four", 4, NULL, NULL), 0);
 	assert_int_equal(leat_chain_step(f->chain, 0), LEAT_DONE);
 	*state = f;
@@ -44,14 +47,16 @@ static int close_fixture(void **state)
 	leat_chain_free(f->chain);
 	leat_engine_free(f->engine);
 	close_pair(f->ends);
+	close_pair(f->mirror);
 	free(f);
 	return 0;
 }
 
-enum call { REPORT, LEDGER, WAIT, LOAD, CAPABILITIES, THRESHOLDS, CALLS };
+enum call { REPORT, MIRROR, LEDGER, WAIT, LOAD, CAPABILITIES, THRESHOLDS, CALLS };
 
 static const size_t sizes[CALLS] = {
     [REPORT] = sizeof(struct leat_report),
+    [MIRROR] = sizeof(struct leat_mirror_report),
     [LEDGER] = sizeof(struct leat_ledger),
     [WAIT] = sizeof(struct leat_wait),
     [LOAD] = sizeof(struct leat_load),
@@ -66,6 +71,9 @@ static void ask(const struct fixture *f, enum call call, union room *room, size_
 	switch (call) {
 	case REPORT:
 		leat_chain_report(f->chain, &room->report);
+		break;
+	case MIRROR:
+		assert_int_equal(leat_chain_mirror_report(f->chain, 0, &room->mirror), 0);
 		break;
 	case LEDGER:
 		leat_engine_ledger(f->engine, &room->ledger);
@@ -128,7 +136,7 @@ static void an_older_ledger_gets_the_counters_that_it_has(void **state)
 	ask(f, REPORT, &room, offsetof(struct leat_report, ledger) + three);
 	assert_int_equal(room.report.ledger.size, three);
 	assert_int_equal(room.report.ledger.bytes_copied, 4);
-	assert_string_equal(room.report.reason, "memory: one send with its neighbours");
+	assert_string_equal(room.report.reason, "memory to several sinks");
 	ask(f, REPORT, &room, sizeof(room.report));
 	assert_int_equal(room.report.ledger.size, sizeof(room.report.ledger));
 }

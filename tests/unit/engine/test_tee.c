@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "engine/mirror.h"
+
 #define LENGTH      (3u * 1024 * 1024 + 321)
 #define MIRRORS_MAX 3
 
@@ -220,7 +222,6 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	int file = pattern_file(LENGTH), sink[2], fds[2], small = 4096;
 	struct leat_engine engine;
 	struct leat_chain chain;
-	struct mirror mirror = {.pipe = PIPE_NONE};
 	struct reader reader, mirror_reader;
 	struct steps steps = {0};
 	int step;
@@ -228,12 +229,9 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	unix_pair(sink);
 	unix_pair(fds);
 	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
-	mirror.fd = fds[0];
-	mirror.kind = SINK_UNIX;
 	engine_init(&engine);
 	chain_init(&chain, &engine, &(struct chain_sink){.fd = sink[0], .kind = SINK_UNIX});
-	chain.mirrors = &mirror;
-	chain.mirror_count = 1;
+	assert_int_equal(leat_chain_add_mirror(&chain, fds[0], LEAT_MIRROR_WAIT), 0);
 	assert_int_equal(chain_add_known_file(&chain, file, 1, 0, LENGTH, NULL, NULL), 0);
 	reader_start(&reader, sink[1], 0);
 	/* The main reader reads, the mirror's does not. */
@@ -249,7 +247,7 @@ static void a_full_mirror_is_waited_for_and_holds_up_the_next_pull(void **state)
 	assert_true(chain.ledger.bytes <= ENGINE_LARGE_PIPE_BYTES);
 	reader_start(&mirror_reader, fds[1], 0);
 	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
-	assert_int_equal(mirror.piped, 0);
+	assert_int_equal(chain.mirrors[0].piped, 0);
 	chain_fini(&chain);
 	engine_fini(&engine);
 	reader_finish(&reader, &sink[0], LENGTH);
@@ -274,9 +272,7 @@ static struct pipe_pair pipe_of(int pages)
 static void the_smallest_pipe_sets_the_pace(void **state)
 {
 	int file = pattern_file(LENGTH), sink[2], fds[3][2];
-	struct mirror mirrors[3] = {{.pipe = pipe_of(4)},
-				    {.pipe = pipe_of(1)},
-				    {.pipe = pipe_of(2)}};
+	const int pages[3] = {4, 1, 2};
 	struct reader reader, readers[3];
 	struct leat_engine engine;
 	struct leat_chain chain;
@@ -288,12 +284,10 @@ static void the_smallest_pipe_sets_the_pace(void **state)
 	reader_start(&reader, sink[1], 0);
 	for (unsigned i = 0; i < 3; i++) {
 		unix_pair(fds[i]);
-		mirrors[i].fd = fds[i][0];
-		mirrors[i].kind = SINK_UNIX;
+		assert_int_equal(leat_chain_add_mirror(&chain, fds[i][0], LEAT_MIRROR_WAIT), 0);
+		chain.mirrors[i].pipe = pipe_of(pages[i]);
 		reader_start(&readers[i], fds[i][1], 0);
 	}
-	chain.mirrors = mirrors;
-	chain.mirror_count = 3;
 	assert_int_equal(chain_add_known_file(&chain, file, 1, 0, LENGTH, NULL, NULL), 0);
 	assert_int_equal(step_to_end(&chain, 0, &steps), LEAT_DONE);
 	chain_fini(&chain);
