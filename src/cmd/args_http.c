@@ -8,6 +8,7 @@
 enum {
 	OPTION_INDEX = 288,
 	OPTION_AUTOINDEX,
+	OPTION_DOTFILES,
 	OPTION_PRECOMPRESSED,
 	OPTION_CACHE_CONTROL,
 	OPTION_HEADER,
@@ -30,6 +31,7 @@ enum {
 static const struct option long_options[] = {
     {"index", required_argument, NULL, OPTION_INDEX},
     {"autoindex", required_argument, NULL, OPTION_AUTOINDEX},
+    {"dotfiles", required_argument, NULL, OPTION_DOTFILES},
     {"precompressed", required_argument, NULL, OPTION_PRECOMPRESSED},
     {"cache-control", required_argument, NULL, OPTION_CACHE_CONTROL},
     {"header", required_argument, NULL, OPTION_HEADER},
@@ -116,6 +118,8 @@ static int take(void *arg, const char *command, int option)
 		return parse_index(command, &o->index);
 	case OPTION_AUTOINDEX:
 		return args_on_off(command, "autoindex", &o->autoindex);
+	case OPTION_DOTFILES:
+		return args_on_off(command, "dotfiles", &o->dotfiles);
 	case OPTION_PRECOMPRESSED:
 		return args_on_off(command, "precompressed", &o->precompressed);
 	case OPTION_CACHE_CONTROL:

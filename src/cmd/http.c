@@ -21,6 +21,7 @@ static const char help[] =
     "  -t, --threads N          threads [one a CPU]\n"
     "      --index NAME         file served for a directory [index.html]\n"
     "      --autoindex on|off   list directories that have no index [on]\n"
+    "      --dotfiles on|off    serve and list names that begin with a dot [off, but .well-known]\n"
     "      --precompressed on|off\n"
     "                           serve a file's .gz, .zst or .br to clients that take it [on]\n"
     "      --cache-control VALUE\n"

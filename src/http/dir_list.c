@@ -219,6 +219,13 @@ static bool make_room(struct dir_list *list, size_t record_bytes)
 	return true;
 }
 
+static bool is_left_out(const struct dir_list *list, const char *name)
+{
+	if (name[0] != '.')
+		return false;
+	return !list->site->dotfiles || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 /* 0, or -ENOSPC: this part is full. */
 static int add_name(struct dir_list *list, const struct dirent64 *found)
 {
@@ -228,7 +235,7 @@ static int add_name(struct dir_list *list, const struct dirent64 *found)
 	bool by_link;
 	uint64_t key;
 
-	if (found->d_name[0] == '.' || len > UINT8_MAX)
+	if (len > UINT8_MAX || is_left_out(list, found->d_name))
 		return 0;
 	if (!make_room(list, sizeof(*record) + len))
 		return -ENOSPC;

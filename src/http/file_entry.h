@@ -33,6 +33,7 @@ struct http_site {
 	struct http_mime *mime; /* NULL: the built-in table */
 	struct slice index;     /* the name tried in a directory; one path component */
 	bool autoindex;
+	bool dotfiles; /* names that begin with a dot are served, and listed */
 	/* The operator's header lines, finished: of files (Cache-Control before the others), and of
 	 * all answers. */
 	struct slice file_headers, headers;

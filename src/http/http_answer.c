@@ -148,17 +148,33 @@ static enum http_answered put_options(struct answer *a)
 	return answer_commit(a, 200);
 }
 
-/* To the same path with a slash at its end. The path begins with exactly one slash, so that it
- * can't name another host. */
+/* The last name, relative to the path that was asked for: a proxy that serves this site below a prefix
+ * of its own need not rewrite it. Where an encoded slash hides which name that is, the whole path. Each
+ * begins so that it can't name another host: with a name, or with exactly one slash. */
+static void put_location(struct http_writer *w, struct slice asked, struct slice path)
+{
+	const char *slash = memrchr(asked.ptr, '/', asked.len);
+	struct slice raw = slice_make(slash + 1, (size_t)(asked.ptr + asked.len - slash) - 1);
+	const char *last = memrchr(path.ptr, '/', path.len);
+	bool hidden = memmem(raw.ptr, raw.len, "%2f", 3) || memmem(raw.ptr, raw.len, "%2F", 3);
+
+	if (hidden)
+		http_put_literal(w, "/");
+	else if (last)
+		path = slice_make(last + 1, (size_t)(path.ptr + path.len - last) - 1);
+	http_put_encoded(w, path, hidden);
+	http_put_literal(w, "/");
+}
+
+/* To the same path with a slash at its end. */
 static enum http_answered put_redirect(struct answer *a, const struct http_path *path)
 {
 	struct http_writer w;
 	struct slice query = a->request->query;
 
 	http_writer_init(&w, a->c->loop->location, sizeof(a->c->loop->location));
-	http_put_literal(&w, "Location: /");
-	http_put_encoded(&w, path->text, true);
-	http_put_literal(&w, "/");
+	http_put_literal(&w, "Location: ");
+	put_location(&w, a->request->path, path->text);
 	if (query.ptr)
 		http_put_literal(&w, "?");
 	http_put_slice(&w, query);
@@ -277,6 +293,8 @@ static enum http_answered answer_path(struct answer *a)
 	r = http_path_decode(a->request->path, buf, sizeof(buf), &path);
 	if (r < 0)
 		return answer_status(a, r == -ENAMETOOLONG ? 414 : 400);
+	if (!answer_site(a)->dotfiles && !path.is_root && http_path_is_hidden(path.text))
+		return answer_status(a, 404);
 	if (path.wants_dir || path.is_root)
 		return answer_directory(a, &path, buf, sizeof(buf));
 	r = answer_get_file(a->c, path.text, &entry);

@@ -171,6 +171,7 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 	server->site.root_fd = -1;
 	server->site.index = slice_of(options->index);
 	server->site.autoindex = options->autoindex;
+	server->site.dotfiles = options->dotfiles;
 	server->site.precompressed = options->precompressed;
 	server->site.lists = &server->lists;
 	server->site.explain = options->explain;

@@ -39,6 +39,7 @@ struct http_options {
 	unsigned listen_count;
 	const char *index; /* a file name */
 	bool autoindex;
+	bool dotfiles;                 /* serve and list names that begin with a dot */
 	bool precompressed;            /* .gz, .zst, .br beside a file */
 	enum leat_technique technique; /* for bodies; LEAT_AUTO: the engine chooses */
 	bool explain;                  /* Server-Timing says how a body goes */

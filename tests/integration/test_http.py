@@ -11,6 +11,7 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from http_client import Client, Closed, Server, drop_from_page_cache, pattern, request
@@ -366,16 +367,16 @@ def test_a_directory_is_its_index_or_a_redirect_or_a_listing(server, root):
         assert client.get("/with/").body == b"<p>index"
         assert client.get("/with/index.html").body == b"<p>index"
         response = client.get("/with")
-        assert response.status == 301 and response["location"] == "/with/"
-        assert client.get("/a%20dir?x=%20y")["location"] == "/a%20dir/?x=%20y"
-        assert client.get("//a%20dir")["location"] == "/a%20dir/"
+        assert response.status == 301 and response["location"] == "with/"
+        assert client.get("/a%20dir?x=%20y")["location"] == "a%20dir/?x=%20y"
+        assert client.get("//a%20dir")["location"] == "a%20dir/"
         page = client.get("/a%20dir/")
         assert page.status == 200 and page["content-type"] == "text/html; charset=utf-8"
         assert b"one%20%26%20two" in page.body and b"one &amp; two" in page.body
         assert b".hidden" not in page.body
         names = {entry["name"]: entry for entry in json.loads(client.get("/", Accept="application/json").body)}
         assert names["with"]["type"] == "directory" and names["a dir"]["type"] == "directory"
-        assert client.get("/a%20dir/.hidden").status == 200
+        assert client.get("/a%20dir/.hidden").status == 404
         # New names are listed, an index that came is taken.
         (root / "new").write_bytes(b"")
         assert b">new<" in client.get("/").body
@@ -661,6 +662,58 @@ def test_a_file_that_shrinks_in_flight_ends_the_connection_and_is_logged(server,
     assert len(server.get("/shrinks").body) == 1000
 
 
+def test_redirects_to_the_slash_keep_a_prefix_that_a_proxy_has_cut_off(server, root):
+    (root / "a" / "b:c d").mkdir(parents=True)
+    (root / "\\evil.example").mkdir()
+    with server.connect() as client:
+        for asked, want in [
+            ("/a", "/prefix/a/"),
+            ("/a/b:c%20d?x=/y", "/prefix/a/b%3Ac%20d/?x=/y"),
+            ("/./a", "/prefix/a/"),
+            ("/x/../a", "/prefix/a/"),
+            ("/a//b%3ac%20d", "/prefix/a/b%3Ac%20d/"),
+            ("/%61", "/prefix/a/"),
+            ("/\\evil.example", "/prefix/%5Cevil.example/"),
+        ]:
+            response = client.get(asked)
+            assert response.status == 301
+            assert urljoin("http://public/prefix" + asked, response["location"]) == "http://public" + want
+        # An encoded slash is one to the server and none to the client: the path as the server sees it.
+        assert client.get("/a%2fb:c%20d")["location"] == "/a/b%3Ac%20d/"
+
+
+DOT_NAMES = [".env", ".git/config", "sub/.htpasswd", "sub/.cache/x", "...", ".well-known/.secret", ".well-knownx/y"]
+
+
+def make_dot_names(root):
+    for name in [*DOT_NAMES, ".well-known/acme-challenge/token", "sub/.well-known/x", "a.b/c.d"]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"contents")
+
+
+def test_names_that_begin_with_a_dot_are_not_found(server, root):
+    make_dot_names(root)
+    with server.connect() as client:
+        for name in [*DOT_NAMES, "sub/.well-known/x", ".git/", ".git", "%2egit/config", "x/../.env", "sub%2f.htpasswd", ".none"]:
+            assert client.get("/" + name).status == 404, name
+        for name in [".well-known/acme-challenge/token", "a.b/c.d", ".env/../a.b/c.d"]:
+            assert client.get("/" + name).body == b"contents"
+        assert client.get("/.well-known/").status == 200
+        assert client.get("/.well-known")["location"] == ".well-known/"
+        page = client.get("/").body
+        assert b'"a.b/"' in page and b".git" not in page and b".well-known" not in page
+
+
+def test_names_that_begin_with_a_dot_are_served_and_listed_when_asked_for(serve, root):
+    make_dot_names(root)
+    server = serve("--dotfiles", "on")
+    with server.connect() as client:
+        for name in [*DOT_NAMES, "sub/.well-known/x"]:
+            assert client.get("/" + name).body == b"contents", name
+        names = {entry["name"] for entry in json.loads(client.get("/", Accept="application/json").body)}
+        assert names == {".env", ".git", "sub", "...", ".well-known", ".well-knownx", "a.b"}
+
+
 def test_a_file_that_ends_before_its_size_is_not_called_shrunk(serve, root):
     """Files of the kernel say 4096 bytes and have fewer, as files over a network may."""
     short = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -725,7 +778,7 @@ def test_kernels_and_file_systems_that_can_do_less(leat, root, sizes, kernel):
             (root / "a").write_bytes(pattern(1000, seed=-i))
             assert client.get("/a").body == pattern(1000, seed=-i)
         assert client.get("/d/").body == b"index"
-        assert client.get("/d")["location"] == "/d/"
+        assert client.get("/d")["location"] == "d/"
         assert b"f1023" in client.get("/").body
         assert client.get("/out").status == 404
         assert client.get("/f1/x").status == 404

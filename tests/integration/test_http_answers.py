@@ -810,7 +810,7 @@ def links(root, tmp_path):
 def test_links_within_the_root_are_followed(server, links):
     with server.connect() as client:
         assert client.get("/file").body == client.get("/folder/a.txt").body == b"inside"
-        assert client.get("/folder")["location"] == "/folder/"
+        assert client.get("/folder")["location"] == "folder/"
         for name in ["nothing", "loop", "out"]:
             assert client.get("/" + name).status == 404
 

@@ -37,8 +37,8 @@ static const char page_style[] =
     "a{color:var(--link);text-decoration:none}a:hover,a:focus{text-decoration:underline}\n"
     "td a[href$=\"/\"]{font-weight:600}p{color:var(--dim);padding:0 .5rem}\n"
     "@media(max-width:36rem){th:nth-child(3),td:nth-child(3){display:none}}\n"
-    "</style>\n</head>\n<body>\n<main>\n<h1>Index of ";
-static const char page_table[] = "</h1>\n<table>\n<thead><tr>";
+    "</style>\n</head>\n<body>\n<main>\n<h1>Index of <bdi>";
+static const char page_table[] = "</bdi></h1>\n<table>\n<thead><tr>";
 static const char page_rows[] = "</tr></thead>\n<tbody>\n";
 static const char page_parent[] =
     "<tr><td><a href=\"../\">Parent directory</a></td><td></td><td></td></tr>\n";
@@ -56,7 +56,7 @@ static void put_path(struct http_writer *w, struct slice path)
 			path = slice_make(path.ptr + 1, path.len - 1);
 		http_put_literal(w, "\xe2\x80\xa6");
 	}
-	http_put_html(w, path);
+	http_put_html_name(w, path);
 }
 
 /* A column's head: its link sorts by it, or turns the order around if it is sorted by it. */
@@ -116,8 +116,12 @@ static void put_html_row(struct http_writer *w, const struct http_entry *entry)
 		http_put_slice(w, slash);
 		http_put_literal(w, "\">");
 	}
-	http_put_html(w, entry->name);
+	/* Isolated: a name in a script that is written from right to left is not mixed up with what
+	 * stands beside it. */
+	http_put_literal(w, "<bdi>");
+	http_put_html_name(w, entry->name);
 	http_put_slice(w, slash);
+	http_put_literal(w, "</bdi>");
 	if (entry->kind != HTTP_ENTRY_OTHER)
 		http_put_literal(w, "</a>");
 	http_put_literal(w, "</td><td>");

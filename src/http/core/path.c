@@ -111,6 +111,22 @@ int http_path_decode(struct slice path, char *buf, size_t size, struct http_path
 	return 0;
 }
 
+bool http_path_is_hidden(struct slice text)
+{
+	struct slice known = SLICE_LITERAL(".well-known");
+	const char *at = text.ptr, *end = text.ptr + text.len;
+
+	if (text.len >= known.len && memcmp(at, known.ptr, known.len) == 0 &&
+	    (text.len == known.len || at[known.len] == '/'))
+		at += known.len;
+	else if (text.len > 0 && *at == '.')
+		return true;
+	while ((at = memchr(at, '/', (size_t)(end - at))))
+		if (++at < end && *at == '.')
+			return true;
+	return false;
+}
+
 size_t http_path_encode(struct slice text, bool keep_slash, char *buf, size_t size)
 {
 	static const char hex[] = "0123456789ABCDEF";

@@ -23,6 +23,10 @@ struct http_path {
  * (answer 400); -ENAMETOOLONG: does not fit (414). */
 int http_path_decode(struct slice path, char *buf, size_t size, struct http_path *ret);
 
+/* `text` as above, not the root's: a name on it begins with a dot. What is below ".well-known" at the
+ * root (RFC 8615) is judged by the names there. */
+bool http_path_is_hidden(struct slice text);
+
 /* Percent-encodes what isn't unreserved (RFC 3986 2.3) or, if `keep_slash`, a slash. Writes at most
  * `size` bytes and returns the bytes needed (at most 3 * text.len); more than `size`: cut at a
  * whole escape. For Location and links. */

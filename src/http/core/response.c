@@ -29,6 +29,37 @@ void http_put_hex(struct http_writer *w, uint64_t value)
 	http_put(w, digits + at, sizeof(digits) - at);
 }
 
+/* U+202A to U+202E, U+2066 to U+2069: embeddings, overrides and isolates, which turn the order of what
+ * comes after them around. 0: none begins at `i`; else its bytes. */
+static size_t direction_length(struct slice text, size_t i)
+{
+	const unsigned char *at = (const unsigned char *)text.ptr + i;
+
+	if (text.len - i < 3 || at[0] != 0xe2)
+		return 0;
+	return (at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae) ||
+		       (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9)
+		   ? 3
+		   : 0;
+}
+
+void http_put_html_name(struct http_writer *w, struct slice name)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < name.len; i++) {
+		size_t len = direction_length(name, i);
+
+		if (len == 0)
+			continue;
+		http_put_html(w, slice_make(name.ptr + from, i - from));
+		http_put_literal(w, "\xef\xbf\xbd");
+		from = i + len;
+		i = from - 1;
+	}
+	http_put_html(w, slice_make(name.ptr + from, name.len - from));
+}
+
 static struct slice html_entity(char c)
 {
 	switch (c) {

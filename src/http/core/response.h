@@ -51,6 +51,9 @@ void http_put_u64(struct http_writer *w, uint64_t value);
 void http_put_hex(struct http_writer *w, uint64_t value);
 /* & < > " ' as entities: for text and attributes of HTML. */
 void http_put_html(struct http_writer *w, struct slice text);
+/* The same for names of files, which strangers choose: controls that turn the direction of writing
+ * around are U+FFFD, or "\u202egpj.exe" would be read as another name. */
+void http_put_html_name(struct http_writer *w, struct slice name);
 /* http_path_encode() into the writer. */
 void http_put_encoded(struct http_writer *w, struct slice text, bool keep_slash);
 

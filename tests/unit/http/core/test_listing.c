@@ -247,14 +247,42 @@ static void names_are_harmless_in_html(void **state)
 	assert_null(strstr(html, "<b>"));
 	assert_null(strstr(html, "\"javascript:"));
 	assert_non_null(strstr(html, "<title>Index of /a&lt;b&gt;/</title>"));
-	assert_non_null(strstr(html,
-			       "<a href=\"%3Cscript%3Ealert%28%271%27%29%3C%2Fscript%3E%22%26\">"
-			       "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;</a>"
-			       "</td><td>1.5 KiB</td><td>1994-11-06 08:49</td>"));
+	assert_non_null(
+	    strstr(html, "<a href=\"%3Cscript%3Ealert%28%271%27%29%3C%2Fscript%3E%22%26\">"
+			 "<bdi>&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;</bdi></a>"
+			 "</td><td>1.5 KiB</td><td>1994-11-06 08:49</td>"));
 	assert_non_null(strstr(html, "<a href=\"javascript%3Ax\">"));
-	assert_non_null(strstr(html, "<a href=\"d%20%252f%23%3F/\">d %2f#?/</a></td><td></td>"));
-	assert_non_null(strstr(html, "<tr><td>fifo</td>"));
+	assert_non_null(
+	    strstr(html, "<a href=\"d%20%252f%23%3F/\"><bdi>d %2f#?/</bdi></a></td><td></td>"));
+	assert_non_null(strstr(html, "<tr><td><bdi>fifo</bdi></td>"));
 	assert_non_null(strstr(html, "href=\"../\""));
+	free(html);
+}
+
+/* "invoice_\u202efdp.exe" would be read as invoice_exe.pdf, and one could end the isolation itself. */
+static void names_can_not_turn_the_direction_of_writing_around(void **state)
+{
+	struct http_entry entries[] = {
+	    entry("invoice_\xe2\x80\xae"
+		  "fdp.exe",
+		  HTTP_ENTRY_FILE, 1, 0),
+	    entry("\xe2\x81\xa9\xe2\x81\xa6<\xe2\x80\xaa\xe2\x80", HTTP_ENTRY_DIRECTORY, 0, 0),
+	    entry("\xe2\x80\x8f\xd7\x90.txt", HTTP_ENTRY_FILE, 1, 0),
+	};
+	struct http_listing listing = {.path = slice_of("/\xe2\x80\xae"
+							"a/")};
+	char *html = render_whole(listing, entries, 3);
+
+	assert_null(strstr(html, "\xe2\x80\xae"));
+	assert_non_null(strstr(html, "<title>Index of /\xef\xbf\xbd"
+				     "a/</title>"));
+	assert_non_null(strstr(html, "<h1>Index of <bdi>/\xef\xbf\xbd"
+				     "a/</bdi></h1>"));
+	assert_non_null(strstr(html, "\"invoice_%E2%80%AEfdp.exe\"><bdi>invoice_\xef\xbf\xbd"
+				     "fdp.exe</bdi>"));
+	assert_non_null(
+	    strstr(html, "<bdi>\xef\xbf\xbd\xef\xbf\xbd&lt;\xef\xbf\xbd\xe2\x80/</bdi>"));
+	assert_non_null(strstr(html, "<bdi>\xe2\x80\x8f\xd7\x90.txt</bdi>"));
 	free(html);
 }
 
@@ -348,6 +376,7 @@ int main(void)
 	    cmocka_unit_test(times_before_1970_are_before_the_others),
 	    cmocka_unit_test(queries_choose_the_order),
 	    cmocka_unit_test(names_are_harmless_in_html),
+	    cmocka_unit_test(names_can_not_turn_the_direction_of_writing_around),
 	    cmocka_unit_test(the_root_has_no_parent_and_may_be_empty),
 	    cmocka_unit_test(json_is_as_nginx_has_it),
 	    cmocka_unit_test(pieces_together_are_the_whole),

@@ -51,6 +51,25 @@ static void paths_become_relative_and_normal(void **state)
 	}
 }
 
+static void names_with_a_dot_in_front_are_hidden_but_what_is_well_known(void **state)
+{
+	static const char *const hidden[] = {
+	    ".git",        ".git/config",  "a/.b",           "a/.b/c",        "...",
+	    "..a",         ".well-knownx", ".well-known/.a", "a/.well-known", ".well-known/a/.b/c",
+	    ".WELL-KNOWN",
+	};
+	static const char *const open[] = {
+	    "a", "a.b", "a./b.", "a/b.c/d", ".well-known", ".well-known/a", ".well-known/a.b/c",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+		if (!http_path_is_hidden(slice_of(hidden[i])))
+			fail_msg("open: %s", hidden[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(open); i++)
+		if (http_path_is_hidden(slice_of(open[i])))
+			fail_msg("hidden: %s", open[i]);
+}
+
 static void bad_escapes_and_nul_are_refused(void **state)
 {
 	static const char *const rows[] = {"",     "a",      "*",       "/%",   "/%1",
@@ -172,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(paths_become_relative_and_normal),
 	    cmocka_unit_test(bad_escapes_and_nul_are_refused),
+	    cmocka_unit_test(names_with_a_dot_in_front_are_hidden_but_what_is_well_known),
 	    cmocka_unit_test(what_does_not_fit_is_refused_and_nothing_written_beyond),
 	    cmocka_unit_test(random_paths_are_as_a_slow_reference_has_them),
 	    cmocka_unit_test(encoding_is_undone_by_decoding),
