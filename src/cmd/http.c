@@ -75,7 +75,7 @@ static int take_listen(void *arg, const char *command, int option)
 int cmd_http(int argc, char **argv)
 {
 	struct args_http http;
-	struct serve_options options = {.http = &http.options, .sandbox = true};
+	struct serve_options options = {.parts = {{&http_service, &http.options}}, .sandbox = true};
 	struct args args = {
 	    .command = "http",
 	    .sets = {{own_options, ARRAY_SIZE(own_options), take_listen, &http, false},

@@ -85,7 +85,8 @@ static int run(struct args *args, struct args_kafka *kafka, struct serve_options
 int cmd_kafka(int argc, char **argv)
 {
 	struct args_kafka kafka;
-	struct serve_options options = {.kafka = &kafka.options, .sandbox = true};
+	struct serve_options options = {.parts = {{&kafka_service, &kafka.options}},
+					.sandbox = true};
 	struct args args = {
 	    .command = "kafka",
 	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &kafka, false},

@@ -175,6 +175,7 @@ static int check(const struct run *run, int argc, char **argv)
 
 static int parse_and_serve(struct run *run, int argc, char **argv)
 {
+	struct serve_part *part = run->options.parts;
 	int code = args_parse(&run->args, argc, argv);
 
 	if (code == EXIT_OK && run->args.help) {
@@ -187,8 +188,10 @@ static int parse_and_serve(struct run *run, int argc, char **argv)
 		return code;
 	run->http.options.dir = run->dir;
 	run->kafka.options.dir = run->data_dir;
-	run->options.http = run->dir ? &run->http.options : NULL;
-	run->options.kafka = run->data_dir ? &run->kafka.options : NULL;
+	if (run->data_dir)
+		*part++ = (struct serve_part){&kafka_service, &run->kafka.options};
+	if (run->dir)
+		*part = (struct serve_part){&http_service, &run->http.options};
 	return args_serve_run("run", &run->options);
 }
 

@@ -31,6 +31,11 @@ const struct http_site *http_server_site(const struct http_server *server)
 	return &server->site;
 }
 
+const char *http_server_log_path(const struct http_server *server)
+{
+	return server->options->access_log;
+}
+
 const struct http_timeouts *http_server_timeouts(const struct http_server *server)
 {
 	return &server->timeouts;

@@ -71,6 +71,8 @@ void http_server_free(struct http_server *server);
 void http_server_abandon(struct http_server *server);
 
 const struct http_site *http_server_site(const struct http_server *server);
+/* Where its log goes, as in http_options. */
+const char *http_server_log_path(const struct http_server *server);
 /* All set: the defaults are filled in. */
 const struct http_timeouts *http_server_timeouts(const struct http_server *server);
 /* Of each loop's cache. */

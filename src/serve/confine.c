@@ -110,20 +110,22 @@ int confine_apply(struct confinement *kept, struct err *err)
 	return r;
 }
 
-int confine_become(const struct user *user, const struct http_site *site, struct err *err)
+int confine_become(const struct user *user, struct err *err)
 {
-	int r = user_become(user, err), fd;
+	int r = user_become(user, err);
 
-	if (r < 0)
-		return r;
-	log_info("running as user %s", user->name);
-	if (!site)
-		return 0;
-	fd = file_open_beneath(site, ".", O_RDONLY | O_DIRECTORY, 0, FILE_LOAD_WAIT);
+	if (r == 0)
+		log_info("running as user %s", user->name);
+	return r;
+}
+
+void confine_check_site(const struct user *user, const struct http_site *site)
+{
+	int fd = file_open_beneath(site, ".", O_RDONLY | O_DIRECTORY, 0, FILE_LOAD_WAIT);
+
 	if (fd < 0)
 		log_warning("user %s can't read %s: %s", user->name, site->root_name,
 			    strerror(-fd));
 	else
 		sys_close(fd);
-	return 0;
 }

@@ -32,7 +32,9 @@ int confine_add_log(struct confinement *kept, const char *path, struct err *err)
 int confine_apply(struct confinement *kept, struct err *err);
 void confine_fini(struct confinement *kept);
 
-/* Becomes the user; a warning where he can't read the site (NULL: there is none). */
-int confine_become(const struct user *user, const struct http_site *site, struct err *err);
+/* Becomes the user, and says so. */
+int confine_become(const struct user *user, struct err *err);
+/* A warning where the user, who the process is by now, can't read the site. */
+void confine_check_site(const struct user *user, const struct http_site *site);
 
 #endif

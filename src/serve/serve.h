@@ -1,5 +1,5 @@
 /*
- * A process that serves: HTTP, Kafka, or both over one reactor, with one set of loops and helpers,
+ * A process that serves: one service or several (service.h) over one reactor, with one set of loops and helpers,
  * one admin listener and one end. What a service is to do is in its own options.
  *
  * The start has an order, and either all of it runs or nothing:
@@ -14,15 +14,19 @@
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
 
-#include "http/http_server.h"
-#include "kafka/broker/kafka_server.h"
+#include "serve/service.h"
+
+enum { SERVE_PARTS_MAX = 4 };
+
+struct serve_part {
+	const struct service *service; /* NULL: no more */
+	const void *options;           /* its own; they stay until serve() returns */
+};
 
 #define SERVE_ADMIN_HOSTS_MAX 16
 
 struct serve_options {
-	/* NULL: not that one. They stay until serve() returns. */
-	const struct http_options *http;
-	const struct kafka_options *kafka;
+	struct serve_part parts[SERVE_PARTS_MAX];
 
 	unsigned threads;         /* 0: one a CPU */
 	unsigned connections_max; /* of all services; 0: from the descriptor limit */

@@ -32,6 +32,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "fault/fault.h"
+#include "http/http_server.h"
 #include "serve/serve.h"
 
 #define SMALL_BYTES 1000u
@@ -229,7 +230,9 @@ static int run(void *state)
 				    .autoindex = true,
 				    .precompressed = true,
 				    .explain = visit->talk->explain};
-	struct serve_options options = {.http = &http, .threads = 1, .connections_max = 16};
+	struct serve_options options = {.parts = {{&http_service, &http}},
+					.threads = 1,
+					.connections_max = 16};
 	struct err err = {""};
 	int r;
 

@@ -31,6 +31,8 @@
 #include "fault/fault.h"
 #include "kafka/wire/header.h"
 #include "kafka/wire/messages.h"
+#include "http/http_server.h"
+#include "kafka/broker/kafka_server.h"
 #include "serve/serve.h"
 #include "unit/kafka/store/kit.h"
 
@@ -305,11 +307,11 @@ static int run(void *state)
 					    .dir = visit->folder,
 					    .listen = listen,
 					    .listen_count = 1};
-	const struct serve_options options = {.http = visit->with_http ? &http : NULL,
-					      .kafka = &kafka,
-					      .threads = 1,
-					      .connections_max = 16,
-					      .admin = "127.0.0.1:0"};
+	const struct serve_options options = {
+	    .parts = {{&kafka_service, &kafka}, {visit->with_http ? &http_service : NULL, &http}},
+	    .threads = 1,
+	    .connections_max = 16,
+	    .admin = "127.0.0.1:0"};
 	struct err err = {""};
 	int r;
 

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "http/http_limits.h"
+#include "http/http_server.h"
 #include "serve/serve.h"
 #include "sys/sys.h"
 
@@ -86,7 +87,9 @@ static void *server_main(void *arg)
 					  .listen = listen,
 					  .listen_count = 1,
 					  .index = "index.html"};
-	const struct serve_options options = {.http = &http, .threads = 1, .connections_max = 16};
+	const struct serve_options options = {.parts = {{&http_service, &http}},
+					      .threads = 1,
+					      .connections_max = 16};
 	struct err err = {""};
 
 	CHECK(serve(&options, &err) == 0);
