@@ -161,6 +161,16 @@ void next_epoch(struct topic_model *topic, int32_t nth)
 	topic_unref(found);
 }
 
+/* A change that failed has not happened, unless the process has ended in it, or it can't be taken back
+ * yet. */
+static bool may_have_happened(void)
+{
+	struct store_stats stats;
+
+	store_stats(store, &stats);
+	return disk_failed() || stats.unsettled;
+}
+
 void create(struct topic_model *topic, int64_t flush_messages)
 {
 	struct topic_config config;
@@ -173,7 +183,7 @@ void create(struct topic_model *topic, int64_t flush_messages)
 	config = config_of(topic);
 	topic->there = store_topic_create(store, slice_of(topic->name), topic->partitions, &config,
 					  NULL) == KAFKA_NONE;
-	topic->doubt = !topic->there;
+	topic->doubt = !topic->there && may_have_happened();
 }
 
 void delete_topic(struct topic_model *topic)
@@ -186,7 +196,7 @@ void delete_topic(struct topic_model *topic)
 		for (int32_t nth = 0; nth < PARTITIONS_MAX; nth++)
 			log_reset(&topic->logs[nth]);
 	} else {
-		topic->doubt = true;
+		topic->doubt = may_have_happened();
 	}
 	topic_unref(found);
 }
@@ -200,7 +210,7 @@ void grow(struct topic_model *topic)
 		log_reset(&topic->logs[partitions - 1]);
 		if (store_topic_grow(store, found, partitions) == KAFKA_NONE)
 			topic->partitions = topic->partitions_maybe = partitions;
-		else
+		else if (may_have_happened())
 			topic->partitions_maybe = partitions;
 	}
 	topic_unref(found);
@@ -218,11 +228,12 @@ void configure(struct topic_model *topic)
 	config = config_of(&wanted);
 	if (topic == &topics[LAZY])
 		topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 20000);
-	topic->retention_maybe = wanted.retention_ms;
-	topic->flush_maybe = wanted.flush_messages;
 	if (store_topic_configure(store, found, &config) == KAFKA_NONE) {
-		topic->retention_ms = wanted.retention_ms;
-		topic->flush_messages = wanted.flush_messages;
+		topic->retention_ms = topic->retention_maybe = wanted.retention_ms;
+		topic->flush_messages = topic->flush_maybe = wanted.flush_messages;
+	} else if (may_have_happened()) {
+		topic->retention_maybe = wanted.retention_ms;
+		topic->flush_maybe = wanted.flush_messages;
 	}
 	topic_unref(found);
 }

@@ -261,6 +261,79 @@ static void starts_may_end_at_any_moment(void **state)
 		}
 }
 
+/* The disk is full after so many writes and names, and stays so; then the process is killed. False: the
+ * change was done before that. */
+static bool fill_in_the_middle(void (*change)(struct topic_model *topic), unsigned room)
+{
+	struct topic_model *topic = &topics[TEMP], before = *topic;
+	bool done;
+
+	disk_fill_after(room);
+	change(topic);
+	disk_fill(0);
+	HOLDS(!topic->doubt);
+	done = topic->there != before.there ||
+	       (topic->there && (topic->partitions != before.partitions ||
+				 topic->retention_ms != before.retention_ms));
+	HOLDS(topic->partitions_maybe == topic->partitions &&
+	      topic->retention_maybe == topic->retention_ms);
+	kill_process();
+	check(true);
+	return !done;
+}
+
+static void create_safe(struct topic_model *topic)
+{
+	create(topic, 1);
+}
+
+/* What takes room fails as a whole, at whatever moment there is none, and a start after a kill knows
+ * nothing of it. */
+static void a_disk_fills_up_while_a_topic_is_made(void **state)
+{
+	bool filled = true;
+
+	for (unsigned room = 0; filled; room++) {
+		begin_seed(room);
+		HOLDS(open_store());
+		filled = fill_in_the_middle(create_safe, room);
+		HOLDS(close_store() == 0);
+		end_seed();
+		HOLDS(room < 100);
+	}
+}
+
+static void a_disk_fills_up_while_a_topic_grows(void **state)
+{
+	bool filled = true;
+
+	for (unsigned room = 0; filled; room++) {
+		begin_seed(room);
+		HOLDS(open_store());
+		create(&topics[TEMP], 1);
+		filled = fill_in_the_middle(grow, room);
+		HOLDS(close_store() == 0);
+		end_seed();
+		HOLDS(room < 100);
+	}
+}
+
+/* What makes room goes on. */
+static void a_full_disk_has_a_way_out(void **state)
+{
+	for (unsigned room = 0; room < 20; room++) {
+		begin_seed(room);
+		HOLDS(open_store());
+		create(&topics[TEMP], 1);
+		append(&topics[TEMP], 0);
+		flush(&topics[TEMP], 0);
+		HOLDS(!fill_in_the_middle(configure, room));
+		HOLDS(!fill_in_the_middle(delete_topic, room));
+		HOLDS(close_store() == 0);
+		end_seed();
+	}
+}
+
 /* An append whose producer is told to wait, and then nobody wants syncs any more. */
 static void no_more_syncs(void)
 {
@@ -512,6 +585,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_was_told_to_wait_is_not_forgotten),
+	    cmocka_unit_test(a_disk_fills_up_while_a_topic_is_made),
+	    cmocka_unit_test(a_disk_fills_up_while_a_topic_grows),
+	    cmocka_unit_test(a_full_disk_has_a_way_out),
 	    cmocka_unit_test(starts_may_end_at_any_moment),
 	    cmocka_unit_test(changes_of_topics_may_end_at_any_moment),
 	    cmocka_unit_test(the_folder_of_a_new_store_stays),

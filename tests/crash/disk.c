@@ -21,7 +21,8 @@ static struct {
 	uint64_t random;
 	uint64_t left; /* changes until the power goes; 0: it does not */
 	bool failed;
-	unsigned full, break_sync, break_write, break_cut;
+	bool fills;
+	unsigned room, full, break_sync, break_write, break_cut;
 	bool broke;
 	void (*on_sync)(void);
 } disk;
@@ -97,6 +98,13 @@ bool disk_failed(void)
 void disk_fill(unsigned count)
 {
 	disk.full = count;
+	disk.fills = false;
+}
+
+void disk_fill_after(unsigned count)
+{
+	disk.fills = true;
+	disk.room = count;
 }
 
 void disk_break_sync(unsigned nth)
@@ -129,6 +137,10 @@ void disk_on_sync(void (*fn)(void))
 
 static bool is_full(void)
 {
+	if (disk.fills && disk.room > 0)
+		disk.room--;
+	else if (disk.fills)
+		return true;
 	return disk.full > 0 && disk.full-- > 0;
 }
 
@@ -153,6 +165,8 @@ ssize_t __real_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 int __real_sys_ftruncate(int fd, uint64_t size);
 int __wrap_sys_ftruncate(int fd, uint64_t size);
+int __real_sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
+int __wrap_sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 int __wrap_sys_fdatasync(int fd);
 int __wrap_sys_fsync(int fd);
 int __wrap_sys_fadvise(int fd, uint64_t offset, uint64_t len, int advice);
@@ -236,7 +250,7 @@ ssize_t __wrap_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 		return -EIO;
 	}
 	/* A disk that fills up takes some of it first. */
-	if (is_full()) {
+	if ((!disk.fds[fd] || offset + len > disk.fds[fd]->allocated) && is_full()) {
 		len = disk_random(2) ? disk_random(len) : 0;
 		return len > 0 ? write_part(fd, buf, len, offset) : -ENOSPC;
 	}
@@ -249,7 +263,25 @@ int __wrap_sys_ftruncate(int fd, uint64_t size)
 		return -EIO;
 	if (disk.fds[fd])
 		node_change(disk.fds[fd], (struct change){.truncate = true, .at = size}, NULL);
+	if (disk.fds[fd] && disk.fds[fd]->allocated > size)
+		disk.fds[fd]->allocated = size;
 	return __real_sys_ftruncate(fd, size);
+}
+
+/* Behind the end of the file: what it shows does not change. */
+int __wrap_sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
+{
+	struct node *node = disk.fds[fd];
+
+	CHECK(mode == FALLOC_FL_KEEP_SIZE && offset == 0);
+	if (!powered())
+		return -EIO;
+	if (node && len > node->allocated) {
+		if (is_full())
+			return -ENOSPC;
+		node->allocated = len;
+	}
+	return __real_sys_fallocate(fd, mode, offset, len);
 }
 
 int __wrap_sys_fdatasync(int fd)
@@ -304,7 +336,9 @@ int __wrap_sys_renameat(int from_dir, const char *from, int to_dir, const char *
 
 	if (!powered())
 		return -EIO;
-	if (is_full())
+	if (!(folder && locate(to_dir, to, to_name) == folder &&
+	      node_find(&folder->live, to_name)) &&
+	    is_full())
 		return -ENOSPC;
 	r = __real_sys_renameat(from_dir, from, to_dir, to);
 	if (r < 0 || !folder)

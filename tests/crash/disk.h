@@ -28,8 +28,11 @@ void disk_attach(const char *folder);
  * fails, a write that is under way may have been done in part or as a whole. 0: never. */
 void disk_fail_after(uint64_t changes);
 bool disk_failed(void);
-/* The disk is full from now on, for so many writes and new names: 0: it is not. */
+/* The disk is full from now on, for so many writes and new names: 0: it is not. Writes to where room was
+ * allocated before, and a name that takes the place of another, need nothing more. */
 void disk_fill(unsigned count);
+/* The same until disk_fill(0), once so many more have found room. */
+void disk_fill_after(unsigned count);
 /* The nth sync of a file, write into a file, cut of a file from now on fails with EIO; 0: none. */
 void disk_break_sync(unsigned nth);
 void disk_break_write(unsigned nth);

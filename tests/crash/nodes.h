@@ -39,6 +39,7 @@ struct naming {
 struct node {
 	struct node *next; /* of all, to be freed */
 	bool folder;
+	uint64_t allocated; /* of a file: so far the disk has room, also where it is full */
 	/* A file: what is on disk, and what came after. */
 	char *bytes;
 	size_t size, capacity;

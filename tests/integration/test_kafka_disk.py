@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import signal
 import time
 
 import pytest
 from kafka_batches import batch, record
+from kafka_messages import Client
 from kafka_server import Broker, consume, needs_kcat, produce
 from kafka_wire import connect, send_batch
 from support import run, tiny_disk
@@ -179,3 +181,42 @@ def test_thousands_of_partitions_start_and_stop(leat, tmp_path):
         assert len(consume(broker, "t")) == 300
     # Far more than it takes; only something quadratic gets there.
     assert time.monotonic() - start < 120
+
+
+def change(client, name, version, **fields):
+    """The one error code of the answer."""
+    answer = client.call(name, version, **fields)
+    return answer[{"CreateTopics": "topics", "CreatePartitions": "results"}.get(name, "responses")][0]["error_code"]
+
+
+def test_a_full_disk_has_a_way_out(leat, tmp_path):
+    """Deleting and lower retention work where nothing else does; what has failed is not there after a kill."""
+    retention = {"resources": [{"resource_type": 2, "resource_name": "kept", "configs": [{"name": "retention.ms", "value": "1000"}]}],
+                 "validate_only": False}
+    new = {"num_partitions": 1, "replication_factor": 1, "assignments": [], "configs": []}
+
+    def names(client):
+        return {topic["name"] for topic in client.call("Metadata", 4, topics=None, allow_auto_topic_creation=False)["topics"]}
+
+    with tiny_disk(tmp_path / "disk", "16m") as disk:
+        broker = Broker(leat, disk / "data")
+        with Client(broker.port) as client:
+            for name in ("kept", "one", "two"):
+                assert change(client, "CreateTopics", 2, topics=[{"name": name, **new}], timeout_ms=1000, validate_only=False) == 0
+        for victim in ("one", "two"):
+            fill(disk)
+            with Client(broker.port) as client:
+                assert change(client, "CreateTopics", 2, topics=[{"name": "new", **new}], timeout_ms=1000, validate_only=False) == STORAGE_ERROR
+                assert change(client, "CreatePartitions", 0, topics=[{"name": "kept", "count": 2, "assignments": None}],
+                              timeout_ms=1000, validate_only=False) == STORAGE_ERROR
+                assert change(client, "AlterConfigs", 0, **retention) == 0
+                assert change(client, "DeleteTopics", 1, topic_names=[victim], timeout_ms=1000) == 0
+            broker.restart(signal.SIGKILL)
+            with Client(broker.port) as client:
+                there = names(client)
+                assert "new" not in there and victim not in there and "kept" in there
+                described = client.call("DescribeConfigs", 1, resources=[{"resource_type": 2, "resource_name": "kept",
+                                                                          "configuration_keys": ["retention.ms"]}])
+                assert described["results"][0]["configs"][0]["value"] == "1000"
+        (disk / "ballast").unlink()
+        assert broker.end() == 0, broker.log()

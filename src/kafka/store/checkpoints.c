@@ -30,9 +30,10 @@ static struct offsets take_offsets(struct partition *partition)
 	struct offsets offsets;
 
 	pthread_mutex_lock(&partition->lock);
-	offsets = (struct offsets){{[RECOVERY_POINT] = partition->recovery_point,
-				    [HIGH_WATERMARK] = partition->high_watermark,
-				    [LOG_START] = partition->log_start}};
+	offsets = (struct offsets){
+	    {[RECOVERY_POINT] = partition->recovery_point,
+	     [HIGH_WATERMARK] = partition->high_watermark,
+	     [LOG_START] = max_i64(partition->log_start, partition->start_wanted)}};
 	pthread_mutex_unlock(&partition->lock);
 	return offsets;
 }
@@ -60,7 +61,8 @@ static void add_topic(const struct topic *topic, struct texts *texts)
 	}
 }
 
-static int write_text(struct store *store, const char *name, uint64_t lines, struct slice text)
+static int write_text(struct store *store, const char *name, uint64_t lines, struct slice text,
+		      bool frees)
 {
 	size_t size = text.len + 32;
 	struct buf whole = buf_over(malloc(size), size);
@@ -70,7 +72,8 @@ static int write_text(struct store *store, const char *name, uint64_t lines, str
 		return -ENOMEM;
 	checkpoint_begin(&whole, lines);
 	buf_add_slice(&whole, text);
-	r = files_write(store->fd, name, buf_slice(&whole));
+	r = frees ? store_replace_file(store, name, buf_slice(&whole), true, NULL)
+		  : files_write(store->fd, name, buf_slice(&whole));
 	free(whole.ptr);
 	return r;
 }
@@ -96,7 +99,8 @@ static int write_kinds(struct store *store, unsigned first)
 		add_topic(store->by_name[i], &texts);
 	for (unsigned kind = first; kind < KINDS && r == 0; kind++) {
 		CHECK(!texts.bufs[kind].overflow);
-		r = write_text(store, names[kind], texts.lines[kind], buf_slice(&texts.bufs[kind]));
+		r = write_text(store, names[kind], texts.lines[kind], buf_slice(&texts.bufs[kind]),
+			       first == LOG_START);
 	}
 	for (unsigned kind = 0; kind < KINDS; kind++)
 		free(texts.bufs[kind].ptr);

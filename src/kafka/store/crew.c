@@ -15,7 +15,8 @@ struct crew {
 	struct partition **partitions;
 	size_t count;
 	_Atomic size_t next;
-	_Atomic int result; /* the first failure */
+	_Atomic int result;            /* the first failure */
+	const _Atomic bool *cancelled; /* NULL: it can't be */
 	crew_work work;
 	struct load load; /* what each thread begins with */
 };
@@ -27,7 +28,8 @@ static void *run(void *arg)
 	size_t nth;
 
 	while ((nth = atomic_fetch_add(&crew->next, 1)) < crew->count) {
-		int r = crew->work(crew->partitions[nth], &load), none = 0;
+		bool cancelled = crew->cancelled && *crew->cancelled;
+		int r = cancelled ? -ECANCELED : crew->work(crew->partitions[nth], &load), none = 0;
 
 		if (r < 0)
 			atomic_compare_exchange_strong(&crew->result, &none, r);
@@ -36,24 +38,40 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int crew_run(struct partition **partitions, size_t count, unsigned threads, crew_work work,
-	     bool clean, int64_t now_ms)
+static int start_crew(struct crew crew, unsigned threads)
 {
-	struct crew crew = {.partitions = partitions,
-			    .count = count,
-			    .work = work,
-			    .load = {.clean = clean, .now_ms = now_ms}};
 	pthread_t started[THREADS_MAX];
 	unsigned running = 0;
 
 	/* This thread is one of them; threads that can't be had are done without. */
-	while (running + 1 < min_u64(threads, THREADS_MAX) && running + 1 < count &&
+	while (running + 1 < min_u64(threads, THREADS_MAX) && running + 1 < crew.count &&
 	       pthread_create(&started[running], NULL, run, &crew) == 0)
 		running++;
 	run(&crew);
 	for (unsigned i = 0; i < running; i++)
 		pthread_join(started[i], NULL);
 	return crew.result;
+}
+
+int crew_run(struct partition **partitions, size_t count, unsigned threads, crew_work work,
+	     bool clean, int64_t now_ms)
+{
+	return start_crew((struct crew){.partitions = partitions,
+					.count = count,
+					.work = work,
+					.load = {.clean = clean, .now_ms = now_ms}},
+			  threads);
+}
+
+int crew_run_until(struct partition **partitions, size_t count, unsigned threads, crew_work work,
+		   int64_t now_ms, const _Atomic bool *cancelled)
+{
+	return start_crew((struct crew){.partitions = partitions,
+					.count = count,
+					.cancelled = cancelled,
+					.work = work,
+					.load = {.now_ms = now_ms}},
+			  threads);
 }
 
 static size_t count_all(const struct store *store)

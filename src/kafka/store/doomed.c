@@ -43,8 +43,9 @@ int store_doom(struct store *store, const char *path, const char *renamed, bool 
 	if (strcmp(path, renamed) != 0)
 		r = sys_renameat(store->fd, path, store->fd, renamed);
 	/* A full disk may have no room for another name, but it takes one away. */
-	if (r < 0 && r != -ENOENT && !folder) {
-		r = sys_unlinkat(store->fd, path, 0);
+	if (r < 0 && r != -ENOENT && (!folder || reserve_helps(r))) {
+		r = folder ? files_remove_folder(store->fd, path)
+			   : sys_unlinkat(store->fd, path, 0);
 		r = r == 0 ? -ENOENT : r;
 	}
 	if (r < 0 && r != -ENOENT)

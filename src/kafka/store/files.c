@@ -60,7 +60,7 @@ int files_read(int dir, const char *path, size_t max, char **ret, size_t *ret_le
 	return r;
 }
 
-static int write_open(int fd, struct slice data)
+int files_write_at_once(int fd, struct slice data)
 {
 	size_t done = 0;
 
@@ -80,7 +80,7 @@ static int write_new(int dir, const char *path, struct slice data, bool sync)
 
 	if (fd < 0)
 		return fd;
-	r = write_open(fd, data);
+	r = files_write_at_once(fd, data);
 	if (r == 0 && sync)
 		r = sys_fdatasync(fd);
 	sys_close(fd);

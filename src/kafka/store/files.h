@@ -13,6 +13,8 @@ int files_read(int dir, const char *path, size_t max, char **ret, size_t *ret_le
 int files_replace(int dir, const char *path, struct slice data);
 /* The same, and the folder is synced as well. */
 int files_write(int dir, const char *path, struct slice data);
+/* From the file's beginning. */
+int files_write_at_once(int fd, struct slice data);
 /* As it is; neither whole nor lasting until it is synced. */
 int files_write_plain(int dir, const char *path, struct slice data);
 int files_sync_folder(int dir, const char *path);

@@ -3,6 +3,7 @@
  *
  * Locks, in the order in which they are taken:
  *   store->change        one change of topics, one maintenance at a time; held across the disk
+ *   store->producer_ids  one taking of producer ids at a time; held across the disk
  *   store->lock          which topics there are; readers and writers
  *   partition->sync      one sync of a partition at a time, or renaming of what leaves it; held
  *                        across the disk
@@ -57,6 +58,7 @@ struct partition {
 	int64_t log_start, log_end, high_watermark, durable_end;
 	/* Below it recovery does not look; what the checkpoint will say. */
 	int64_t recovery_point;
+	int64_t start_wanted; /* what the checkpoint is to say of log_start; 0: just that */
 	int32_t leader_epoch;
 	/* 0: leader-epoch-checkpoint has the leader epoch. Else why it has not, yet: nothing is
 	 * appended until then. */
@@ -80,18 +82,28 @@ struct partition_table {
 	struct partition *partitions[];
 };
 
+/* Files that are kept for the way out of a full disk. */
+#define RESERVES 8u
+
+/* What leat-topics is to say of a topic, before others see it. */
+struct topic_plan {
+	int32_t partitions; /* 0: as many as it has */
+	bool deletion;
+	const struct topic_config *config; /* NULL: its own */
+};
+
 struct topic {
 	struct store *store;
 	_Atomic uint32_t refs;
 	_Atomic bool deleted;
 	struct kafka_uuid id;
 	_Atomic(struct partition_table *) table;
-	/* Effective values, and which are its own (by store->change). */
+	/* Effective values, and which are its own (by store->lock). */
 	_Atomic int64_t values[TOPIC_CONFIG_COUNT];
 	uint32_t own;
 	struct topic *next_leaving;
 	int64_t deleted_ms;
-	int32_t planned; /* partitions, while it grows; 0 */
+	struct topic_plan planned; /* by store->change */
 	size_t name_len;
 	char name[];
 };
@@ -134,7 +146,10 @@ struct store {
 		pthread_mutex_t lock; /* held for nothing else */
 		struct histogram times;
 	} flushes;
-	int64_t next_producer_id;
+	uint64_t reserves[RESERVES]; /* bytes of leat-reserve.N; 0: there is none. By `change` */
+	_Atomic bool unsettled;      /* leat-topics may say what has failed. By `change` */
+	pthread_mutex_t producer_ids;
+	int64_t next_producer_id; /* by it */
 	/* leat-topics has what Kafka's metadata says before this offset; -1: nothing of it. */
 	int64_t metadata_end;
 	/* Of the broker in Kafka's metadata, which wants it back from a clean stop; -1. */
@@ -261,10 +276,12 @@ struct partition_table *topic_extend(struct topic *topic, int32_t count);
 void topic_shrink(struct partition_table *table, int32_t count);
 struct slice topic_name_slice(const struct topic *topic);
 bool store_has_topic(struct store *store, struct slice name);
-/* Both under store->lock for writing, or while nobody else is there. -ENOMEM. */
+/* All under store->lock for writing, or while nobody else is there. -ENOMEM; not where room was made for
+ * as many before. */
+int store_reserve_topics(struct store *store, uint32_t count);
 int store_link_topic(struct store *store, struct topic *topic);
 void store_unlink_topic(struct store *store, struct topic *topic);
-/* `config` becomes the topic's own. */
+/* `config` becomes the topic's own. By store->lock, or while nobody else sees the topic. */
 void topic_set_config(struct topic *topic, const struct topic_config *config);
 
 /* ---- topics_file.c ---- */
@@ -283,11 +300,28 @@ struct topics_line {
 
 /* -EBADMSG, or -EPROTONOSUPPORT from checkpoint_open(). */
 int topics_parse_line(struct slice line, struct topics_line *ret);
-/* By store->change: the file, from what is linked, and `joining`. */
-int store_write_topics(struct store *store, const struct topic *joining);
+/* By store->change: the file, from what is linked, as planned, and those that join. `frees`: it may
+ * take the reserve, for what makes room on the disk or takes something back. *ret_replaced (may be
+ * NULL): true where others can see the new file, though it failed. */
+int store_write_topics(struct store *store, struct topic *const *joining, uint32_t joining_count,
+		       bool frees, bool *ret_replaced);
+/* By store->change: the file says what is so. */
+void store_settle_topics(struct store *store);
 /* By store->change: tries again what topics that were deleted still need. */
 void store_finish_deletions(struct store *store);
 int store_write_producer_ids(struct store *store, int64_t next);
+
+/* ---- reserve.c ---- */
+
+/* The error is one of a full disk. */
+bool reserve_helps(int error);
+/* By store->change: makes those that are missing, with room for a file of so many bytes. -errno where there
+ * are too few to begin a change with. */
+int reserve_make(struct store *store, size_t least);
+/* By store->change: durable; as store_write_topics() does it. Where it does not free anything there is a
+ * reserve for it afterwards. */
+int store_replace_file(struct store *store, const char *name, struct slice data, bool frees,
+		       bool *ret_replaced);
 
 /* ---- metadata_log.c ---- */
 
@@ -341,12 +375,15 @@ typedef int (*crew_work)(struct partition *partition, struct load *load);
 /* The first failure, after all have had their turn. */
 int crew_run(struct partition **partitions, size_t count, unsigned threads, crew_work work,
 	     bool clean, int64_t now_ms);
+/* The same, until *cancelled: -ECANCELED then. NULL: it can't be. */
+int crew_run_until(struct partition **partitions, size_t count, unsigned threads, crew_work work,
+		   int64_t now_ms, const _Atomic bool *cancelled);
 /* Of all topics; store->change is held, or nobody else is there. */
 int crew_run_all(struct store *store, unsigned threads, crew_work work, bool clean, int64_t now_ms);
 
 /* ---- checkpoints.c ---- */
 
-/* By store->change: all of them; log starts alone. */
+/* By store->change: all of them; log starts alone, by the reserve if need be. */
 int store_write_checkpoints(struct store *store);
 int store_write_log_starts(struct store *store);
 void store_read_checkpoints(struct store *store);

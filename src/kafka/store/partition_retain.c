@@ -260,34 +260,71 @@ int partition_sync_and_tell(struct partition *partition, struct load *unused)
 	return r;
 }
 
+/* ---- DeleteRecords ---- */
+
+/* What is to be said on disk first. */
+static void plan_deletion(struct store_deletion *deletion)
+{
+	struct partition *partition = deletion->partition;
+	int64_t offset = deletion->offset;
+
+	pthread_mutex_lock(&partition->lock);
+	deletion->error = partition_check(partition);
+	if (offset == -1)
+		offset = partition->high_watermark;
+	if (deletion->error == KAFKA_NONE && (offset < 0 || offset > partition->high_watermark))
+		deletion->error = KAFKA_OFFSET_OUT_OF_RANGE;
+	else if (deletion->error == KAFKA_NONE && offset > partition->log_start)
+		partition->start_wanted = max_i64(partition->start_wanted, offset);
+	deletion->log_start = partition->log_start;
+	pthread_mutex_unlock(&partition->lock);
+}
+
+/* `r`: how that went. */
+static void carry_out_deletion(struct store_deletion *deletion, int r)
+{
+	struct partition *partition = deletion->partition;
+
+	pthread_mutex_lock(&partition->lock);
+	if (r < 0 && deletion->error == KAFKA_NONE)
+		deletion->error = KAFKA_KAFKA_STORAGE_ERROR;
+	if (deletion->error == KAFKA_NONE) {
+		partition->log_start = max_i64(partition->log_start, partition->start_wanted);
+		/* Only now: without the checkpoint a crash brings back what has these epochs. */
+		epochs_cut_start(&partition->epochs, partition->log_start);
+	}
+	deletion->log_start = partition->log_start;
+	pthread_mutex_unlock(&partition->lock);
+}
+
+void store_delete_records(struct store *store, struct store_deletion *deletions, unsigned count)
+{
+	bool any = false;
+	int r = 0;
+
+	pthread_mutex_lock(&store->change);
+	for (unsigned i = 0; i < count; i++) {
+		plan_deletion(&deletions[i]);
+		any |= deletions[i].error == KAFKA_NONE;
+	}
+	if (any)
+		r = store_write_log_starts(store);
+	for (unsigned i = 0; i < count; i++)
+		carry_out_deletion(&deletions[i], r);
+	for (unsigned i = 0; i < count; i++)
+		deletions[i].partition->start_wanted = 0;
+	/* The file may say what has not happened. */
+	if (r < 0)
+		(void)store_write_log_starts(store);
+	pthread_mutex_unlock(&store->change);
+}
+
 enum kafka_error partition_delete_records(struct partition *partition, int64_t offset,
 					  int64_t *ret_log_start)
 {
-	struct store *store = partition->topic->store;
-	enum kafka_error error;
+	struct store_deletion deletion = {.partition = partition, .offset = offset};
 
-	pthread_mutex_lock(&partition->lock);
-	error = partition_check(partition);
-	if (error == KAFKA_NONE && offset == -1)
-		offset = partition->high_watermark;
-	if (error == KAFKA_NONE && (offset < 0 || offset > partition->high_watermark))
-		error = KAFKA_OFFSET_OUT_OF_RANGE;
-	if (error == KAFKA_NONE && offset > partition->log_start) {
-		partition->log_start = offset;
-		store->checkpoints_dirty = true;
-	}
-	*ret_log_start = partition->log_start;
-	pthread_mutex_unlock(&partition->lock);
-	if (error != KAFKA_NONE)
-		return error;
-	pthread_mutex_lock(&store->change);
-	if (store_write_log_starts(store) < 0)
-		error = KAFKA_KAFKA_STORAGE_ERROR;
-	pthread_mutex_unlock(&store->change);
-	/* Only now: without the checkpoint a crash brings back what has these epochs. */
-	pthread_mutex_lock(&partition->lock);
-	if (error == KAFKA_NONE)
-		epochs_cut_start(&partition->epochs, *ret_log_start);
-	pthread_mutex_unlock(&partition->lock);
-	return error;
+	store_delete_records(partition->topic->store, &deletion, 1);
+	*ret_log_start = deletion.log_start;
+	return deletion.error;
 }

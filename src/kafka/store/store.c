@@ -223,6 +223,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 	store->user_fini = options->user_fini;
 	store->moved = options->moved;
 	pthread_mutex_init(&store->change, NULL);
+	pthread_mutex_init(&store->producer_ids, NULL);
 	pthread_rwlock_init(&store->lock, NULL);
 	pthread_mutex_init(&store->doomed.lock, NULL);
 	pthread_mutex_init(&store->flushes.lock, NULL);
@@ -258,6 +259,7 @@ static void store_free(struct store *store)
 	pthread_mutex_destroy(&store->flushes.lock);
 	pthread_mutex_destroy(&store->doomed.lock);
 	pthread_rwlock_destroy(&store->lock);
+	pthread_mutex_destroy(&store->producer_ids);
 	pthread_mutex_destroy(&store->change);
 	free(store->dir);
 	free(store->path);
@@ -277,6 +279,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		store_free(store);
 		return r;
 	}
+	(void)reserve_make(store, 0);
 	store->checkpoints_due_ms = options->now_ms + CHECKPOINTS_MS;
 	store->producers_due_ms = options->now_ms + PRODUCERS_MS;
 	*ret = store;
@@ -353,7 +356,8 @@ void store_stats(struct store *store, struct store_stats *ret)
 	*ret = (struct store_stats){.was_clean = store->was_clean,
 				    .was_moved = store->was_moved,
 				    .recovered_bytes = store->recovered_bytes,
-				    .cuts = store->cuts};
+				    .cuts = store->cuts,
+				    .unsettled = store->unsettled};
 	pthread_rwlock_rdlock(&store->lock);
 	ret->topics = store->topic_count;
 	for (uint32_t i = 0; i < store->topic_count; i++)
@@ -444,6 +448,19 @@ static void maintain_partitions(struct store *store, int64_t now_ms, bool expire
 	free(due.list);
 }
 
+/* By store->change. */
+static void maintain_files(struct store *store)
+{
+	if (store->unsettled)
+		store_settle_topics(store);
+	if (store->checkpoints_dirty) {
+		store_finish_deletions(store);
+		(void)store_write_checkpoints(store);
+	}
+	/* Without it nothing that takes room can be begun: who tries says so. */
+	(void)reserve_make(store, 0);
+}
+
 void store_maintain(struct store *store, int64_t now_ms)
 {
 	uint64_t until_ns = sys_now_ns() + MAINTAIN_NS;
@@ -452,10 +469,9 @@ void store_maintain(struct store *store, int64_t now_ms)
 	maintain_partitions(store, now_ms, expire, until_ns);
 	if (expire)
 		store->producers_due_ms = now_ms + PRODUCERS_MS;
-	if (store->checkpoints_dirty && now_ms >= store->checkpoints_due_ms) {
+	if (now_ms >= store->checkpoints_due_ms) {
 		pthread_mutex_lock(&store->change);
-		store_finish_deletions(store);
-		(void)store_write_checkpoints(store);
+		maintain_files(store);
 		pthread_mutex_unlock(&store->change);
 		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;
 	}
@@ -467,12 +483,13 @@ int store_take_producer_ids(struct store *store, int64_t count, int64_t *ret_fir
 {
 	int r;
 
-	pthread_mutex_lock(&store->change);
+	/* Not behind changes of topics. */
+	pthread_mutex_lock(&store->producer_ids);
 	r = store_write_producer_ids(store, store->next_producer_id + count);
 	if (r == 0) {
 		*ret_first = store->next_producer_id;
 		store->next_producer_id += count;
 	}
-	pthread_mutex_unlock(&store->change);
+	pthread_mutex_unlock(&store->producer_ids);
 	return r;
 }

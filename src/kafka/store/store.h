@@ -10,6 +10,7 @@
  *     DIR/log-start-offset-checkpoint            where DeleteRecords moved a log's start to
  *     DIR/leat-topics                            ours: each topic's id, partitions and settings
  *     DIR/leat-producer-ids                      ours: the next producer id to give away
+ *     DIR/leat-reserve.N                         ours: room for the way out of a full disk
  *     DIR/TOPIC-N/                               a partition: see partition.h
  *     DIR/TOPIC-N.UUID-delete/                   a deleted one: goes after file.delete.delay.ms
  *
@@ -38,6 +39,7 @@
 
 struct store;
 struct topic;
+struct partition_table;
 
 struct store_options {
 	/* What the directory must be of; NULL, -1: of any. A new one gets a random cluster id and
@@ -67,6 +69,7 @@ struct store_options {
 struct store_stats {
 	unsigned topics, partitions, segments, segments_open;
 	unsigned partitions_offline;
+	bool unsettled;           /* a change of topics that failed could not be taken back yet */
 	uint64_t bytes;           /* of all logs */
 	bool was_clean;           /* it had been closed properly */
 	bool was_moved;           /* it had, but may be a copy of what it was then */
@@ -131,13 +134,36 @@ int64_t topic_config_value(const struct topic *topic, enum topic_config_id id);
 /* Its own ones alone. */
 void topic_config_own(struct topic *topic, struct topic_config *ret);
 
-/* All of these block, and on disk happen as a whole or not at all. `config`: what is set in it
+/* Changes of topics. All of these block; on disk each happens as a whole or not at all, and what has
+ * failed has not happened, also for a start after a crash. `config`: what is set in it
  * becomes the topic's own; NULL: nothing. Not KAFKA_NONE: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION
  * (also where '.' and '_' alone make the difference to another name), INVALID_PARTITIONS,
  * UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR (logged). `ret` may be NULL, else gets a
  * reference. */
-/* Does not block: could there be a topic of that name? What store_topic_create() would say of it. */
+
+/* One of several: they share the disk's work, so that many take little more than one. */
+struct store_change {
+	struct topic *
+	    topic; /* held by the caller. Making: a reference to the new one, NULL where it failed */
+	struct slice name;                 /* making */
+	int32_t partitions;                /* making, growing */
+	const struct topic_config *config; /* making (NULL: none), configuring */
+	enum kafka_error error;            /* what became of it */
+	struct partition_table *table;     /* the store's */
+};
+/* `cancelled` (may be NULL): what is not done when another thread sets it is taken back, with
+ * REQUEST_TIMED_OUT. A topic that comes twice: INVALID_REQUEST. */
+void store_topics_create(struct store *store, struct store_change *changes, unsigned count,
+			 const _Atomic bool *cancelled);
+void store_topics_grow(struct store *store, struct store_change *changes, unsigned count,
+		       const _Atomic bool *cancelled);
+void store_topics_delete(struct store *store, struct store_change *changes, unsigned count,
+			 int64_t now_ms);
+void store_topics_configure(struct store *store, struct store_change *changes, unsigned count);
+
+/* Does not block: could there be a topic of that name? What making it would say. */
 enum kafka_error store_topic_check(struct store *store, struct slice name);
+/* The same, each alone. */
 enum kafka_error store_topic_create(struct store *store, struct slice name, int32_t partitions,
 				    const struct topic_config *config, struct topic **ret);
 enum kafka_error store_topic_delete(struct store *store, struct topic *topic, int64_t now_ms);
@@ -146,6 +172,15 @@ enum kafka_error store_topic_grow(struct store *store, struct topic *topic, int3
 /* In place of its own settings so far. */
 enum kafka_error store_topic_configure(struct store *store, struct topic *topic,
 				       const struct topic_config *config);
+
+/* Blocks. Where a log begins, moved up, for several at once: as partition_delete_records() does it. */
+struct store_deletion {
+	struct partition *partition;
+	int64_t offset;    /* -1: the high watermark */
+	int64_t log_start; /* as it is afterwards */
+	enum kafka_error error;
+};
+void store_delete_records(struct store *store, struct store_deletion *deletions, unsigned count);
 
 /* ---- ids as Kafka writes them: 22 characters of base64url ---- */
 

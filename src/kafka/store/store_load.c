@@ -199,7 +199,7 @@ int store_load(struct store *store, const struct store_options *options, struct 
 	r = find_topics(store, options->now_ms, &news);
 	if (r < 0)
 		return err_set(err, r, "%s: can't be read: %s", store->dir, strerror(-r));
-	r = news ? store_write_topics(store, NULL) : 0;
+	r = news ? store_write_topics(store, NULL, 0, true, NULL) : 0;
 	if (r < 0)
 		return err_set(err, r, "%s/leat-topics: can't be written: %s", store->dir,
 			       strerror(-r));

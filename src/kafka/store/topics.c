@@ -27,11 +27,11 @@ int64_t topic_config_value(const struct topic *topic, enum topic_config_id id)
 
 void topic_config_own(struct topic *topic, struct topic_config *ret)
 {
-	pthread_mutex_lock(&topic->store->change);
+	pthread_rwlock_rdlock(&topic->store->lock);
 	ret->set = topic->own;
 	for (int id = 0; id < TOPIC_CONFIG_COUNT; id++)
 		ret->values[id] = topic->values[id];
-	pthread_mutex_unlock(&topic->store->change);
+	pthread_rwlock_unlock(&topic->store->lock);
 }
 
 struct topic *topic_new(struct store *store, struct slice name, const struct kafka_uuid *id,
@@ -193,12 +193,14 @@ static uint32_t place_of_id(const struct store *store, const struct kafka_uuid *
 	return low;
 }
 
-static int reserve_topic(struct store *store)
+int store_reserve_topics(struct store *store, uint32_t count)
 {
-	uint32_t capacity = store->topic_capacity ? 2 * store->topic_capacity : 16;
+	uint32_t capacity = store->topic_capacity ? store->topic_capacity : 16;
 	struct topic **names, **ids;
 
-	if (store->topic_count < store->topic_capacity)
+	while (capacity < store->topic_count + count)
+		capacity *= 2;
+	if (capacity == store->topic_capacity)
 		return 0;
 	names = realloc(store->by_name, capacity * sizeof(struct topic *));
 	if (names)
@@ -225,7 +227,7 @@ static void remove_at(struct topic **list, uint32_t count, uint32_t at)
 
 int store_link_topic(struct store *store, struct topic *topic)
 {
-	int r = reserve_topic(store);
+	int r = store_reserve_topics(store, 1);
 	bool there;
 	uint32_t at;
 

@@ -1,25 +1,31 @@
 /*
- * Making, deleting and changing topics.
+ * Making, deleting and changing topics, several at once: each has its own outcome, and the disk's work
+ * is done once for all of them.
  *
  * A change is on disk as a whole or not at all: leat-topics says which topics there are, and it is
- * replaced by a rename. What it says and the folders don't have yet (a topic half made) is made at
- * the next start; what it calls deleted is renamed then. store->change is held all the while.
+ * replaced by a rename. The order:
+ *
+ *     looked at     names, counts; memory for what comes; nobody else sees any of it
+ *     written       leat-topics as it will be (the topics' `planned`), once
+ *     carried out   folders of new partitions, all together; or settings, or names that go
+ *     shown         what others find changes, which can't fail
+ *
+ * What leat-topics says and the folders don't have yet (a topic half made) is made at the next start;
+ * what it calls deleted is renamed then. Where a step fails everything before it is taken back on disk,
+ * folders first, so that an answer of failure means that nothing has happened, also to a start after a
+ * kill. leat-topics goes back by the reserve where the disk is full (reserve.c), and if even that fails
+ * maintenance tries again (`unsettled`). store->change is held all the while.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "kafka/store/files.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
 
-static enum kafka_error storage_error(const struct store *store, const char *what,
-				      struct slice name, int error)
-{
-	log_error("%s: could not %s topic %.*s: %s", store->dir, what, (int)name.len, name.ptr,
-		  strerror(-error));
-	return KAFKA_KAFKA_STORAGE_ERROR;
-}
+/* ---- names ---- */
 
 /* Kafka's metrics take '.' and '_' for the same. */
 static bool same_but_dots(struct slice a, struct slice b)
@@ -35,19 +41,22 @@ static bool same_but_dots(struct slice a, struct slice b)
 	return true;
 }
 
+static enum kafka_error check_beside(struct slice name, struct slice other)
+{
+	if (slice_eq(other, name))
+		return KAFKA_TOPIC_ALREADY_EXISTS;
+	return same_but_dots(other, name) ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_NONE;
+}
+
 static enum kafka_error check_name(const struct store *store, struct slice name)
 {
+	enum kafka_error error = KAFKA_NONE;
+
 	if (!store_topic_name_valid(name))
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	for (uint32_t i = 0; i < store->topic_count; i++) {
-		struct slice other = topic_name_slice(store->by_name[i]);
-
-		if (slice_eq(other, name))
-			return KAFKA_TOPIC_ALREADY_EXISTS;
-		if (same_but_dots(other, name))
-			return KAFKA_INVALID_TOPIC_EXCEPTION;
-	}
-	return KAFKA_NONE;
+	for (uint32_t i = 0; i < store->topic_count && error == KAFKA_NONE; i++)
+		error = check_beside(name, topic_name_slice(store->by_name[i]));
+	return error;
 }
 
 enum kafka_error store_topic_check(struct store *store, struct slice name)
@@ -76,18 +85,233 @@ static int random_id(struct kafka_uuid *ret)
 	return 0;
 }
 
-/* The folders of a table's partitions from `first` on. */
+/* ---- what all changes share ---- */
+
+static int64_t wall_ms(void)
+{
+	return (int64_t)sys_wall_time() * 1000;
+}
+
+/* Those that were good so far have failed. */
+static void fail_changes(const struct store *store, struct store_change *changes, unsigned count,
+			 const char *what, int error)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (changes[i].error != KAFKA_NONE)
+			continue;
+		changes[i].error = KAFKA_KAFKA_STORAGE_ERROR;
+		if (error == -ECANCELED)
+			changes[i].error = KAFKA_REQUEST_TIMED_OUT;
+		else
+			log_error("%s: could not %s topic %s: %s", store->dir, what,
+				  changes[i].topic->name, strerror(-error));
+	}
+}
+
+static unsigned count_good(const struct store_change *changes, unsigned count)
+{
+	unsigned good = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		good += changes[i].error == KAFKA_NONE;
+	return good;
+}
+
+void store_settle_topics(struct store *store)
+{
+	int r = store_write_topics(store, NULL, 0, true, NULL);
+
+	if (r == 0)
+		return;
+	store->unsettled = true;
+	log_error("%s/leat-topics: a change that failed can't be taken back for now, and may come "
+		  "true if the process ends: %s",
+		  store->dir, strerror(-r));
+}
+
+/* ---- folders of new partitions ---- */
+
+/* The partitions of changes that are new, together; NULL: no memory. */
+struct new_partitions {
+	struct partition **list;
+	size_t count;
+};
+
+static int collect_new(const struct store_change *changes, unsigned count,
+		       struct new_partitions *ret)
+{
+	size_t all = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (changes[i].error == KAFKA_NONE)
+			all += (size_t)changes[i].table->count;
+	*ret = (struct new_partitions){.list = malloc((all + 1) * sizeof(struct partition *))};
+	if (!ret->list)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		const struct partition_table *table = changes[i].table;
+
+		if (changes[i].error != KAFKA_NONE)
+			continue;
+		for (int32_t nth = table->older->count; nth < table->count; nth++)
+			ret->list[ret->count++] = table->partitions[nth];
+	}
+	return 0;
+}
+
 static int make_folder(struct partition *partition, struct load *load)
 {
 	return partition_create(partition, load->now_ms);
 }
 
-static int make_folders(struct store *store, struct partition_table *table, int32_t first,
-			int64_t now_ms)
+/* At once: nobody has used them, and a name that says "later" may find no room. */
+static void remove_folders(struct store *store, const struct new_partitions *news)
 {
-	return crew_run(table->partitions + first, (size_t)(table->count - first), store->syncing,
-			make_folder, false, now_ms);
+	for (size_t i = 0; i < news->count; i++) {
+		int r = files_remove_folder(store->fd, news->list[i]->folder);
+
+		if (r < 0 && r != -ENOENT)
+			log_error("%s/%s: can't be removed: %s", store->dir, news->list[i]->folder,
+				  strerror(-r));
+	}
 }
+
+/* leat-topics, then the folders: a start after a crash in between makes what is missing. */
+static int make_partitions(struct store *store, struct store_change *changes, unsigned count,
+			   struct topic *const *joining, const _Atomic bool *cancelled)
+{
+	struct new_partitions news;
+	bool replaced = false;
+	int r = collect_new(changes, count, &news);
+
+	if (r < 0)
+		return r;
+	r = store_write_topics(store, joining, joining ? count_good(changes, count) : 0, false,
+			       &replaced);
+	if (r == 0)
+		r = crew_run_until(news.list, news.count, store->syncing, make_folder, wall_ms(),
+				   cancelled);
+	if (r == 0)
+		r = files_sync_folder(store->fd, ".");
+	if (r < 0 && replaced) {
+		remove_folders(store, &news);
+		for (unsigned i = 0; i < count; i++)
+			if (changes[i].error == KAFKA_NONE)
+				changes[i].topic->planned = (struct topic_plan){.partitions = 0};
+		store_settle_topics(store);
+	}
+	free(news.list);
+	return r;
+}
+
+/* ---- making ---- */
+
+static bool is_leaving(const struct store *store, struct slice name)
+{
+	const struct topic *topic = store->leaving;
+
+	while (topic && !slice_eq(topic_name_slice(topic), name))
+		topic = topic->next_leaving;
+	return topic;
+}
+
+static enum kafka_error check_creation(struct store *store, const struct store_change *changes,
+				       unsigned nth)
+{
+	const struct store_change *change = &changes[nth];
+	enum kafka_error error = check_name(store, change->name);
+
+	for (unsigned i = 0; i < nth && error == KAFKA_NONE; i++)
+		if (changes[i].error == KAFKA_NONE)
+			error = check_beside(change->name, changes[i].name);
+	if (error == KAFKA_NONE && (change->partitions < 1 || change->partitions > PARTITIONS_MAX))
+		error = KAFKA_INVALID_PARTITIONS;
+	if (error != KAFKA_NONE || !is_leaving(store, change->name))
+		return error;
+	store_finish_deletions(store);
+	if (!is_leaving(store, change->name))
+		return KAFKA_NONE;
+	log_error(
+	    "%s: could not make topic %.*s: the folders of the one that was deleted are still "
+	    "there",
+	    store->dir, (int)change->name.len, change->name.ptr);
+	return KAFKA_KAFKA_STORAGE_ERROR;
+}
+
+/* The topic, which nobody sees yet, with its partitions. */
+static void prepare_creation(struct store *store, struct store_change *change)
+{
+	struct kafka_uuid id;
+	int r = random_id(&id);
+
+	change->topic = r == 0 ? topic_new(store, change->name, &id, change->config) : NULL;
+	change->table = change->topic ? topic_extend(change->topic, change->partitions) : NULL;
+	if (change->table) {
+		atomic_store_explicit(&change->topic->table, change->table, memory_order_relaxed);
+		return;
+	}
+	if (change->topic)
+		topic_unref(change->topic);
+	change->topic = NULL;
+	change->error = KAFKA_KAFKA_STORAGE_ERROR;
+	log_error("%s: could not make topic %.*s: %s", store->dir, (int)change->name.len,
+		  change->name.ptr, strerror(r < 0 ? -r : ENOMEM));
+}
+
+static int create_all(struct store *store, struct store_change *changes, unsigned count,
+		      const _Atomic bool *cancelled)
+{
+	struct topic **joining = malloc((count + 1) * sizeof(struct topic *));
+	unsigned good = 0;
+	int r = joining ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < count && joining; i++)
+		if (changes[i].error == KAFKA_NONE)
+			joining[good++] = changes[i].topic;
+	/* Nothing that a checkpoint says of a deleted topic may be taken for this one's. */
+	if (r == 0 && store->checkpoints_dirty)
+		r = store_write_checkpoints(store);
+	pthread_rwlock_wrlock(&store->lock);
+	if (r == 0)
+		r = store_reserve_topics(store, good);
+	pthread_rwlock_unlock(&store->lock);
+	if (r == 0)
+		r = make_partitions(store, changes, count, joining, cancelled);
+	pthread_rwlock_wrlock(&store->lock);
+	for (unsigned i = 0; i < good && r == 0; i++)
+		CHECK(store_link_topic(store, joining[i]) == 0);
+	pthread_rwlock_unlock(&store->lock);
+	free(joining);
+	return r;
+}
+
+void store_topics_create(struct store *store, struct store_change *changes, unsigned count,
+			 const _Atomic bool *cancelled)
+{
+	int r;
+
+	pthread_mutex_lock(&store->change);
+	for (unsigned i = 0; i < count; i++) {
+		changes[i].topic = NULL;
+		changes[i].error = check_creation(store, changes, i);
+		if (changes[i].error == KAFKA_NONE)
+			prepare_creation(store, &changes[i]);
+	}
+	r = count_good(changes, count) ? create_all(store, changes, count, cancelled) : 0;
+	if (r < 0)
+		fail_changes(store, changes, count, "make", r);
+	for (unsigned i = 0; i < count; i++) {
+		if (changes[i].error == KAFKA_NONE) {
+			topic_ref(changes[i].topic);
+		} else if (changes[i].topic) {
+			topic_unref(changes[i].topic);
+			changes[i].topic = NULL;
+		}
+	}
+	pthread_mutex_unlock(&store->change);
+}
+
+/* ---- deleting ---- */
 
 static int doom_partition(struct partition *partition, int64_t now_ms)
 {
@@ -97,73 +321,6 @@ static int doom_partition(struct partition *partition, int64_t now_ms)
 
 	store_name_aside(topic_name_slice(topic), partition->number, "-delete", renamed);
 	return store_doom(topic->store, partition->folder, renamed, true, now_ms + delay);
-}
-
-/* Nobody can use the partition any more. */
-static void retire(struct partition *partition)
-{
-	pthread_mutex_lock(&partition->sync);
-	pthread_mutex_lock(&partition->lock);
-	partition->state = PARTITION_GONE;
-	for (uint32_t i = 0; i < partition->segment_count; i++)
-		partition->segments[i]->dropped = true;
-	pthread_mutex_unlock(&partition->lock);
-	pthread_mutex_unlock(&partition->sync);
-}
-
-static void undo_create(struct partition_table *table, int32_t first, int64_t now_ms)
-{
-	for (int32_t i = first; i < table->count; i++)
-		(void)doom_partition(table->partitions[i], now_ms);
-}
-
-static int link_locked(struct store *store, struct topic *topic)
-{
-	int r;
-
-	pthread_rwlock_wrlock(&store->lock);
-	r = store_link_topic(store, topic);
-	pthread_rwlock_unlock(&store->lock);
-	return r;
-}
-
-static void unlink_locked(struct store *store, struct topic *topic)
-{
-	pthread_rwlock_wrlock(&store->lock);
-	store_unlink_topic(store, topic);
-	pthread_rwlock_unlock(&store->lock);
-}
-
-static int64_t wall_ms(void)
-{
-	return (int64_t)sys_wall_time() * 1000;
-}
-
-static int create(struct store *store, struct topic *topic, int32_t partitions)
-{
-	struct partition_table *table = topic_extend(topic, partitions);
-	int64_t now_ms = wall_ms();
-	int r;
-
-	if (!table)
-		return -ENOMEM;
-	topic->table = table;
-	/* Nothing that a checkpoint says of a deleted topic may be taken for this one's. */
-	r = store->checkpoints_dirty ? store_write_checkpoints(store) : 0;
-	/* The file first: a start after a crash from here on makes what is missing. */
-	if (r == 0)
-		r = store_write_topics(store, topic);
-	if (r == 0)
-		r = make_folders(store, table, 0, now_ms);
-	if (r == 0)
-		r = files_sync_folder(store->fd, ".");
-	if (r == 0)
-		r = link_locked(store, topic);
-	if (r < 0) {
-		undo_create(table, 0, now_ms);
-		(void)store_write_topics(store, NULL);
-	}
-	return r;
 }
 
 static int rename_folders(const struct topic *topic)
@@ -190,150 +347,190 @@ void store_finish_deletions(struct store *store)
 		store->leaving = topic->next_leaving;
 		topic_unref(topic);
 	}
-	(void)store_write_topics(store, NULL);
+	(void)store_write_topics(store, NULL, 0, true, NULL);
 }
 
-static bool is_leaving(const struct store *store, struct slice name)
+/* Nobody can use the partition any more. */
+static void retire(struct partition *partition)
 {
-	const struct topic *topic = store->leaving;
-
-	while (topic && !slice_eq(topic_name_slice(topic), name))
-		topic = topic->next_leaving;
-	return topic;
+	pthread_mutex_lock(&partition->sync);
+	pthread_mutex_lock(&partition->lock);
+	partition->state = PARTITION_GONE;
+	for (uint32_t i = 0; i < partition->segment_count; i++)
+		partition->segments[i]->dropped = true;
+	pthread_mutex_unlock(&partition->lock);
+	pthread_mutex_unlock(&partition->sync);
 }
+
+/* What leat-topics says is so now. */
+static void show_deletion(struct store *store, struct topic *topic, int64_t now_ms)
+{
+	topic->deleted = true;
+	topic->deleted_ms = now_ms;
+	pthread_rwlock_wrlock(&store->lock);
+	store_unlink_topic(store, topic);
+	pthread_rwlock_unlock(&store->lock);
+	for (int32_t i = 0; i < topic->table->count; i++)
+		retire(topic->table->partitions[i]);
+	topic->next_leaving = store->leaving;
+	store->leaving = topic;
+	store->checkpoints_dirty = true;
+}
+
+/* A change of what a topic says in leat-topics alone. */
+static int write_plans(struct store *store, struct store_change *changes, unsigned count)
+{
+	bool replaced = false;
+	int r = store_write_topics(store, NULL, 0, true, &replaced);
+
+	for (unsigned i = 0; i < count; i++)
+		changes[i].topic->planned = (struct topic_plan){.partitions = 0};
+	if (r < 0 && replaced)
+		store_settle_topics(store);
+	return r;
+}
+
+/* Those whose topic is gone, or comes twice, have no part in it. */
+static void look_at_topics(struct store_change *changes, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		changes[i].error = KAFKA_NONE;
+		if (changes[i].topic->deleted)
+			changes[i].error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+		for (unsigned j = 0; j < i && changes[i].error == KAFKA_NONE; j++)
+			if (changes[j].topic == changes[i].topic)
+				changes[i].error = KAFKA_INVALID_REQUEST;
+	}
+}
+
+void store_topics_delete(struct store *store, struct store_change *changes, unsigned count,
+			 int64_t now_ms)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->change);
+	look_at_topics(changes, count);
+	for (unsigned i = 0; i < count; i++)
+		if (changes[i].error == KAFKA_NONE)
+			changes[i].topic->planned.deletion = true;
+	if (count_good(changes, count))
+		r = write_plans(store, changes, count);
+	if (r < 0)
+		fail_changes(store, changes, count, "delete", r);
+	for (unsigned i = 0; i < count; i++)
+		if (changes[i].error == KAFKA_NONE)
+			show_deletion(store, changes[i].topic, now_ms);
+	if (count_good(changes, count))
+		store_finish_deletions(store);
+	pthread_mutex_unlock(&store->change);
+}
+
+/* ---- growing ---- */
+
+static void prepare_growth(struct store_change *change)
+{
+	if (change->partitions <= change->topic->table->count ||
+	    change->partitions > PARTITIONS_MAX) {
+		change->error = KAFKA_INVALID_PARTITIONS;
+		return;
+	}
+	change->table = topic_extend(change->topic, change->partitions);
+	if (change->table)
+		change->topic->planned.partitions = change->partitions;
+	else
+		change->error = KAFKA_KAFKA_STORAGE_ERROR;
+}
+
+void store_topics_grow(struct store *store, struct store_change *changes, unsigned count,
+		       const _Atomic bool *cancelled)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->change);
+	look_at_topics(changes, count);
+	for (unsigned i = 0; i < count; i++) {
+		changes[i].table = NULL;
+		if (changes[i].error == KAFKA_NONE)
+			prepare_growth(&changes[i]);
+	}
+	if (count_good(changes, count))
+		r = make_partitions(store, changes, count, NULL, cancelled);
+	if (r < 0)
+		fail_changes(store, changes, count, "grow", r);
+	for (unsigned i = 0; i < count; i++) {
+		struct topic *topic = changes[i].topic;
+
+		if (!changes[i].table)
+			continue;
+		topic->planned = (struct topic_plan){.partitions = 0};
+		if (changes[i].error == KAFKA_NONE)
+			atomic_store_explicit(&topic->table, changes[i].table,
+					      memory_order_release);
+		else
+			topic_shrink(changes[i].table, topic->table->count);
+	}
+	pthread_mutex_unlock(&store->change);
+}
+
+/* ---- settings ---- */
+
+void store_topics_configure(struct store *store, struct store_change *changes, unsigned count)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->change);
+	look_at_topics(changes, count);
+	for (unsigned i = 0; i < count; i++)
+		if (changes[i].error == KAFKA_NONE)
+			changes[i].topic->planned.config = changes[i].config;
+	if (count_good(changes, count))
+		r = write_plans(store, changes, count);
+	if (r < 0)
+		fail_changes(store, changes, count, "configure", r);
+	pthread_rwlock_wrlock(&store->lock);
+	for (unsigned i = 0; i < count; i++)
+		if (changes[i].error == KAFKA_NONE)
+			topic_set_config(changes[i].topic, changes[i].config);
+	pthread_rwlock_unlock(&store->lock);
+	pthread_mutex_unlock(&store->change);
+}
+
+/* ---- one at a time ---- */
 
 enum kafka_error store_topic_create(struct store *store, struct slice name, int32_t partitions,
 				    const struct topic_config *config, struct topic **ret)
 {
-	enum kafka_error error;
-	struct kafka_uuid id;
-	struct topic *topic;
-	int r;
+	struct store_change change = {.name = name, .partitions = partitions, .config = config};
 
-	pthread_mutex_lock(&store->change);
-	error = check_name(store, name);
-	if (error == KAFKA_NONE && (partitions < 1 || partitions > PARTITIONS_MAX))
-		error = KAFKA_INVALID_PARTITIONS;
-	if (error == KAFKA_NONE && is_leaving(store, name)) {
-		store_finish_deletions(store);
-		if (is_leaving(store, name))
-			error = storage_error(store, "make", name, -EBUSY);
-	}
-	if (error == KAFKA_NONE) {
-		r = random_id(&id);
-		topic = r == 0 ? topic_new(store, name, &id, config) : NULL;
-		if (topic)
-			r = create(store, topic, partitions);
-		else if (r == 0)
-			r = -ENOMEM;
-		if (r == 0 && ret) {
-			topic_ref(topic);
-			*ret = topic;
-		} else if (r < 0) {
-			error = storage_error(store, "make", name, r);
-			if (topic)
-				topic_unref(topic);
-		}
-	}
-	pthread_mutex_unlock(&store->change);
-	return error;
+	store_topics_create(store, &change, 1, NULL);
+	if (ret)
+		*ret = change.topic;
+	else if (change.topic)
+		topic_unref(change.topic);
+	return change.error;
 }
 
 enum kafka_error store_topic_delete(struct store *store, struct topic *topic, int64_t now_ms)
 {
-	enum kafka_error error = KAFKA_NONE;
-	int r;
+	struct store_change change = {.topic = topic};
 
-	pthread_mutex_lock(&store->change);
-	if (topic->deleted) {
-		pthread_mutex_unlock(&store->change);
-		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	}
-	topic->deleted = true;
-	topic->deleted_ms = now_ms;
-	r = store_write_topics(store, NULL);
-	if (r < 0) {
-		topic->deleted = false;
-		/* The file may say so already, and what is appended now would go with it. */
-		(void)store_write_topics(store, NULL);
-		error = storage_error(store, "delete", topic_name_slice(topic), r);
-	} else {
-		unlink_locked(store, topic);
-		for (int32_t i = 0; i < topic->table->count; i++)
-			retire(topic->table->partitions[i]);
-		topic->next_leaving = store->leaving;
-		store->leaving = topic;
-		store->checkpoints_dirty = true;
-		store_finish_deletions(store);
-	}
-	pthread_mutex_unlock(&store->change);
-	return error;
-}
-
-static int grow(struct store *store, struct topic *topic, int32_t partitions)
-{
-	struct partition_table *table = topic_extend(topic, partitions);
-	int32_t before = topic->table->count;
-	int r;
-
-	if (!table)
-		return -ENOMEM;
-	topic->planned = partitions;
-	r = store_write_topics(store, NULL);
-	if (r == 0)
-		r = make_folders(store, table, before, wall_ms());
-	if (r == 0)
-		r = files_sync_folder(store->fd, ".");
-	topic->planned = 0;
-	if (r == 0) {
-		atomic_store_explicit(&topic->table, table, memory_order_release);
-		return 0;
-	}
-	undo_create(table, before, wall_ms());
-	(void)store_write_topics(store, NULL);
-	topic_shrink(table, before);
-	return r;
+	store_topics_delete(store, &change, 1, now_ms);
+	return change.error;
 }
 
 enum kafka_error store_topic_grow(struct store *store, struct topic *topic, int32_t partitions)
 {
-	enum kafka_error error = KAFKA_NONE;
-	int r;
+	struct store_change change = {.topic = topic, .partitions = partitions};
 
-	pthread_mutex_lock(&store->change);
-	if (topic->deleted)
-		error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	else if (partitions <= topic->table->count || partitions > PARTITIONS_MAX)
-		error = KAFKA_INVALID_PARTITIONS;
-	if (error == KAFKA_NONE) {
-		r = grow(store, topic, partitions);
-		if (r < 0)
-			error = storage_error(store, "grow", topic_name_slice(topic), r);
-	}
-	pthread_mutex_unlock(&store->change);
-	return error;
+	store_topics_grow(store, &change, 1, NULL);
+	return change.error;
 }
 
 enum kafka_error store_topic_configure(struct store *store, struct topic *topic,
 				       const struct topic_config *config)
 {
-	struct topic_config before;
-	enum kafka_error error = KAFKA_NONE;
-	int r;
+	struct store_change change = {.topic = topic, .config = config};
 
-	topic_config_own(topic, &before);
-	pthread_mutex_lock(&store->change);
-	if (topic->deleted) {
-		error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	} else {
-		topic_set_config(topic, config);
-		r = store_write_topics(store, NULL);
-		if (r < 0) {
-			topic_set_config(topic, &before);
-			(void)store_write_topics(store, NULL);
-			error = storage_error(store, "configure", topic_name_slice(topic), r);
-		}
-	}
-	pthread_mutex_unlock(&store->change);
-	return error;
+	store_topics_configure(store, &change, 1);
+	return change.error;
 }

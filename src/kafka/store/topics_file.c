@@ -21,22 +21,28 @@
 
 static void format_line(const struct topic *topic, struct buf *buf)
 {
+	const struct topic_plan *planned = &topic->planned;
 	char id[STORE_UUID_TEXT + 1];
 
 	store_uuid_format(&topic->id, id);
 	buf_printf(buf, "%s %s %d %s", topic->name, id,
-		   topic->planned ? topic->planned : topic_partition_count(topic),
-		   topic->deleted ? "deleted" : "live");
+		   planned->partitions ? planned->partitions : topic_partition_count(topic),
+		   topic->deleted || planned->deletion ? "deleted" : "live");
 	for (int config = 0; config < TOPIC_CONFIG_COUNT; config++) {
-		if (!(topic->own >> config & 1))
+		if (planned->config ? !topic_config_is_set(planned->config, config)
+				    : !(topic->own >> config & 1))
 			continue;
 		buf_printf(buf, " %s=", topic_configs[config].name);
-		topic_config_format(config, topic_config_value(topic, config), buf);
+		topic_config_format(config,
+				    planned->config ? planned->config->values[config]
+						    : topic_config_value(topic, config),
+				    buf);
 	}
 	buf_add_char(buf, '\n');
 }
 
-int store_write_topics(struct store *store, const struct topic *joining)
+int store_write_topics(struct store *store, struct topic *const *joining, uint32_t joining_count,
+		       bool frees, bool *ret_replaced)
 {
 	uint32_t leaving = 0;
 	struct buf buf;
@@ -45,12 +51,12 @@ int store_write_topics(struct store *store, const struct topic *joining)
 
 	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
 		leaving++;
-	size = 64 + (store->topic_count + leaving + 1) * (size_t)LINE_MAX_BYTES;
+	size = 64 + (store->topic_count + leaving + joining_count) * (size_t)LINE_MAX_BYTES;
 	buf = buf_over(malloc(size), size);
 
 	if (!buf.ptr)
 		return -ENOMEM;
-	checkpoint_begin(&buf, store->topic_count + leaving + (joining ? 1 : 0) +
+	checkpoint_begin(&buf, store->topic_count + leaving + joining_count +
 				   (store->metadata_end >= 0 ? 1 : 0));
 	if (store->metadata_end >= 0)
 		buf_printf(&buf, TOPICS_METADATA_KEY "%lld\n", (long long)store->metadata_end);
@@ -58,11 +64,13 @@ int store_write_topics(struct store *store, const struct topic *joining)
 		format_line(store->by_name[i], &buf);
 	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
 		format_line(topic, &buf);
-	if (joining)
-		format_line(joining, &buf);
+	for (uint32_t i = 0; i < joining_count; i++)
+		format_line(joining[i], &buf);
 	CHECK(!buf.overflow);
-	r = files_write(store->fd, "leat-topics", buf_slice(&buf));
+	r = store_replace_file(store, "leat-topics", buf_slice(&buf), frees, ret_replaced);
 	free(buf.ptr);
+	if (r == 0)
+		store->unsettled = false;
 	return r;
 }
 
