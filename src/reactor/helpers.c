@@ -1,13 +1,17 @@
 /*
  * The helper threads, for calls that may block on a disk. Queues under one lock: jobs cost a disk
- * access each, so the lock is not what is waited for. A queue is never full: a job lies in the memory
- * of whoever submits it, a connection has at most one under way, and so the connections are what
- * bounds the queue. The threads are started as jobs come
- * and find nobody idle; a server that never needs one never has one.
+ * access each, so the lock is not what is waited for. A queue is never full: a job lies in the
+ * memory of whoever submits it, a connection has at most one under way, and so the connections are
+ * what bounds the queue. The threads are started as jobs come and find nobody idle; a server that
+ * never needs one never has one.
  *
  * Two classes, a queue each: quick jobs, which somebody's answer waits for (a name, a cold range),
  * and bulk ones (a directory of a million names). Bulk jobs have at most half of the threads, quick
  * ones all but one, so that neither class waits for the other's disk.
+ *
+ * Jobs of file systems that may hang have queues and threads of their own, beside these two
+ * classes: a place each while it has jobs, HELPERS_A_PLACE threads a place. What hangs takes those
+ * and no others.
  *
  * A finished job goes back by its loop's list of finished jobs, which can't be full. Loops leave
  * only when their jobs are done, so at the end the queues are empty and the threads can be joined;
@@ -31,6 +35,8 @@ void helpers_init(struct helpers *helpers, unsigned max)
 	pthread_cond_init(&helpers->work, NULL);
 	queue_init(&helpers->quick, helpers->max - 1);
 	queue_init(&helpers->bulk, helpers->max / 2);
+	for (unsigned i = 0; i < HELPERS_PLACES; i++)
+		queue_init(&helpers->places[i], HELPERS_A_PLACE);
 }
 
 static bool has_turn(const struct job_queue *queue)
@@ -38,17 +44,42 @@ static bool has_turn(const struct job_queue *queue)
 	return queue->first && queue->running < queue->limit;
 }
 
-/* NULL: there is nothing that may run now. The class with fewer threads at work first; where both
- * have as many, they take turns. */
-static struct job_queue *choose(struct helpers *helpers)
+/* The class with fewer threads at work first; where both have as many, they take turns. */
+static struct job_queue *choose_class(struct helpers *helpers)
 {
 	struct job_queue *quick = &helpers->quick, *bulk = &helpers->bulk;
 
+	if (quick->running + bulk->running >= helpers->max)
+		return NULL;
 	if (!has_turn(quick) || !has_turn(bulk))
 		return has_turn(quick) ? quick : has_turn(bulk) ? bulk : NULL;
 	if (quick->running != bulk->running)
 		return quick->running < bulk->running ? quick : bulk;
 	return helpers->last == quick ? bulk : quick;
+}
+
+static struct job_queue *choose_place(struct helpers *helpers)
+{
+	for (unsigned i = 0; i < HELPERS_PLACES; i++) {
+		unsigned place = (helpers->next_place + i) % HELPERS_PLACES;
+
+		if (!has_turn(&helpers->places[place]))
+			continue;
+		helpers->next_place = place + 1;
+		return &helpers->places[place];
+	}
+	return NULL;
+}
+
+/* NULL: there is nothing that may run now. There are threads for both, so neither goes first for
+ * long. */
+static struct job_queue *choose(struct helpers *helpers)
+{
+	struct job_queue *queue = choose_class(helpers);
+
+	if (queue)
+		helpers->last = queue;
+	return queue ? queue : choose_place(helpers);
 }
 
 /* Waits with the lock held. NULL: the end. A thread that finishes a job comes here again, so a job
@@ -71,7 +102,6 @@ static struct job *next_job(struct helpers *helpers, struct job_queue **ret_queu
 		queue->end = &queue->first;
 	queue->queued--;
 	queue->running++;
-	helpers->last = queue;
 	*ret_queue = queue;
 	return job;
 }
@@ -95,13 +125,23 @@ static void *helper_main(void *arg)
 	return NULL;
 }
 
-/* With the lock held: somebody will take the next job, or nobody can. */
+/* Threads that the queue's jobs can keep at work. */
+static unsigned employs(const struct job_queue *queue)
+{
+	return (unsigned)min_u64(queue->running + queue->queued, queue->limit);
+}
+
+/* With the lock held, the new job is counted: somebody will take it, or nobody can. */
 static bool ensure_helper(struct helpers *helpers)
 {
-	unsigned queued = helpers->quick.queued + helpers->bulk.queued;
+	unsigned wanted =
+	    (unsigned)min_u64(employs(&helpers->quick) + employs(&helpers->bulk), helpers->max);
 
-	if (helpers->idle > queued || helpers->started == helpers->max)
+	for (unsigned i = 0; i < HELPERS_PLACES; i++)
+		wanted += employs(&helpers->places[i]);
+	if (helpers->started >= wanted)
 		return true;
+	CHECK(helpers->started < ARRAY_SIZE(helpers->threads));
 	if (pthread_create(&helpers->threads[helpers->started], NULL, helper_main, helpers) == 0)
 		helpers->started++;
 	return helpers->started > 0;
@@ -109,17 +149,40 @@ static bool ensure_helper(struct helpers *helpers)
 
 static int enqueue(struct helpers *helpers, struct job_queue *queue, struct job *job)
 {
-	if (!ensure_helper(helpers))
+	queue->queued++;
+	if (!ensure_helper(helpers)) {
+		queue->queued--;
 		return -ENOMEM;
+	}
 	job->next = NULL;
 	*queue->end = job;
 	queue->end = &job->next;
-	queue->queued++;
 	pthread_cond_signal(&helpers->work);
 	return 0;
 }
 
-static int submit(struct loop *loop, struct job_queue *queue, struct job *job)
+/* The queue that a place has, or a free one. With more places at work than there are queues some
+ * share one, and their fate. */
+static struct job_queue *queue_of_place(struct helpers *helpers, uint64_t place)
+{
+	struct job_queue *unused = NULL;
+
+	for (unsigned i = 0; i < HELPERS_PLACES; i++) {
+		struct job_queue *queue = &helpers->places[i];
+
+		if (queue->place == place)
+			return queue;
+		if (queue->queued + queue->running == 0)
+			unused = queue;
+	}
+	if (!unused)
+		return &helpers->places[place % HELPERS_PLACES];
+	unused->place = place;
+	return unused;
+}
+
+/* `queue` NULL: that of `place`. */
+static int submit(struct loop *loop, struct job_queue *queue, uint64_t place, struct job *job)
 {
 	struct helpers *helpers = &loop->reactor->helpers;
 	int r;
@@ -127,7 +190,7 @@ static int submit(struct loop *loop, struct job_queue *queue, struct job *job)
 	CHECK(loop == loop_current());
 	job->loop = loop;
 	pthread_mutex_lock(&helpers->lock);
-	r = enqueue(helpers, queue, job);
+	r = enqueue(helpers, queue ? queue : queue_of_place(helpers, place), job);
 	pthread_mutex_unlock(&helpers->lock);
 	if (r == 0) {
 		loop->jobs++;
@@ -138,18 +201,32 @@ static int submit(struct loop *loop, struct job_queue *queue, struct job *job)
 
 int helpers_submit(struct loop *loop, struct job *job)
 {
-	return submit(loop, &loop->reactor->helpers.quick, job);
+	return submit(loop, &loop->reactor->helpers.quick, 0, job);
 }
 
 int helpers_submit_bulk(struct loop *loop, struct job *job)
 {
-	return submit(loop, &loop->reactor->helpers.bulk, job);
+	return submit(loop, &loop->reactor->helpers.bulk, 0, job);
+}
+
+int helpers_submit_at(struct loop *loop, struct job *job, uint64_t place)
+{
+	return submit(loop, NULL, place, job);
+}
+
+static unsigned queued(const struct helpers *helpers)
+{
+	unsigned sum = helpers->quick.queued + helpers->bulk.queued;
+
+	for (unsigned i = 0; i < HELPERS_PLACES; i++)
+		sum += helpers->places[i].queued;
+	return sum;
 }
 
 void helpers_stats(struct helpers *helpers, struct reactor_stats *ret)
 {
 	pthread_mutex_lock(&helpers->lock);
-	ret->helper_queued = helpers->quick.queued + helpers->bulk.queued;
+	ret->helper_queued = queued(helpers);
 	ret->helper_threads = helpers->started;
 	ret->helper_busy = helpers->started - helpers->idle;
 	pthread_mutex_unlock(&helpers->lock);

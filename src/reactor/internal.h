@@ -12,8 +12,9 @@
  * sequentially consistent, so one of the two sees the other.
  *
  * Ending: STOP makes each loop drain. A loop without connections and jobs is quiet, as is one that
- * has given up on its jobs; when the last loop gets quiet, each is told to END. A loop that drains opens no connection any more, so none
- * gets loud again, and nothing that loops send each other is lost.
+ * has given up on its jobs; when the last loop gets quiet, each is told to END. A loop that drains
+ * opens no connection any more, so none gets loud again, and nothing that loops send each other is
+ * lost.
  *
  * Linux 4.5 (EPOLLEXCLUSIVE).
  */
@@ -38,6 +39,10 @@ enum {
 	LISTENERS_MAX = 64, /* each is registered in each loop */
 	HELPERS_MAX = 64,
 	HELPERS_DEFAULT = 8, /* disks answer several requests at once; the CPU is not the limit */
+	/* File systems that may hang are told apart by so many queues, each with so many threads:
+	 * enough that a network's latency is not waited for in a row. */
+	HELPERS_PLACES = 16,
+	HELPERS_A_PLACE = 4,
 	/* Helpers that are at work when everything else has ended: a disk answers a read within
 	 * this, what takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
 	HELPERS_MS_DEFAULT = 1000,
@@ -166,16 +171,19 @@ void listeners_close(struct reactor *reactor);
 struct job_queue {
 	struct job *first, **end;
 	unsigned queued, running, limit; /* limit: of running */
+	uint64_t place;                  /* of helpers_submit_at(): whose it is, or was last */
 };
 
 struct helpers {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct job_queue quick, bulk;
-	struct job_queue *last; /* what was taken from */
+	struct job_queue places[HELPERS_PLACES];
+	struct job_queue *last; /* of quick and bulk: what was taken from */
+	unsigned next_place;    /* whose turn it is */
 	unsigned idle, started, max;
 	bool ending;
-	pthread_t threads[HELPERS_MAX];
+	pthread_t threads[HELPERS_MAX + HELPERS_PLACES * HELPERS_A_PLACE];
 };
 
 void helpers_init(struct helpers *helpers, unsigned max);

@@ -14,8 +14,8 @@
  *
  * Draining (SIGTERM, SIGQUIT, SIGINT): listeners are closed, ops->drain is called once for each
  * connection; the loops end when the last connection is gone or the limit is over, then what is
- * left is closed. Helpers that the kernel does not let go then have a second (or helpers_ms) to come
- * back.
+ * left is closed. Helpers that the kernel does not let go then have a second (or helpers_ms) to
+ * come back.
  */
 #ifndef REACTOR_REACTOR_H
 #define REACTOR_REACTOR_H
@@ -159,6 +159,11 @@ int helpers_submit(struct loop *loop, struct job *job);
  * most half of the helpers. */
 int helpers_submit_bulk(struct loop *loop, struct job *job);
 
+/* The same for what asks a file system that may never answer (a dead NFS server, a FUSE daemon that
+ * hangs), named by a number of the caller's: jobs of one number have HELPERS_A_PLACE threads at
+ * most, in addition to all others, so that nobody else waits for them. */
+int helpers_submit_at(struct loop *loop, struct job *job, uint64_t place);
+
 /* ---- the reactor ---- */
 
 struct reactor_options {
@@ -221,7 +226,8 @@ int reactor_listener_name(const struct reactor *reactor, unsigned index, char *b
 const void *reactor_listener_arg(const struct reactor *reactor, unsigned index);
 /* Blocks the signals that reactor_run() handles from here on, in the thread that will run it: what
  * comes before it runs is handled then, where it would have ended the process. For threads that are
- * started before it runs, which inherit this. reactor_free() undoes it where it does not come to a run. */
+ * started before it runs, which inherit this. reactor_free() undoes it where it does not come to a
+ * run. */
 void reactor_hold_signals(struct reactor *reactor);
 /* Runs until a signal or reactor_stop(); 0 after that, also when the limit for draining was over.
  * -ETIMEDOUT: helpers are stuck in the kernel. Then reactor_is_stuck(), reactor_free() frees
