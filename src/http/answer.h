@@ -44,15 +44,20 @@ enum http_answered answer_status(struct answer *a, int status);
 /* Says why there is no file. */
 enum http_answered answer_errno(struct answer *a, int error);
 
+/* A file that answer_get_file() was -EINPROGRESS for. */
+enum http_answered answer_submit_file(struct answer *a, struct slice path, enum http_coding coding,
+				      struct file_ask *ask);
 /* Gives the job to a helper; the request is answered when it is done. `job` NULL: no memory. */
 enum http_answered answer_submit(struct answer *a, struct http_job *job, struct slice path);
 /* What the helper found, taken over. */
 struct http_found answer_take_found(struct http_conn *c);
 
-/* With a reference. -EINPROGRESS: a helper should load it. */
-int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret);
+/* With a reference. -EINPROGRESS: a helper has to be asked: answer_submit_file(), which takes what
+ * is in *ret_ask. */
+int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret,
+		    struct file_ask *ret_ask);
 int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
-		     struct file_entry **ret);
+		     struct file_entry **ret, struct file_ask *ret_ask);
 
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);

@@ -77,8 +77,11 @@ static enum http_answered answer_listing(struct answer *a, struct slice path)
 		return answered;
 	}
 	job = http_job_new(c->loop, c->conn, HTTP_JOB_LISTING);
-	if (job)
+	if (job) {
 		job->list = new_list(a, path);
+		/* A directory is no file: this only says which helpers. */
+		(void)file_entry_look(answer_site(a), path, &job->place);
+	}
 	if (job && !job->list) {
 		http_job_free(job);
 		job = NULL;
@@ -108,6 +111,7 @@ enum http_answered answer_directory(struct answer *a, const struct http_path *pa
 	const struct http_site *site = answer_site(a);
 	struct slice directory = path->text, index;
 	struct file_entry *entry;
+	struct file_ask ask;
 	char name[PATH_MAX];
 	int r;
 
@@ -120,11 +124,11 @@ enum http_answered answer_directory(struct answer *a, const struct http_path *pa
 		return answer_listing(a, directory);
 	if (!join_index(path, site->index, buf, size, &index))
 		return answer_errno(a, -ENAMETOOLONG);
-	r = answer_get_file(a->c, index, &entry);
+	r = answer_get_file(a->c, index, &entry, &ask);
 	if (r == 0)
 		return answer_file(a, entry);
 	if (r == -EINPROGRESS)
-		return answer_submit(a, http_job_new(a->c->loop, a->c->conn, HTTP_JOB_FILE), index);
+		return answer_submit_file(a, index, HTTP_IDENTITY, &ask);
 	if (r != -ENOENT && r != -EISDIR)
 		return answer_errno(a, r);
 	if (!site->autoindex)

@@ -18,6 +18,24 @@ static bool ask(struct http_conn *c, uint64_t length, struct chain_promise *ret)
 	return r == 0;
 }
 
+/* Helpers read it (http_body.h), and the pipe goes out as the file would. */
+static void explain_read(struct answer *a, uint64_t length, struct http_writer *w)
+{
+	enum leat_technique technique = answer_site(a)->technique;
+	bool splices = technique == LEAT_AUTO || technique == LEAT_SPLICE;
+	enum leat_verdict verdict = LEAT_COPIED;
+	struct chain_promise promise;
+
+	if (splices && !ask(a->c, length, &promise))
+		return;
+	if (splices)
+		verdict = promise.verdict;
+	http_put_literal(w, "Server-Timing: ");
+	http_put_timing(w, leat_technique_name(splices ? LEAT_SPLICE : LEAT_COPY),
+			"read by a helper: this file system may wait", leat_verdict_name(verdict));
+	http_put_literal(w, "\r\n");
+}
+
 static void put_promise(struct http_writer *w, const struct chain_promise *promise)
 {
 	http_put_timing(w, leat_technique_name(promise->technique), promise->reason,
@@ -33,6 +51,10 @@ void answer_put_explain(struct answer *a, const struct file_entry *entry, uint64
 		return;
 	if (entry->fd < 0) {
 		file_entry_put_explain(w);
+		return;
+	}
+	if (entry->system != FILE_SYSTEM_LOCAL) {
+		explain_read(a, longest, w);
 		return;
 	}
 	if (!ask(a->c, longest, &first) || !ask(a->c, shortest, &second))

@@ -23,6 +23,9 @@ static enum http_answered send_entry(struct answer *a, int status, struct file_e
 		file_entry_unref(entry);
 		return answered;
 	}
+	if (entry->system != FILE_SYSTEM_LOCAL)
+		return http_flight_add_body(a->c, entry, offset, length) < 0 ? HTTP_FAILED
+									     : HTTP_ANSWERED;
 	return http_flight_add_file(a->c, entry, offset, length) < 0 ? HTTP_FAILED : HTTP_ANSWERED;
 }
 
@@ -136,40 +139,41 @@ static enum http_answered put_ranged(struct answer *a, struct file_entry *entry)
 		 * within the parts nobody looks for it: the whole, which is always allowed. */
 		if (entry->coding != HTTP_IDENTITY || entry->gzipped)
 			break;
+		/* Helpers read one range (http_body.h). */
+		if (entry->fd >= 0 && entry->system != FILE_SYSTEM_LOCAL)
+			break;
 		return answer_parts(a, entry, &ranges);
 	}
 	return answer_whole(a, entry);
 }
 
 static enum http_answered wait_for_coded(struct answer *a, struct slice path,
-					 enum http_coding coding, struct file_entry *entry)
+					 enum http_coding coding, struct file_entry *entry,
+					 struct file_ask *ask)
 {
-	struct http_job *job = http_job_new(a->c->loop, a->c->conn, HTTP_JOB_FILE);
-
 	/* The file itself need not be looked for again. */
-	a->c->found = (struct http_found){.kind = HTTP_FOUND_FILE, .entry = entry};
-	if (job)
-		job->coding = coding;
-	return answer_submit(a, job, path);
+	a->c->found = (struct http_found){.kind = HTTP_FOUND_FILE, .settled = true, .entry = entry};
+	return answer_submit_file(a, path, coding, ask);
 }
 
 /* *entry becomes the encoding that the client likes best. False: it is not to be had now, and *ret
  * is what came of the request. A sibling that can't be had at all is as if there were none. */
 static bool choose_coding(struct answer *a, struct file_entry **entry, enum http_answered *ret)
 {
-	unsigned available = (*entry)->siblings;
+	unsigned available = (*entry)->siblings & ~(unsigned)a->c->refused;
 	enum http_coding coding;
 
 	while ((coding = http_accept_coding(a->request, available)) != HTTP_IDENTITY) {
 		struct file_entry *coded;
+		struct file_ask ask;
 		char name[PATH_MAX];
 		struct slice path;
 		int r = -ENAMETOOLONG;
 
 		if (file_sibling_name((*entry)->path, coding, name, &path))
-			r = answer_get_coded(a->c, path, coding, &coded);
+			r = answer_get_coded(a->c, path, coding, &coded, &ask);
 		if (r == -EINPROGRESS) {
-			*ret = wait_for_coded(a, path, coding, *entry);
+			*ret = wait_for_coded(a, path, coding, *entry, &ask);
 			return false;
 		}
 		if (r == 0) {
@@ -177,6 +181,7 @@ static bool choose_coding(struct answer *a, struct file_entry **entry, enum http
 			*entry = coded;
 			break;
 		}
+		a->c->refused |= (uint8_t)(1u << coding);
 		available &= ~(1u << coding);
 	}
 	return true;

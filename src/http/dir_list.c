@@ -35,6 +35,8 @@ struct dir_list {
 	bool at_end; /* of the directory: this part is the last */
 	unsigned parts;
 	int fd;
+	bool local; /* attributes that the kernel has are those of the file */
+	uint64_t place;
 
 	char *records; /* what getdents(2) said: from `record` to `records_end` not looked at yet */
 	size_t record, records_end;
@@ -164,6 +166,16 @@ static enum http_entry_kind kind_of(mode_t mode)
 			       : HTTP_ENTRY_OTHER;
 }
 
+/* A name in a local directory may be the root of another file system, which hangs. */
+static int stat_name(const struct dir_list *list, const char *name, struct stat *ret)
+{
+	struct sys_mount mount;
+
+	if (list->local)
+		return sys_stat_cached(list->fd, name, ret, &mount);
+	return sys_fstatat(list->fd, name, ret, AT_SYMLINK_NOFOLLOW);
+}
+
 /* What a name is, and what it is sorted by. Asked of the file only where the directory does not
  * say it. Negative: it is not to be listed. */
 static int look_at(const struct dir_list *list, const struct dirent64 *record, bool *ret_by_link,
@@ -176,7 +188,7 @@ static int look_at(const struct dir_list *list, const struct dirent64 *record, b
 	int r = 0;
 
 	if (type == DT_UNKNOWN || (!by_name && type != DT_LNK))
-		r = sys_fstatat(list->fd, record->d_name, &st, AT_SYMLINK_NOFOLLOW);
+		r = stat_name(list, record->d_name, &st);
 	else if (type != DT_LNK)
 		st.st_mode = DTTOIF(type);
 	*ret_by_link = type == DT_LNK || (r == 0 && S_ISLNK(st.st_mode));
@@ -316,9 +328,24 @@ static struct slice shown(const struct dir_list *list, char buf[PATH_MAX + 3])
 	return slice_make(buf, list->path_len + 2);
 }
 
+static int find_system(struct dir_list *list)
+{
+	struct sys_mount mount;
+	struct stat st;
+	bool in_memory;
+	enum file_system system = file_system_learn(list->site->systems, list->fd, &in_memory);
+	int r = sys_stat_cached(list->fd, "", &st, &mount);
+
+	list->local = system == FILE_SYSTEM_LOCAL;
+	if (r == 0)
+		list->place = file_system_place(system, &st);
+	return r;
+}
+
 static int begin(struct dir_list *list, struct http_writer *w)
 {
 	char path[PATH_MAX + 3];
+	int r;
 
 	if (list->path_len > PATH_MAX)
 		return -ENAMETOOLONG;
@@ -326,6 +353,9 @@ static int begin(struct dir_list *list, struct http_writer *w)
 				     FILE_LOAD_WAIT);
 	if (list->fd < 0)
 		return list->fd;
+	r = find_system(list);
+	if (r < 0)
+		return r;
 	list->records = malloc(READ_BYTES);
 	if (!list->records)
 		return -ENOMEM;
@@ -347,8 +377,7 @@ static int look_again(const struct dir_list *list, const struct http_kept_name *
 
 	memcpy(name, record->name, record->len);
 	name[record->len] = '\0';
-	r = record->by_link ? follow(list, name, &st)
-			    : sys_fstatat(list->fd, name, &st, AT_SYMLINK_NOFOLLOW);
+	r = record->by_link ? follow(list, name, &st) : stat_name(list, name, &st);
 	if (r < 0)
 		return r;
 	*ret = (struct http_entry){
@@ -492,4 +521,9 @@ bool dir_list_whole(const struct dir_list *list)
 const char *dir_list_path(const struct dir_list *list)
 {
 	return list->path;
+}
+
+uint64_t dir_list_place(const struct dir_list *list)
+{
+	return list->place;
 }

@@ -5,9 +5,9 @@
  *                      ^                       |
  *                      +--- the next part -----+     names that did not fit into memory at once
  *
- * Each step blocks (it is for helper threads), is bounded in time, and leaves a piece of text, which
- * may be empty. Steps and the sending of pieces take turns, so that the list belongs to one thread
- * at a time, and a client that reads nothing makes nothing be read.
+ * Each step blocks (it is for helper threads), is bounded in time, and leaves a piece of text,
+ * which may be empty. Steps and the sending of pieces take turns, so that the list belongs to one
+ * thread at a time, and a client that reads nothing makes nothing be read.
  *
  * Memory: 16 bytes and the name for each name, one piece, one buffer of the kernel's records. All
  * lists of the process draw on one account (struct dir_list_account); when it is used up, or a
@@ -54,6 +54,8 @@ struct slice dir_list_piece(const struct dir_list *list);
 bool dir_list_done(const struct dir_list *list);
 /* The first piece was all, and it is not framed. */
 bool dir_list_whole(const struct dir_list *list);
+/* Which helpers ask its file system: helpers_submit_at(). Known after the first step. */
+uint64_t dir_list_place(const struct dir_list *list);
 /* "a/b": for messages. */
 const char *dir_list_path(const struct dir_list *list);
 

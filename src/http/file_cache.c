@@ -179,91 +179,131 @@ static void insert(struct file_cache *cache, struct file_entry *entry, struct wa
 	make_room(cache);
 }
 
-/* The watch comes first, then the file: a change in between is an event that drops the entry. But
- * no watch is made for a name that has no file: it would go at once, at the price of many system
- * calls and an event for each directory on the way, as often as somebody asks. */
-static int load(struct file_cache *cache, struct slice path, enum http_coding coding,
-		uint64_t now_ms, bool warm, struct file_entry **ret)
-{
-	enum file_load how = warm ? FILE_LOAD_WARM : FILE_LOAD_NOW;
-	struct watched_dir *dir = NULL;
-	struct file_entry *entry;
-	int r = 0;
-
-	if (cache->watch && !file_watch_has(cache->watch, path))
-		r = file_entry_look(cache->site, path, how);
-	if (r < 0)
-		return r;
-	if (cache->watch)
-		r = file_watch_dir(cache->watch, path, how, &dir);
-	if (r == -EAGAIN)
-		return r;
-	r = file_entry_load(cache->site, path, coding, how, &entry);
-	if (r == 0)
-		insert(cache, entry, dir, now_ms);
-	else if (dir)
-		file_watch_release(cache->watch, dir);
-	if (r == 0)
-		*ret = entry;
-	return r;
-}
-
-/* Whether the same siblings stand beside it, where no event would tell: 0, or -errno; -ESTALE: no.
- */
 static int compare_siblings(struct file_cache *cache, const struct file_entry *entry)
 {
-	struct file_siblings siblings;
-	int r;
-
-	if (entry->coding != HTTP_IDENTITY || (entry->dir && !entry->siblings_beyond_events))
+	/* Events tell. */
+	if (entry->dir && !entry->siblings_beyond_events)
 		return 0;
-	r = file_siblings_find(cache->site, entry->path, entry->id.mtime_ns,
-			       entry->names_in_memory ? FILE_LOAD_WAIT : FILE_LOAD_WARM, &siblings);
-	if (r < 0)
-		return r;
-	return siblings.codings == entry->siblings ? 0 : -ESTALE;
+	return file_siblings_compare(cache->site, entry, FILE_LOAD_CACHED);
 }
 
-/* Whether the file system still has what the entry has; else it is dropped. */
-static bool compare(struct file_cache *cache, struct file_entry *entry, uint64_t now_ms)
+/* Whether the kernel has the file as the entry has it. 0, -ESTALE, -EAGAIN (a helper has to ask),
+ * or why there is no such file. */
+static int compare_cached(struct file_cache *cache, const struct file_entry *entry, uint64_t now_ms)
 {
 	struct file_id id;
-	int r = file_entry_identify(cache->site, entry, &id);
+	int r;
+
+	if (entry->system == FILE_SYSTEM_WAITS)
+		return -EAGAIN;
+	if (entry->system == FILE_SYSTEM_LAYERED && now_ms - entry->asked_ms >= HTTP_CACHE_FRESH_MS)
+		return -EAGAIN;
+	r = file_entry_identify(cache->site, entry, FILE_LOAD_CACHED, &id);
+	if (r == 0 && !file_id_equal(&id, &entry->id))
+		return -ESTALE;
+	return r < 0 ? r : compare_siblings(cache, entry);
+}
+
+/* 0: it is good. -EAGAIN: a helper has to ask. Otherwise it is dropped. */
+static int compare(struct file_cache *cache, struct file_entry *entry, uint64_t now_ms)
+{
+	int r = compare_cached(cache, entry, now_ms);
 
 	counter_add(&cache->stats.compared, 1);
 	if (r == 0)
-		r = file_id_equal(&id, &entry->id) ? compare_siblings(cache, entry) : -ESTALE;
-	if (r == 0) {
 		entry->checked_ms = now_ms;
-		return true;
-	}
 	/* Out of descriptors the question can't be asked: where events would have told of a change,
 	 * the entry is good until it can. */
 	if ((r == -EMFILE || r == -ENFILE) && entry->dir && !entry->beyond_events)
-		return true;
+		r = 0;
+	if (r == 0 || r == -EAGAIN)
+		return r;
 	counter_add(&cache->stats.dropped, 1);
 	drop(cache, entry);
-	return false;
+	return r;
+}
+
+static struct file_entry *hit(struct file_cache *cache, struct file_entry *entry)
+{
+	counter_add(&cache->stats.hits, 1);
+	entry->used = true;
+	return file_entry_ref(entry);
 }
 
 int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding coding,
-		   uint64_t now_ms, bool warm, struct file_entry **ret)
+		   uint64_t now_ms, struct file_entry **ret, struct file_ask *ret_ask)
 {
 	struct file_entry *entry = find(cache, path, coding);
+	int r = -ESTALE;
 
 	if (likely(entry)) {
 		bool known = entry->dir && !entry->beyond_events &&
 			     now_ms - entry->checked_ms < HTTP_CACHE_FRESH_MS;
 
-		if (likely(known) || compare(cache, entry, now_ms)) {
-			counter_add(&cache->stats.hits, 1);
-			entry->used = true;
-			*ret = file_entry_ref(entry);
-			return 0;
-		}
+		r = likely(known) ? 0 : compare(cache, entry, now_ms);
+	}
+	if (likely(r == 0)) {
+		*ret = hit(cache, entry);
+		return 0;
+	}
+	if (r == -EAGAIN) {
+		*ret_ask = (struct file_ask){file_entry_ref(entry), entry->place};
+		return r;
 	}
 	counter_add(&cache->stats.misses, 1);
-	return load(cache, path, coding, now_ms, warm, ret);
+	*ret_ask = (struct file_ask){NULL, 0};
+	return file_entry_look(cache->site, path, &ret_ask->place);
+}
+
+/* ---- what helpers say ---- */
+
+/* The watch comes first, then a look at the file: a change since the helper loaded it is seen by
+ * the look, later ones are events. NULL: there is none, and the entry is compared at each request.
+ * False: it has changed already. */
+static bool watch_changes(struct file_cache *cache, const struct file_entry *entry,
+			  struct watched_dir **ret)
+{
+	struct file_id id;
+
+	*ret = NULL;
+	if (!cache->watch || entry->system != FILE_SYSTEM_LOCAL ||
+	    file_watch_dir(cache->watch, entry->path, ret) < 0)
+		return true;
+	if (file_entry_identify(cache->site, entry, FILE_LOAD_CACHED, &id) == 0 &&
+	    file_id_equal(&id, &entry->id) &&
+	    file_siblings_compare(cache->site, entry, FILE_LOAD_CACHED) == 0)
+		return true;
+	file_watch_release(cache->watch, *ret);
+	return false;
+}
+
+/* Descriptors of file systems that may hang are not kept: closing them could wait for ever, and the
+ * process could not end (FUSE's flush can't be interrupted, not even by SIGKILL). */
+static bool may_keep(const struct file_entry *entry)
+{
+	return entry->fd < 0 || entry->system == FILE_SYSTEM_LOCAL;
+}
+
+void file_cache_settle(struct file_cache *cache, struct slice path, enum http_coding coding,
+		       struct file_entry *entry, bool same, uint64_t now_ms)
+{
+	struct file_entry *old = find(cache, path, coding);
+	struct watched_dir *dir;
+
+	if (same) {
+		entry->checked_ms = entry->asked_ms = now_ms;
+		counter_add(&cache->stats.hits, 1);
+		entry->used = true;
+		return;
+	}
+	if (old) {
+		counter_add(&cache->stats.dropped, 1);
+		drop(cache, old);
+	}
+	if (!entry || !may_keep(entry) || !watch_changes(cache, entry, &dir))
+		return;
+	entry->asked_ms = now_ms;
+	insert(cache, entry, dir, now_ms);
 }
 
 int file_cache_fd(const struct file_cache *cache)

@@ -5,8 +5,19 @@
  * directory (file_watch.h), which the loop handles before the requests that came after them. Where
  * events don't tell all (file_entry.beyond_events, or a directory that can't be watched) it is
  * compared by identity at each request, and every entry is compared once in HTTP_CACHE_FRESH_MS,
- * since stores through a mapping send no event. Comparing is three system calls; a plain hit makes
- * none.
+ * since stores through a mapping send no event. Comparing is three system calls that ask the
+ * kernel's memory; a plain hit makes none. Where that memory may be old (FUSE, network file
+ * systems), a helper compares.
+ *
+ * Nothing here waits for a file system: files are loaded by helpers.
+ *
+ *     file_cache_get() ── 0 ──> the entry
+ *          │ -EAGAIN, struct file_ask
+ *          v
+ *     a helper: file_entry_compare(ask.known), file_entry_load()
+ *          │
+ *          v
+ *     file_cache_settle() ──> the entry, kept for the next request if its changes can be seen
  *
  * An entry knows which encoded siblings stand beside its file: an event of a sibling's name drops
  * both. A sibling served as an encoding is an entry of its own, another than the one of the same
@@ -50,11 +61,20 @@ void file_cache_unwatch(struct file_cache *cache);
 /* Drops what has changed until now. */
 void file_cache_sync(struct file_cache *cache);
 
-/* With a reference. -EAGAIN: would wait for the disk; let a helper thread call
- * file_entry_load(FILE_LOAD_WAIT) and ask again with `warm`; if it is -EAGAIN then too, use what
- * the helper got. Other errors as from file_entry_load(). */
+/* What a helper is asked. */
+struct file_ask {
+	struct file_entry *known; /* is it still so? With a reference; or NULL */
+	uint64_t place;           /* of which helpers: helpers_submit_at() */
+};
+
+/* With a reference; or what is to be said of the name; or -EAGAIN, and what a helper is to be
+ * asked: see above. */
 int file_cache_get(struct file_cache *cache, struct slice path, enum http_coding coding,
-		   uint64_t now_ms, bool warm, struct file_entry **ret);
+		   uint64_t now_ms, struct file_entry **ret, struct file_ask *ret_ask);
+/* What a helper says: `entry` is what it loaded, or what it was asked about (`same`), or NULL:
+ * there is no such file. Borrowed. */
+void file_cache_settle(struct file_cache *cache, struct slice path, enum http_coding coding,
+		       struct file_entry *entry, bool same, uint64_t now_ms);
 /* Descriptors have run out: closes those that only the cache holds. How many. */
 unsigned file_cache_shed(struct file_cache *cache);
 

@@ -1,7 +1,6 @@
 #include "http/file_entry.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,23 +15,24 @@ static _Atomic bool resolve_cached_missing;
 int file_open_beneath(const struct http_site *site, const char *path, uint64_t flags,
 		      uint64_t resolve, enum file_load how)
 {
-	bool missing = atomic_load_explicit(&resolve_cached_missing, memory_order_relaxed);
 	int fd;
 
 	flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY);
 	resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 	if (site->no_symlinks)
 		resolve |= RESOLVE_NO_SYMLINKS;
-	if (how == FILE_LOAD_NOW && missing)
-		return -EAGAIN;
-	if (how == FILE_LOAD_WAIT || missing)
+	if (how == FILE_LOAD_WAIT)
 		return sys_openat2(site->root_fd, path, flags, 0, resolve);
+	/* Only O_PATH leaves the file system out: any other open asks it. */
+	CHECK(flags & O_PATH);
+	if (atomic_load_explicit(&resolve_cached_missing, memory_order_relaxed))
+		return -EAGAIN;
 	fd = sys_openat2(site->root_fd, path, flags, 0, resolve | RESOLVE_CACHED);
 	if (fd != -EINVAL)
 		return fd;
 	/* Flags are ours and valid: EINVAL is the unknown RESOLVE_CACHED. */
 	atomic_store_explicit(&resolve_cached_missing, true, memory_order_relaxed);
-	return how == FILE_LOAD_NOW ? -EAGAIN : sys_openat2(site->root_fd, path, flags, 0, resolve);
+	return -EAGAIN;
 }
 
 int file_open_name(const struct http_site *site, const char *path, enum file_load how,
@@ -42,6 +42,20 @@ int file_open_name(const struct http_site *site, const char *path, enum file_loa
 
 	*ret_by_link = fd == -ELOOP && !site->no_symlinks;
 	return *ret_by_link ? file_open_beneath(site, path, O_PATH, 0, how) : fd;
+}
+
+int file_stat(const struct http_site *site, int fd, enum file_load how, struct stat *ret,
+	      enum file_system *ret_system)
+{
+	struct sys_mount mount;
+	struct stat cached;
+	int r = sys_stat_cached(fd, "", &cached, &mount);
+
+	if (r < 0)
+		return r;
+	*ret_system = file_system_known(site->systems, &cached, &mount);
+	*ret = cached;
+	return how == FILE_LOAD_WAIT ? sys_fstat(fd, ret) : 0;
 }
 
 /* Before 1677 and after 2262, which file systems can have but nobody has files from, all is one
@@ -68,54 +82,25 @@ static struct file_id id_of(const struct stat *st)
 }
 
 int file_entry_identify(const struct http_site *site, const struct file_entry *entry,
-			struct file_id *ret)
+			enum file_load how, struct file_id *ret)
 {
 	bool by_link;
-	int fd = file_open_name(site, entry->path.ptr, FILE_LOAD_WARM, &by_link);
+	int fd = file_open_name(site, entry->path.ptr, how, &by_link);
+	enum file_system system;
 	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = sys_fstat(fd, &st);
+	r = file_stat(site, fd, how, &st, &system);
 	sys_close(fd);
-	if (r == 0)
-		*ret = id_of(&st);
-	return r;
-}
-
-struct file_system {
-	/* Every change is made through this kernel's own names, and so seen by inotify. Not so with
-	 * network file systems, FUSE, and overlayfs, whose layers can be changed behind it. */
-	bool local;
-	/* A look at a name never waits, though the kernel can't promise it (RESOLVE_CACHED): what
-	 * these do not have they forget at once (simple_lookup() in fs/libfs.c). */
-	bool in_memory;
-};
-
-static struct file_system file_system_of(int fd)
-{
-	long magic;
-
-	if (sys_statfs_type(fd, &magic) < 0)
-		return (struct file_system){false, false};
-	switch (magic) {
-	case TMPFS_MAGIC:
-	case RAMFS_MAGIC:
-		return (struct file_system){true, true};
-	case EXT4_SUPER_MAGIC:
-	case BTRFS_SUPER_MAGIC:
-	case XFS_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case SQUASHFS_MAGIC:
-	case EROFS_SUPER_MAGIC_V1:
-	case ISOFS_SUPER_MAGIC:
-	case MSDOS_SUPER_MAGIC:
-	case 0x2fc12fc1: /* ZFS, not in the kernel's headers */
-		return (struct file_system){true, false};
-	default:
-		return (struct file_system){false, false};
-	}
+	if (r < 0)
+		return r;
+	/* What the kernel has of others may be old. */
+	if (how == FILE_LOAD_CACHED && system != FILE_SYSTEM_LOCAL && system != FILE_SYSTEM_LAYERED)
+		return -EAGAIN;
+	*ret = id_of(&st);
+	return 0;
 }
 
 void file_entry_put_coding(const struct file_entry *entry, struct http_writer *w)
@@ -223,21 +208,14 @@ static struct file_entry *entry_new(const struct http_site *site, struct slice p
 	return entry;
 }
 
-/* The whole body or -errno; -EAGAIN: not all of it is in the page cache, or the file is shorter
- * than it just was. */
-static int read_body(int fd, char *body, size_t len, enum file_load how)
+/* The whole body or -errno; -ENODATA: the file is shorter than it just was. */
+static int read_body(int fd, char *body, size_t len)
 {
 	for (size_t at = 0; at < len;) {
-		ssize_t n = -EOPNOTSUPP;
+		ssize_t n = sys_pread(fd, body + at, len - at, at);
 
-		if (how != FILE_LOAD_WAIT)
-			n = sys_pread_nowait(fd, body + at, len - at, at);
-		/* A file system that can't say whether it would wait (tmpfs before 6.x): its
-		 * contents were read a moment ago, or this is a helper. */
-		if (n == -EOPNOTSUPP && how != FILE_LOAD_NOW)
-			n = sys_pread(fd, body + at, len - at, at);
 		if (n <= 0)
-			return n == 0 || n == -EOPNOTSUPP ? -EAGAIN : (int)n;
+			return n == 0 ? -ENODATA : (int)n;
 		at += (size_t)n;
 	}
 	return 0;
@@ -257,14 +235,14 @@ static bool unchanged(int fd, const struct file_id *before)
 /* A whole body is one version when the file is the same before and after it was read. One that is
  * written to all the time never is: after enough tries what was read is served as it is (`torn`),
  * and looked at again at the next request. -ESTALE: try again. */
-static int fill_body(struct file_entry *entry, int fd, char *body, enum file_load how, bool torn)
+static int fill_body(struct file_entry *entry, int fd, char *body, bool torn)
 {
-	int r = read_body(fd, body, (size_t)entry->id.size, how);
+	int r = read_body(fd, body, (size_t)entry->id.size);
 
-	if (r < 0 && r != -EAGAIN)
+	if (r < 0 && r != -ENODATA)
 		return r;
 	if (unchanged(fd, &entry->id))
-		return r;
+		return r < 0 ? -EIO : 0;
 	if (r < 0 || !torn)
 		return -ESTALE;
 	entry->beyond_events = true;
@@ -275,7 +253,6 @@ static int fill_body(struct file_entry *entry, int fd, char *body, enum file_loa
 struct wanted {
 	struct slice path;
 	enum http_coding coding;
-	enum file_load how;
 	bool torn; /* fill_body() */
 };
 
@@ -284,9 +261,10 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 		     struct file_entry **ret)
 {
 	struct file_siblings siblings = {0};
+	enum file_system system;
 	struct file_entry *entry;
 	struct stat st;
-	struct file_system system;
+	bool in_memory;
 	char *body;
 	int r = sys_fstat(fd, &st);
 
@@ -294,26 +272,30 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 		return r;
 	if (!S_ISREG(st.st_mode)) /* exchanged since it was looked at */
 		return -ENXIO;
-	system = file_system_of(fd);
+	system = file_system_learn(site->systems, fd, &in_memory);
 	if (wanted->coding == HTTP_IDENTITY)
-		r = file_siblings_find(site, wanted->path, nanoseconds(&st.st_mtim),
-				       system.in_memory ? FILE_LOAD_WAIT : wanted->how, &siblings);
+		r = file_siblings_find(site, wanted->path, nanoseconds(&st.st_mtim), FILE_LOAD_WAIT,
+				       in_memory, &siblings);
 	if (r < 0)
 		return r;
 	entry = entry_new(site, wanted->path, &st, wanted->coding, &siblings, &body);
 	if (!entry)
 		return -ENOMEM;
-	entry->names_in_memory = system.in_memory;
-	entry->siblings_beyond_events |= !system.local;
+	entry->system = (uint8_t)system;
+	entry->place = file_system_place(system, &st);
+	entry->names_in_memory = in_memory;
+	entry->siblings_beyond_events |= system != FILE_SYSTEM_LOCAL;
 	entry->beyond_events = st.st_nlink > 1 || entry->siblings_beyond_events;
 	if (!body) {
 		entry->fd = fd;
 		/* The engine has cold ranges loaded by a helper. Without this the kernel's own
 		 * readahead would allocate megabytes of pages, and wait for room in the disk's
-		 * queue, within a loop's sendfile. Where it is refused, it is not needed. */
-		(void)sys_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+		 * queue, within a loop's sendfile. Where it is refused, it is not needed; where
+		 * helpers read (http_body.h), the readahead is welcome. */
+		if (system == FILE_SYSTEM_LOCAL)
+			(void)sys_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	} else {
-		r = fill_body(entry, fd, body, wanted->how, wanted->torn);
+		r = fill_body(entry, fd, body, wanted->torn);
 		if (r < 0) {
 			file_entry_free(entry);
 			return r;
@@ -324,43 +306,101 @@ static int load_open(const struct http_site *site, const struct wanted *wanted, 
 	return 0;
 }
 
-/* 0: it is a regular file. */
-static int look(const struct http_site *site, const char *path, enum file_load how,
-		bool *ret_by_link)
+/* What is served is a regular file. */
+static int kind_error(const struct stat *st)
 {
-	struct stat st;
+	if (S_ISDIR(st->st_mode))
+		return -EISDIR;
+	return S_ISREG(st->st_mode) ? 0 : -ENXIO;
+}
+
+/* Attributes, and the file system, of a name that is not opened for reading. */
+static int look(const struct http_site *site, const char *path, enum file_load how,
+		struct stat *ret, enum file_system *ret_system, bool *ret_by_link)
+{
 	int fd = file_open_name(site, path, how, ret_by_link);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = sys_fstat(fd, &st);
+	r = file_stat(site, fd, how, ret, ret_system);
 	sys_close(fd);
-	if (r < 0)
-		return r;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	return S_ISREG(st.st_mode) ? 0 : -ENXIO;
+	return r;
 }
 
-int file_entry_look(const struct http_site *site, struct slice path, enum file_load how)
+/* The end of the name's part before the slash number `slashes`, counted from 1; 0: the root. */
+static size_t cut_at(struct slice path, unsigned slashes)
 {
-	bool by_link;
+	size_t at = 0;
 
-	return look(site, path.ptr, how, &by_link);
+	for (unsigned seen = 0; at < path.len && seen < slashes; at++)
+		seen += path.ptr[at] == '/';
+	return slashes ? at - 1 : 0;
+}
+
+/* The place of the deepest directory on the way that the kernel has in memory: what is below it is
+ * asked of the same file system, but for mounts that nobody has looked at yet. Found by halving,
+ * since names can have thousands of directories. */
+static uint64_t place_above(const struct http_site *site, struct slice path)
+{
+	uint64_t place = site->root_place;
+	char name[PATH_MAX];
+	unsigned low = 0, high = 0;
+
+	for (size_t i = 0; i < path.len; i++)
+		high += path.ptr[i] == '/';
+	while (low < high && path.len < sizeof(name)) {
+		unsigned middle = (low + high + 1) / 2;
+		size_t len = cut_at(path, middle);
+		enum file_system system;
+		struct stat st;
+		bool by_link;
+
+		memcpy(name, path.ptr, len);
+		name[len] = '\0';
+		if (look(site, name, FILE_LOAD_CACHED, &st, &system, &by_link) < 0) {
+			high = middle - 1;
+			continue;
+		}
+		low = middle;
+		place = file_system_place(system, &st);
+	}
+	return place;
+}
+
+int file_entry_look(const struct http_site *site, struct slice path, uint64_t *ret_place)
+{
+	enum file_system system;
+	struct stat st;
+	bool by_link;
+	int r = look(site, path.ptr, FILE_LOAD_CACHED, &st, &system, &by_link);
+
+	if (r == 0)
+		r = kind_error(&st);
+	if (r == 0) {
+		*ret_place = file_system_place(system, &st);
+		return -EAGAIN;
+	}
+	if (r == -EAGAIN)
+		*ret_place = place_above(site, path);
+	return r;
 }
 
 static int load_once(const struct http_site *site, const struct wanted *wanted,
 		     struct file_entry **ret)
 {
 	const char *path = wanted->path.ptr;
+	enum file_system system;
+	struct stat st;
 	bool by_link;
-	int fd, r = look(site, path, wanted->how, &by_link);
+	int fd, r = look(site, path, FILE_LOAD_WAIT, &st, &system, &by_link);
 
+	if (r == 0)
+		r = kind_error(&st);
 	if (r < 0)
 		return r;
 	/* O_NONBLOCK: should it have become a FIFO since, nobody waits. */
-	fd = file_open_beneath(site, path, O_RDONLY | O_NONBLOCK, 0, wanted->how);
+	fd = file_open_beneath(site, path, O_RDONLY | O_NONBLOCK, 0, FILE_LOAD_WAIT);
 	if (fd < 0)
 		return fd;
 	r = load_open(site, wanted, fd, ret);
@@ -374,9 +414,9 @@ static int load_once(const struct http_site *site, const struct wanted *wanted,
 #define LOAD_TRIES 8 /* for a small file to hold still */
 
 int file_entry_load(const struct http_site *site, struct slice path, enum http_coding coding,
-		    enum file_load how, struct file_entry **ret)
+		    struct file_entry **ret)
 {
-	struct wanted wanted = {.path = path, .coding = coding, .how = how};
+	struct wanted wanted = {.path = path, .coding = coding};
 	int r = -ESTALE;
 
 	for (int tries = 0; tries < 4 * LOAD_TRIES && r == -ESTALE; tries++) {
@@ -386,10 +426,49 @@ int file_entry_load(const struct http_site *site, struct slice path, enum http_c
 	return r == -ESTALE ? -EIO : r;
 }
 
-void file_entry_free(struct file_entry *entry)
+int file_entry_compare(const struct http_site *site, const struct file_entry *entry)
 {
-	CHECK(!entry->cached);
+	struct file_id id;
+	int r = file_entry_identify(site, entry, FILE_LOAD_WAIT, &id);
+
+	if (r < 0)
+		return r;
+	if (!file_id_equal(&id, &entry->id))
+		return -ESTALE;
+	return file_siblings_compare(site, entry, FILE_LOAD_WAIT);
+}
+
+/* ---- the end ---- */
+
+static void close_now(struct file_entry *entry)
+{
 	if (entry->fd >= 0)
 		sys_close(entry->fd);
 	free(entry);
+}
+
+static void close_run(struct job *job)
+{
+	struct file_entry *entry = container_of(job, struct file_entry, closing);
+
+	sys_close(entry->fd);
+	entry->fd = -1;
+}
+
+static void close_done(struct job *job)
+{
+	close_now(container_of(job, struct file_entry, closing));
+}
+
+/* close(2) flushes, also what was only read: FUSE tells its daemon and waits for the answer. */
+void file_entry_free(struct file_entry *entry)
+{
+	struct loop *loop = loop_current();
+
+	CHECK(!entry->cached);
+	entry->closing = (struct job){.run = close_run, .done = close_done};
+	if (entry->fd >= 0 && loop && entry->system != FILE_SYSTEM_LOCAL &&
+	    helpers_submit_at(loop, &entry->closing, entry->place) == 0)
+		return;
+	close_now(entry);
 }

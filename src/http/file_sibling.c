@@ -6,10 +6,11 @@
  * takes the encoding. So a sibling that is older than its file, by whole seconds (archives and
  * copying programs keep no more), is not served, and the log says so.
  *
- * Most siblings do not exist, and a file system that forgets such names (FUSE, as a rule) might wait
- * at each look: its files are then loaded by helpers, each time anew.
+ * Most siblings do not exist, and a file system that forgets such names (FUSE, as a rule) is asked
+ * at each request, by a helper.
  */
 #include <errno.h>
+#include <linux/openat2.h>
 
 #include "base/log.h"
 #include "http/file_entry.h"
@@ -41,24 +42,37 @@ static bool is_fit(const char *name, const struct stat *st, int64_t mtime_ns)
 	return false;
 }
 
+/* A name that is in no memory is none at all on such a file system (`in_memory`): asking it for one
+ * can't wait. A link leads elsewhere. */
+static int open_sibling(const struct http_site *site, const char *name, enum file_load how,
+			bool in_memory, bool *ret_by_link)
+{
+	enum file_load first = in_memory ? FILE_LOAD_WAIT : how;
+	int fd = file_open_beneath(site, name, O_PATH, RESOLVE_NO_SYMLINKS, first);
+
+	*ret_by_link = fd == -ELOOP && !site->no_symlinks;
+	return *ret_by_link ? file_open_beneath(site, name, O_PATH, 0, how) : fd;
+}
+
 /* 1, 0, or -errno where it could not be found out. */
 static int has_sibling(const struct http_site *site, const char *name, int64_t mtime_ns,
-		       enum file_load how, bool *ret_by_link)
+		       enum file_load how, bool in_memory, bool *ret_by_link)
 {
-	int r, fd = file_open_name(site, name, how, ret_by_link);
+	int r, fd = open_sibling(site, name, how, in_memory, ret_by_link);
+	enum file_system system;
 	struct stat st;
 
 	if (fd == -EAGAIN || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
 		return fd;
 	if (fd < 0)
 		return 0;
-	r = sys_fstat(fd, &st);
+	r = file_stat(site, fd, how, &st, &system);
 	sys_close(fd);
 	return r == 0 && is_fit(name, &st, mtime_ns);
 }
 
 int file_siblings_find(const struct http_site *site, struct slice path, int64_t mtime_ns,
-		       enum file_load how, struct file_siblings *ret)
+		       enum file_load how, bool in_memory, struct file_siblings *ret)
 {
 	struct file_siblings siblings = {0};
 	char name[PATH_MAX];
@@ -76,7 +90,7 @@ int file_siblings_find(const struct http_site *site, struct slice path, int64_t 
 
 		if (!file_sibling_name(path, (enum http_coding)i, name, &ignored))
 			continue;
-		r = has_sibling(site, name, mtime_ns, how, &by_link);
+		r = has_sibling(site, name, mtime_ns, how, in_memory, &by_link);
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -85,4 +99,19 @@ int file_siblings_find(const struct http_site *site, struct slice path, int64_t 
 	}
 	*ret = siblings;
 	return 0;
+}
+
+int file_siblings_compare(const struct http_site *site, const struct file_entry *entry,
+			  enum file_load how)
+{
+	struct file_siblings siblings;
+	int r;
+
+	if (entry->coding != HTTP_IDENTITY)
+		return 0;
+	r = file_siblings_find(site, entry->path, entry->id.mtime_ns, how, entry->names_in_memory,
+			       &siblings);
+	if (r < 0)
+		return r;
+	return siblings.codings == entry->siblings ? 0 : -ESTALE;
 }

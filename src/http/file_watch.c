@@ -67,15 +67,35 @@ static struct watched_dir *find_wd(struct file_watch *watch, int wd)
 
 /* ---- watching and leaving directories ---- */
 
-static int open_dir(struct file_watch *watch, struct slice path, enum file_load how)
+/* inotify_add_watch(2) asks whether we may read it: on a file system that a loop may ask. */
+static int check_local(struct file_watch *watch, int fd)
+{
+	enum file_system system;
+	struct stat st;
+	int r = file_stat(watch->site, fd, FILE_LOAD_CACHED, &st, &system);
+
+	if (r < 0)
+		return r;
+	return system == FILE_SYSTEM_LOCAL ? 0 : -EOPNOTSUPP;
+}
+
+static int open_dir(struct file_watch *watch, struct slice path)
 {
 	char name[PATH_MAX];
+	int fd, r;
 
 	if (path.len >= sizeof(name))
 		return -ENAMETOOLONG;
 	memcpy(name, path.ptr, path.len);
 	name[path.len] = '\0';
-	return file_open_beneath(watch->site, name, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS, how);
+	fd = file_open_beneath(watch->site, name, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS,
+			       FILE_LOAD_CACHED);
+	if (fd < 0)
+		return fd;
+	r = check_local(watch, fd);
+	if (r < 0)
+		sys_close(fd);
+	return r < 0 ? r : fd;
 }
 
 /* The directory that a descriptor refers to: inotify takes names only. */
@@ -106,20 +126,20 @@ static struct watched_dir *dir_new(struct file_watch *watch, struct watched_dir 
 }
 
 static int watch_dir(struct file_watch *watch, struct watched_dir *parent, struct slice path,
-		     enum file_load how, struct watched_dir **ret)
+		     struct watched_dir **ret)
 {
 	struct watched_dir *dir;
 	int fd, wd;
 
 	if (watch->count >= HTTP_CACHE_WATCHES)
 		return -ENOSPC;
-	fd = open_dir(watch, path, how);
+	fd = open_dir(watch, path);
 	if (fd < 0)
 		return fd;
 	wd = watch_fd(watch, fd);
 	sys_close(fd);
 	if (wd < 0)
-		return wd == -EAGAIN ? -EIO : wd;
+		return wd;
 	/* A watch is one per directory, whatever its names: it belongs to the name that had it
 	 * first (a bind mount, or a rename whose event is still queued). */
 	if (find_wd(watch, wd))
@@ -149,14 +169,13 @@ static void dir_free(struct file_watch *watch, struct watched_dir *dir, bool ker
 	free(dir);
 }
 
-int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load how,
-		   struct watched_dir **ret)
+int file_watch_dir(struct file_watch *watch, struct slice file, struct watched_dir **ret)
 {
 	struct watched_dir *dir, *child;
 	int r = 0;
 
 	if (!watch->root)
-		r = watch_dir(watch, NULL, SLICE_LITERAL("."), how, &watch->root);
+		r = watch_dir(watch, NULL, SLICE_LITERAL("."), &watch->root);
 	if (r < 0)
 		return r;
 	dir = watch->root;
@@ -167,7 +186,7 @@ int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load h
 			continue;
 		child = find_path(watch, path);
 		if (!child)
-			r = watch_dir(watch, dir, path, how, &child);
+			r = watch_dir(watch, dir, path, &child);
 		if (r < 0) {
 			file_watch_release(watch, dir);
 			return r;
@@ -176,15 +195,6 @@ int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load h
 	}
 	*ret = dir;
 	return 0;
-}
-
-bool file_watch_has(struct file_watch *watch, struct slice file)
-{
-	const char *slash = memrchr(file.ptr, '/', file.len);
-
-	if (!slash)
-		return watch->root;
-	return find_path(watch, slice_make(file.ptr, (size_t)(slash - file.ptr)));
 }
 
 void file_watch_release(struct file_watch *watch, struct watched_dir *dir)

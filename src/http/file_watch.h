@@ -51,13 +51,9 @@ int file_watch_fd(const struct file_watch *watch);
 /* Handles all events that are queued now. */
 void file_watch_read(struct file_watch *watch);
 
-/* The directory of `file`, watched. -EAGAIN: would wait for the disk (`how` as for
- * file_entry_load()). Other errors: it can't be watched (a link on the way, too many, no right to
- * read it). */
-int file_watch_dir(struct file_watch *watch, struct slice file, enum file_load how,
-		   struct watched_dir **ret);
-/* Whether that directory is watched already. */
-bool file_watch_has(struct file_watch *watch, struct slice file);
+/* The directory of `file`, watched. Errors: it can't be (a link on the way, too many, no right to
+ * read it, a file system that might wait; -EAGAIN: not now). */
+int file_watch_dir(struct file_watch *watch, struct slice file, struct watched_dir **ret);
 /* Stops watching it, and the parents, if nothing in them is of interest any more. */
 void file_watch_release(struct file_watch *watch, struct watched_dir *dir);
 unsigned file_watch_count(const struct file_watch *watch);

@@ -200,6 +200,21 @@ enum http_answered answer_submit(struct answer *a, struct http_job *job, struct 
 	return HTTP_WAITS;
 }
 
+enum http_answered answer_submit_file(struct answer *a, struct slice path, enum http_coding coding,
+				      struct file_ask *ask)
+{
+	struct http_job *job = http_job_new(a->c->loop, a->c->conn, HTTP_JOB_FILE);
+
+	if (job) {
+		job->coding = coding;
+		job->place = ask->place;
+		job->known = ask->known;
+	} else if (ask->known) {
+		file_entry_unref(ask->known);
+	}
+	return answer_submit(a, job, path);
+}
+
 struct http_found answer_take_found(struct http_conn *c)
 {
 	struct http_found found = c->found;
@@ -214,6 +229,8 @@ static void forget_coded(struct http_conn *c)
 		file_entry_unref(c->coded);
 	c->coded = NULL;
 	c->coded_error = 0;
+	c->coded_same = false;
+	c->coded_as = HTTP_IDENTITY;
 }
 
 void http_answer_forget(struct http_conn *c)
@@ -224,60 +241,65 @@ void http_answer_forget(struct http_conn *c)
 		file_entry_unref(found.entry);
 	dir_list_free(found.list);
 	forget_coded(c);
+	c->refused = 0;
 }
 
-static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding, bool warm,
-		      struct file_entry **ret)
+static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding,
+		      struct file_entry **ret, struct file_ask *ret_ask)
 {
 	struct file_cache *cache = c->loop->cache;
 	uint64_t now_ms = loop_now_ms(c->loop->loop);
-	int r = file_cache_get(cache, path, coding, now_ms, warm, ret);
+	int r = file_cache_get(cache, path, coding, now_ms, ret, ret_ask);
 
 	if ((r == -EMFILE || r == -ENFILE) && file_cache_shed(cache) > 0)
-		r = file_cache_get(cache, path, coding, now_ms, warm, ret);
-	return r == -EAGAIN && !warm ? -EINPROGRESS : r;
+		r = file_cache_get(cache, path, coding, now_ms, ret, ret_ask);
+	return r == -EAGAIN ? -EINPROGRESS : r;
 }
 
-int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret)
+/* What a helper found; the reference is the caller's. -EINPROGRESS: it ran out of descriptors, and
+ * there are some now. */
+static int settle(struct http_conn *c, struct slice path, enum http_coding coding, int error,
+		  bool same, struct file_entry *entry, struct file_ask *ret_ask)
 {
-	bool warm = c->found.kind == HTTP_FOUND_FILE;
-	int r = get_cached(c, path, HTTP_IDENTITY, warm, ret);
+	struct file_cache *cache = c->loop->cache;
+
+	if ((error == -EMFILE || error == -ENFILE) && file_cache_shed(cache) > 0) {
+		*ret_ask = (struct file_ask){NULL, 0};
+		return -EINPROGRESS;
+	}
+	file_cache_settle(cache, path, coding, entry, same, loop_now_ms(c->loop->loop));
+	return error;
+}
+
+int answer_get_file(struct http_conn *c, struct slice path, struct file_entry **ret,
+		    struct file_ask *ret_ask)
+{
 	struct http_found found;
 
-	if (!warm)
-		return r;
+	if (c->found.kind != HTTP_FOUND_FILE)
+		return get_cached(c, path, HTTP_IDENTITY, ret, ret_ask);
 	found = answer_take_found(c);
-	if (r == -EAGAIN) {
-		/* A file system that always might wait: what the helper got, for this once. */
-		*ret = found.entry;
-		return found.error;
-	}
-	if (found.entry)
-		file_entry_unref(found.entry);
-	return r;
+	*ret = found.entry;
+	if (found.settled)
+		return 0;
+	return settle(c, path, HTTP_IDENTITY, found.error, found.same, found.entry, ret_ask);
 }
 
 int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding coding,
-		     struct file_entry **ret)
+		     struct file_entry **ret, struct file_ask *ret_ask)
 {
-	bool warm;
-	int r;
+	int error;
 
 	/* Siblings came or went while a helper was at work: another one is the best by now. */
-	if (c->coded && c->coded->coding != coding)
+	if (c->coded_as != coding)
 		forget_coded(c);
-	warm = c->coded || c->coded_error < 0;
-	r = get_cached(c, path, coding, warm, ret);
-	if (!warm)
-		return r;
-	if (r == -EAGAIN) {
-		/* As in answer_get_file(). */
-		r = c->coded_error;
-		*ret = c->coded;
-		c->coded = NULL;
-	}
+	if (c->coded_as == HTTP_IDENTITY)
+		return get_cached(c, path, coding, ret, ret_ask);
+	*ret = c->coded;
+	error = settle(c, path, coding, c->coded_error, c->coded_same, c->coded, ret_ask);
+	c->coded = NULL;
 	forget_coded(c);
-	return r;
+	return error;
 }
 
 /* ---- what is asked for ---- */
@@ -288,6 +310,7 @@ static enum http_answered answer_path(struct answer *a)
 	char buf[HTTP_LINE_MAX + NAME_MAX + 2];
 	struct http_path path;
 	struct file_entry *entry;
+	struct file_ask ask;
 	int r;
 
 	r = http_path_decode(a->request->path, buf, sizeof(buf), &path);
@@ -297,12 +320,11 @@ static enum http_answered answer_path(struct answer *a)
 		return answer_status(a, 404);
 	if (path.wants_dir || path.is_root)
 		return answer_directory(a, &path, buf, sizeof(buf));
-	r = answer_get_file(a->c, path.text, &entry);
+	r = answer_get_file(a->c, path.text, &entry, &ask);
 	if (r == 0)
 		return answer_file(a, entry);
 	if (r == -EINPROGRESS)
-		return answer_submit(a, http_job_new(a->c->loop, a->c->conn, HTTP_JOB_FILE),
-				     path.text);
+		return answer_submit_file(a, path.text, HTTP_IDENTITY, &ask);
 	if (r == -EISDIR)
 		return put_redirect(a, &path);
 	return answer_errno(a, r);
@@ -339,7 +361,7 @@ enum http_answered http_answer(struct http_conn *c, const struct http_request *r
 	answered = answer_request(&a);
 	/* What was found for this request is nothing to the next one. */
 	if (unlikely(answered == HTTP_ANSWERED &&
-		     (c->found.kind != HTTP_FOUND_NOTHING || c->coded || c->coded_error)))
+		     (c->found.kind != HTTP_FOUND_NOTHING || c->coded_as || c->refused)))
 		http_answer_forget(c);
 	return answered;
 }

@@ -128,6 +128,8 @@ struct http_flight *http_conn_flight(struct http_conn *c)
 	flight->saved = NULL;
 	flight->list = NULL;
 	flight->listing = false;
+	flight->body = NULL;
+	flight->reading = false;
 	flight->unsent_bounded = false;
 	c->flight = flight;
 	return flight;
@@ -425,6 +427,8 @@ static void take_found(struct http_conn *c, struct http_job *job)
 		CHECK(!c->coded);
 		c->coded = job->entry;
 		c->coded_error = job->error;
+		c->coded_same = job->same;
+		c->coded_as = (uint8_t)job->coding;
 		job->entry = NULL;
 		return;
 	}
@@ -432,6 +436,7 @@ static void take_found(struct http_conn *c, struct http_job *job)
 	c->found = (struct http_found){
 	    .kind = job->kind == HTTP_JOB_FILE ? HTTP_FOUND_FILE : HTTP_FOUND_LISTING,
 	    .error = job->error,
+	    .same = job->same,
 	};
 	/* A list that is not whole waits for the client from here on. */
 	if (job->error == 0 && job->list && !dir_list_whole(job->list))
@@ -444,23 +449,6 @@ static void take_found(struct http_conn *c, struct http_job *job)
 	job->list = NULL;
 }
 
-/* What a helper did for the flight. False: it failed. */
-static bool resume_flight(struct http_conn *c, struct http_job *job)
-{
-	bool loaded = job->kind == HTTP_JOB_LOAD;
-
-	if (job->error == 0 && !loaded) {
-		job->error = http_flight_add_piece(c, job->list);
-		job->list = NULL;
-	}
-	if (job->error == 0)
-		return true;
-	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
-		    "%s: can't be read: %s: connection closed",
-		    loaded ? job->entry->path.ptr : job->path, strerror(-job->error));
-	return false;
-}
-
 void http_conn_job_done(struct conn *conn, struct http_job *job)
 {
 	struct http_conn *c = conn_data(conn);
@@ -469,7 +457,7 @@ void http_conn_job_done(struct conn *conn, struct http_job *job)
 	c->job = NULL;
 	if (job->kind == HTTP_JOB_FILE || job->kind == HTTP_JOB_LISTING) {
 		take_found(c, job);
-	} else if (!resume_flight(c, job)) {
+	} else if (!http_flight_resume(c, job)) {
 		conn_close(conn);
 		return;
 	}

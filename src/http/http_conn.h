@@ -17,7 +17,8 @@
  * A flight is taken when there is something to answer and given back when it has left.
  *
  * Order. All requests of one receive are answered into one buffer and sent together; an answer with
- * a file range goes through a chain, and what came behind it waits. A request that needs a helper is kept and looked at anew when the helper is done.
+ * a file range goes through a chain, and what came behind it waits. A request that needs a helper
+ * is kept and looked at anew when the helper is done.
  */
 #ifndef HTTP_HTTP_CONN_H
 #define HTTP_HTTP_CONN_H
@@ -48,6 +49,8 @@ struct http_flight {
 	struct file_entry *entry; /* whose bytes the chain sends; or NULL */
 	struct dir_list *list;    /* whose piece the chain sends; or NULL */
 	bool listing;             /* there may be more pieces */
+	struct http_body *body;   /* whose piece the chain sends; or NULL */
+	bool reading;             /* there is more of it */
 	bool unsent_bounded;
 	struct leat_chain chain; /* valid if chained */
 	char out[HTTP_OUT_BYTES];
@@ -57,6 +60,8 @@ struct http_flight {
 struct http_found {
 	enum { HTTP_FOUND_NOTHING, HTTP_FOUND_FILE, HTTP_FOUND_LISTING } kind;
 	int error;
+	bool same;    /* the entry is the one that was known */
+	bool settled; /* the cache has been told of it */
 	struct file_entry *entry;
 	struct dir_list *list;
 };
@@ -70,6 +75,9 @@ struct http_conn {
 	/* An encoded version of the file, as a helper found it; or why there is none. */
 	struct file_entry *coded;
 	int coded_error;
+	bool coded_same;
+	uint8_t coded_as; /* enum http_coding: which one; HTTP_IDENTITY: none was asked for */
+	uint8_t refused;  /* bits (1u << coding): can't be had for the request at hand */
 
 	uint64_t received_ns; /* the turn that received last; http_record.h */
 	char *kept; /* the beginning of a request, or whole ones that wait for their turn */

@@ -27,17 +27,33 @@ bool http_job_set_path(struct http_job *job, struct slice path)
 
 void http_job_free(struct http_job *job)
 {
+	if (job->known)
+		file_entry_unref(job->known);
 	if (job->entry)
 		file_entry_unref(job->entry);
+	http_body_free(job->body);
 	dir_list_free(job->list);
 	spare_give(&job->loop->jobs, job);
+}
+
+/* References are the loop's: here they only change hands. */
+static int load_file(struct http_job *job)
+{
+	const struct http_site *site = http_server_site(job->loop->server);
+
+	if (job->known && file_entry_compare(site, job->known) == 0) {
+		job->same = true;
+		job->entry = job->known;
+		job->known = NULL;
+		return 0;
+	}
+	return file_entry_load(site, slice_of(job->path), job->coding, &job->entry);
 }
 
 /* On a helper thread. */
 static void run(struct job *base)
 {
 	struct http_job *job = container_of(base, struct http_job, job);
-	const struct http_site *site = http_server_site(job->loop->server);
 
 	/* It may have waited behind many others: nobody is there any more to take the result. */
 	if (atomic_load_explicit(&job->forgotten, memory_order_relaxed)) {
@@ -46,12 +62,14 @@ static void run(struct job *base)
 	}
 	switch (job->kind) {
 	case HTTP_JOB_FILE:
-		job->error = file_entry_load(site, slice_of(job->path), job->coding, FILE_LOAD_WAIT,
-					     &job->entry);
+		job->error = load_file(job);
 		break;
 	case HTTP_JOB_LISTING:
 	case HTTP_JOB_PIECE:
 		job->error = dir_list_step(job->list);
+		break;
+	case HTTP_JOB_READ:
+		job->error = http_body_step(job->body);
 		break;
 	case HTTP_JOB_LOAD:
 		job->error = leat_load_run(&job->load);
@@ -77,7 +95,11 @@ int http_job_submit(struct http_job *job)
 
 	job->job.run = run;
 	job->job.done = done;
-	r = bulk ? helpers_submit_bulk(loop, &job->job) : helpers_submit(loop, &job->job);
+	/* Long listings of a place have helpers of their own, too. */
+	if (job->place)
+		r = helpers_submit_at(loop, &job->job, bulk ? ~job->place : job->place);
+	else
+		r = bulk ? helpers_submit_bulk(loop, &job->job) : helpers_submit(loop, &job->job);
 	if (r < 0)
 		http_job_free(job);
 	return r;

@@ -5,7 +5,8 @@
  *     free --http_job_submit()--> queued --> running --> done --http_conn_job_done()--> free
  *
  * Between submit and done the job is the helpers'. The connection may end meanwhile: then a job
- * that no helper has begun does nothing, nobody takes the result, and it is freed. Results are taken by setting the field to NULL.
+ * that no helper has begun does nothing, nobody takes the result, and it is freed. Results are
+ * taken by setting the field to NULL.
  */
 #ifndef HTTP_HTTP_JOB_H
 #define HTTP_HTTP_JOB_H
@@ -14,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "http/dir_list.h"
+#include "http/http_body.h"
 #include "http/http_loop.h"
 
 enum http_job_kind {
@@ -23,6 +25,7 @@ enum http_job_kind {
 	/* For a flight. */
 	HTTP_JOB_LOAD,
 	HTTP_JOB_PIECE, /* of a listing, the next one */
+	HTTP_JOB_READ,  /* of a body that helpers read, the next piece */
 };
 
 struct http_job {
@@ -33,9 +36,13 @@ struct http_job {
 	enum http_job_kind kind;
 	int error; /* 0 or -errno: the result */
 
-	enum http_coding coding; /* HTTP_JOB_FILE: of what `path` names */
-	/* HTTP_JOB_FILE: the result. HTTP_JOB_LOAD: keeps the descriptor open. */
+	uint64_t place;           /* what it asks may hang: helpers_submit_at(); 0: a local disk */
+	enum http_coding coding;  /* HTTP_JOB_FILE: of what `path` names */
+	struct file_entry *known; /* HTTP_JOB_FILE: is it still so? Or NULL */
+	bool same;                /* the result: it is, and `entry` is it */
+	/* HTTP_JOB_FILE: the result. HTTP_JOB_LOAD, HTTP_JOB_READ: keeps the descriptor open. */
 	struct file_entry *entry;
+	struct http_body *body; /* HTTP_JOB_READ */
 	struct leat_load load;
 	struct dir_list *list; /* HTTP_JOB_LISTING, HTTP_JOB_PIECE */
 	char path[PATH_MAX];

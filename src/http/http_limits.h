@@ -32,7 +32,8 @@
 #define HTTP_KEEP_LARGE HTTP_RECV_BYTES
 /* Answers that leave together in one send. A socket buffer is 16 KiB at first and grows. */
 #define HTTP_OUT_BYTES (32u * 1024u)
-/* The header block of an answer: Content-Type is bounded, the operator's own lines are, the rest is short. */
+/* The header block of an answer: Content-Type is bounded, the operator's own lines are, the rest
+ * is short. */
 #define HTTP_HEADER_BYTES (4u * 1024u)
 /* What --header and --cache-control add to it, all together. */
 #define HTTP_OWN_HEADER_BYTES 2048u
@@ -73,6 +74,10 @@
 /* An entry older than this is compared with the file system before it is used: stores through a
  * shared mapping, mounts, and edits through a hard link made later send no event. */
 #define HTTP_CACHE_FRESH_MS 1000u
+
+/* What a helper reads at once of a file whose file system may wait: what FUSE asks of its daemon at
+ * once (128 KiB), and what a slow client keeps in memory. */
+#define HTTP_BODY_PIECE (128u * 1024u)
 
 /* ---- the access log ---- */
 

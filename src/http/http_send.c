@@ -31,6 +31,7 @@ void http_flight_free(struct http_conn *c)
 	if (flight->entry)
 		file_entry_unref(flight->entry);
 	dir_list_free(flight->list);
+	http_body_free(flight->body);
 	spare_give(&c->loop->flights, flight);
 	c->flight = NULL;
 }
@@ -77,6 +78,29 @@ int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t
 				    NULL, NULL);
 }
 
+int http_flight_add_body(struct http_conn *c, struct file_entry *entry, uint64_t offset,
+			 uint64_t length)
+{
+	enum leat_technique technique = http_server_site(c->loop->server)->technique;
+	bool copies = technique != LEAT_AUTO && technique != LEAT_SPLICE;
+	struct http_flight *flight = c->flight;
+	int r = begin_chain(c, flight->len);
+
+	flight->entry = entry;
+	if (r < 0)
+		return r;
+	flight->body = http_body_new(entry->fd, offset, length, copies);
+	flight->reading = true;
+	return flight->body ? 0 : -ENOMEM;
+}
+
+static int add_read(struct http_conn *c, struct http_body *body)
+{
+	c->flight->body = body;
+	c->flight->reading = !http_body_done(body);
+	return http_body_add(body, &c->flight->chain);
+}
+
 static int add_slice(struct leat_chain *chain, const struct file_entry *entry,
 		     const struct http_range *range)
 {
@@ -107,7 +131,7 @@ int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
 	return r;
 }
 
-int http_flight_add_piece(struct http_conn *c, struct dir_list *list)
+static int add_piece(struct http_conn *c, struct dir_list *list)
 {
 	struct http_flight *flight = c->flight;
 	struct slice piece = dir_list_piece(list);
@@ -131,7 +155,7 @@ int http_flight_add_list(struct http_conn *c, struct dir_list *list)
 		c->flight->unsent_bounded = true;
 		bound_unsent(c, HTTP_LISTING_PIECE);
 	}
-	return http_flight_add_piece(c, list);
+	return add_piece(c, list);
 }
 
 /* The socket takes no more. Each byte it took moves the deadline, but for a listing: one is dear to
@@ -204,8 +228,58 @@ static enum http_sent next_piece(struct http_conn *c)
 		return HTTP_SENT_FAILED;
 	http_job_set_path(job, slice_of(dir_list_path(c->flight->list)));
 	job->list = c->flight->list;
+	job->place = dir_list_place(job->list);
 	c->flight->list = NULL;
 	return wait_for(c, job);
+}
+
+/* The body's next piece is read. */
+static enum http_sent read_on(struct http_conn *c)
+{
+	struct http_job *job = http_job_new(c->loop, c->conn, HTTP_JOB_READ);
+
+	if (!job)
+		return HTTP_SENT_FAILED;
+	job->entry = file_entry_ref(c->flight->entry);
+	job->place = c->flight->entry->place;
+	job->body = c->flight->body;
+	c->flight->body = NULL;
+	return wait_for(c, job);
+}
+
+static void say_shrank(struct http_conn *c, uint64_t size)
+{
+	const struct file_entry *entry = c->flight->entry;
+
+	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+		    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
+		    "connection closed",
+		    entry->path.ptr, (unsigned long long)entry->id.size, (unsigned long long)size);
+}
+
+bool http_flight_resume(struct http_conn *c, struct http_job *job)
+{
+	bool loaded = job->kind != HTTP_JOB_PIECE;
+
+	if (job->error == 0 && job->kind == HTTP_JOB_PIECE) {
+		job->error = add_piece(c, job->list);
+		job->list = NULL;
+	}
+	if (job->error == 0 && job->kind == HTTP_JOB_READ) {
+		job->error = add_read(c, job->body);
+		job->body = NULL;
+	}
+	if (job->error == 0)
+		return true;
+	if (job->error == -ENODATA) {
+		http_count(&c->loop->counters.truncated, 1);
+		say_shrank(c, job->body ? job->body->at : 0);
+		return false;
+	}
+	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
+		    "%s: can't be read: %s: connection closed",
+		    loaded ? job->entry->path.ptr : job->path, strerror(-job->error));
+	return false;
 }
 
 static enum http_sent chain_failed(struct http_conn *c, int error)
@@ -223,11 +297,7 @@ static enum http_sent chain_failed(struct http_conn *c, int error)
 	if (error == -ENODATA && flight->entry)
 		http_count(&c->loop->counters.truncated, 1);
 	if (shrank) {
-		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
-			    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
-			    "connection closed",
-			    flight->entry->path.ptr, (unsigned long long)flight->entry->id.size,
-			    (unsigned long long)st.st_size);
+		say_shrank(c, (uint64_t)st.st_size);
 	} else {
 		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
 			    "%s: %s: connection closed",
@@ -254,6 +324,8 @@ static enum http_sent send_chain(struct http_conn *c)
 	use_turn(c, moved);
 	switch ((enum leat_step)step) {
 	case LEAT_DONE:
+		if (flight->reading)
+			return read_on(c);
 		return flight->listing ? next_piece(c) : HTTP_SENT_ALL;
 	case LEAT_WANT_LOAD:
 		return load(c);

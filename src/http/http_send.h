@@ -21,6 +21,11 @@ void http_flight_free(struct http_conn *c);
  * `entry`'s reference and `list` from now on, also on failure. */
 int http_flight_add_file(struct http_conn *c, struct file_entry *entry, uint64_t offset,
 			 uint64_t length);
+/* The same, where helpers read the file. */
+int http_flight_add_body(struct http_conn *c, struct file_entry *entry, uint64_t offset,
+			 uint64_t length);
+/* What a helper did for the flight. False: it failed. */
+bool http_flight_resume(struct http_conn *c, struct http_job *job);
 /* The chain that the flight would have: to be asked what it would do. */
 void http_flight_chain(struct http_conn *c, struct leat_chain *ret);
 /* Parts: before the bytes of range i stands what is in the flight's buffer up to text_ends[i], from
@@ -29,7 +34,5 @@ int http_flight_add_parts(struct http_conn *c, struct file_entry *entry,
 			  const struct http_ranges *ranges, const size_t *text_ends);
 /* The list's piece, and those that follow until it is done. */
 int http_flight_add_list(struct http_conn *c, struct dir_list *list);
-/* The next one, behind a chain that has sent everything. */
-int http_flight_add_piece(struct http_conn *c, struct dir_list *list);
 
 #endif

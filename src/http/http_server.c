@@ -24,6 +24,7 @@ struct http_server {
 	bool observed;
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 	struct dir_list_account lists;
+	struct file_systems systems;
 };
 
 const struct http_site *http_server_site(const struct http_server *server)
@@ -114,6 +115,17 @@ static int load_mime(struct http_site *site, const struct http_options *options,
 	return r;
 }
 
+static void find_root_place(struct http_site *site, int fd)
+{
+	struct sys_mount mount;
+	struct stat st;
+	bool in_memory;
+	enum file_system system = file_system_learn(site->systems, fd, &in_memory);
+
+	if (sys_stat_cached(fd, "", &st, &mount) == 0)
+		site->root_place = file_system_place(system, &st);
+}
+
 static int open_root(struct http_site *site, const char *dir, struct err *err)
 {
 	int fd = sys_open(dir, O_PATH | O_DIRECTORY, 0);
@@ -131,6 +143,7 @@ static int open_root(struct http_site *site, const char *dir, struct err *err)
 			       "container whose seccomp profile allows it");
 	if (fd < 0)
 		return err_set(err, fd, "%s: %s", dir, strerror(-fd));
+	find_root_place(site, fd);
 	sys_close(fd);
 	return 0;
 }
@@ -179,6 +192,7 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 	server->site.dotfiles = options->dotfiles;
 	server->site.precompressed = options->precompressed;
 	server->site.lists = &server->lists;
+	server->site.systems = &server->systems;
 	server->site.explain = options->explain;
 	server->site.no_symlinks = options->no_symlinks;
 	set_limits(server, options, loops);

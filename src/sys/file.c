@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -55,6 +56,43 @@ int sys_fstat(int fd, struct stat *ret)
 int sys_fstatat(int dir, const char *path, struct stat *ret, int flags)
 {
 	return fstatat(dir, path, ret, flags) < 0 ? -errno : 0;
+}
+
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000u /* 5.8 */
+#endif
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u /* 6.8 */
+#endif
+
+static struct timespec timespec_of(const struct statx_timestamp *t)
+{
+	return (struct timespec){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+int sys_stat_cached(int dir, const char *path, struct stat *ret, struct sys_mount *ret_mount)
+{
+	struct statx x;
+
+	if (statx(dir, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		  STATX_BASIC_STATS | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &x) < 0)
+		return -errno;
+	*ret = (struct stat){
+	    .st_dev = makedev(x.stx_dev_major, x.stx_dev_minor),
+	    .st_ino = x.stx_ino,
+	    .st_mode = x.stx_mode,
+	    .st_nlink = x.stx_nlink,
+	    .st_uid = x.stx_uid,
+	    .st_gid = x.stx_gid,
+	    .st_size = (off_t)x.stx_size,
+	    .st_mtim = timespec_of(&x.stx_mtime),
+	    .st_ctim = timespec_of(&x.stx_ctime),
+	};
+	*ret_mount = (struct sys_mount){
+	    .id = x.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE) ? x.stx_mnt_id : 0,
+	    .unique = x.stx_mask & STATX_MNT_ID_UNIQUE,
+	};
+	return 0;
 }
 
 int sys_statfs_type(int fd, long *ret_magic)

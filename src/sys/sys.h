@@ -65,6 +65,16 @@ int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64
 int sys_close(int fd);
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dir, const char *path, struct stat *ret, int flags);
+/* Which mount: `unique` ids are never used again (6.8). Without them the id of a mount that is gone
+ * may come back for another; `id` 0: this kernel tells none (before 5.8). */
+struct sys_mount {
+	uint64_t id;
+	bool unique;
+};
+/* What the kernel knows of a file without asking its file system (statx(2), AT_STATX_DONT_SYNC):
+ * never waits for a daemon or a network. `path` is not followed where it is a link; "": the
+ * descriptor itself, O_PATH will do. 4.11. */
+int sys_stat_cached(int dir, const char *path, struct stat *ret, struct sys_mount *ret_mount);
 int sys_statfs_type(int fd, long *ret_magic);
 /* Of the whole file system, and what is left of it for us. */
 int sys_statfs_bytes(int fd, uint64_t *ret_total, uint64_t *ret_usable);

@@ -20,6 +20,7 @@ struct fixture {
 	int home;
 	struct dir_list_account account;
 	struct http_site site;
+	struct file_systems systems;
 };
 
 static int setup(void **state)
@@ -35,6 +36,7 @@ static int setup(void **state)
 	    .root_fd = open("root", O_PATH | O_DIRECTORY),
 	    .root_name = "root",
 	    .lists = &f->account,
+	    .systems = &f->systems,
 	};
 	assert_int_equal(chdir("root"), 0);
 	*state = f;
