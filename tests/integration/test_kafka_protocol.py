@@ -225,9 +225,10 @@ def test_which_topics_are_made(client):
         topic(""), topic("__consumer_offsets")]) == {
         "there": 36, "with.dot": 17, "a" * 249: 0, "a" * 250: 17, "x/y": 17, ".": 17, "..": 17, "": 17,
         "__consumer_offsets": 17}
-    assert creation(client, [topic("p0", 0), topic("p-2", -2), topic("many", 10001), topic("r0", 1, 0),
+    assert creation(client, [topic("p0", 0), topic("p-2", -2), topic("r0", 1, 0),
                              topic("r2", 1, 2), topic("r-2", 1, -2), topic("default", -1, -1)]) == {
-        "p0": 37, "p-2": 37, "many": 44, "r0": 38, "r2": 38, "r-2": 38, "default": 0}
+        "p0": 37, "p-2": 37, "r0": 38, "r2": 38, "r-2": 38, "default": 0}
+    assert creation(client, [topic("few"), topic("many", 10001)]) == {"few": 44, "many": 44}
     assert creation(client, [topic("twice"), topic("once"), topic("twice"), topic("twice")]) == {"twice": 42, "once": 0}
     # What is only looked at is not made, and is looked at in full.
     looked = [topic("v", 2), topic("there"), topic("with.dot"), topic("c", no_such="1")]
@@ -565,6 +566,108 @@ def test_a_topic_that_is_asked_for_twice_is_told_once(client):
     assert topics(12, ids["u"], uuid.UUID(int=5), ids["t"], ids["u"], uuid.UUID(int=5)) == [("u", 0, 3), (None, 100, 0), ("t", 0, 3)]
 
 
+# ---- small things, as a Kafka that was asked the same ----
+
+def test_what_was_refused_by_the_log_tells_where_that_begins(client):
+    make_topics(client, "t", max_message_bytes="200")
+    good = record_batch([b"x"] * 3)
+    assert produce(client, good)["base_offset"] == 0
+    assert client.call("DeleteRecords", 1, timeout_ms=1000, topics=[{"name": "t", "partitions": [{"partition_index": 0, "offset": 2}]}])
+    late = int(time.time() * 1000) + 10**8
+    corrupt = good[:-1] + bytes([good[-1] ^ 1])
+    for batch, version, error, start in (
+            (record_batch([b"x"], time_ms=late), 8, 32, 2), (record_batch([b"x"], attributes=0x20), 8, 87, 2),
+            (record_batch([b"x"], attributes=1), 8, -1, 2), (record_batch([b"x" * 500]), 8, 10, -1), (corrupt, 8, 2, -1),
+            (good + good, 8, 87, -1), (record_batch([b"x"], attributes=4), 5, 76, -1)):
+        found = produce(client, batch, version=version)
+        assert (found["error_code"], found["base_offset"], found["log_start_offset"]) == (error, -1, start)
+    assert produce(client, record_batch([b"x"], producer=1, epoch=0, sequence=5))["error_code"] == 0
+    found = produce(client, record_batch([b"x"], producer=1, epoch=0, sequence=55))
+    assert (found["error_code"], found["log_start_offset"]) == (45, 2)
+    assert produce(client, good, topic="nope")["log_start_offset"] == -1
+
+
+def test_a_transactional_batch_without_an_id_refuses_the_request(client):
+    make_topics(client, "t", "u")
+    batches = [{"name": name, "partition_data": [{"index": 0, "records": record_batch([b"x"], **fields)}]}
+               for name, fields in (("u", {}), ("t", {"attributes": 0x10, "producer": 1, "epoch": 0, "sequence": 0}), ("nope", {}))]
+    for version in (7, 9, 11):
+        answer = client.call("Produce", version, acks=-1, timeout_ms=30000, transactional_id=None, topic_data=batches)
+        assert [each["partition_responses"][0]["error_code"] for each in answer["responses"]] == [53] * 3
+    answer = client.call("Produce", 9, acks=-1, timeout_ms=30000, transactional_id="x", topic_data=batches)
+    assert [each["partition_responses"][0]["error_code"] for each in answer["responses"]] == [0, 48, 3]
+
+
+def test_records_that_can_not_be_deleted_have_no_low_watermark(client):
+    make_topics(client, "t")
+    produce(client, record_batch([b"x"] * 3))
+    for offset, error, low in ((9, 1, -1), (-5, 1, -1), (2, 0, 2), (0, 0, 2), (9, 1, -1)):
+        found = client.call("DeleteRecords", 1, timeout_ms=1000, topics=[{"name": "t", "partitions": [{"partition_index": 0, "offset": offset}]}])
+        part = found["topics"][0]["partitions"][0]
+        assert (part["error_code"], part["low_watermark"]) == (error, low)
+
+
+def test_what_one_request_may_make(client):
+    def made(version, *counts):
+        found = client.call("CreateTopics", version, timeout_ms=30000, validate_only=True, topics=[
+            {"name": f"t{number}", "num_partitions": count, "replication_factor": 1} for number, count in enumerate(counts)])
+        return [(each["error_code"], each.get("topic_id", uuid.UUID(int=0)).int != 0) for each in found["topics"]]
+
+    assert made(7, 1, 2) == [(0, True)] * 2, "an id as for a topic that would be made"
+    assert made(5, 5000, 5000) == [(0, False)] * 2
+    assert made(5, 5000, 0, 5001) == [(44, False)] * 3
+    assert made(5, 10001) == [(44, False)]
+    make_topics(client, "a", "b")
+    for counts, error in (((5000, 5001), 0), ((5001, 5002), 44), ((10002, 1), 44)):
+        found = client.call("CreatePartitions", 1, timeout_ms=30000, validate_only=True, topics=[
+            {"name": name, "count": count, "assignments": None} for name, count in zip("ab", counts)])
+        assert [each["error_code"] for each in found["results"]] == [error] * 2
+
+
+def test_a_group_that_has_committed_nothing_stays_until_it_is_looked_for(client):
+    make_topics(client, "t")
+    use_groups(client)
+    member, _ = a_member(client, "g")
+    assert client.call("LeaveGroup", 3, group_id="g", members=[{"member_id": member}])["error_code"] == 0
+    time.sleep(2.5)  # maintenance comes once a second
+    assert [each["group_state"] for each in client.call("DescribeGroups", 5, groups=["g"])["groups"]] == ["Empty"]
+    assert client.call("DeleteGroups", 1, groups_names=["g"])["results"][0]["error_code"] == 0
+
+
+# ---- the log tells who did what ----
+
+def test_the_log_tells_who_changed_what(broker, client):
+    make_topics(client, "t")
+    assert increment(client, (TOPIC, "t", [("retention.ms", SET, "5000"), ("cleanup.policy", SET, "delete")])) == [0]
+    assert increment(client, (TOPIC, "t", [("retention.ms", DELETE, None)])) == [0]
+    assert client.call("CreatePartitions", 1, timeout_ms=30000, topics=[{"name": "t", "count": 3, "assignments": None}])["results"][0]["error_code"] == 0
+    produce(client, record_batch([b"x"] * 3))
+    client.call("DeleteRecords", 1, timeout_ms=1000, topics=[{"name": "t", "partitions": [{"partition_index": 0, "offset": 2}]}])
+    client.call("DeleteTopics", 4, topic_names=["t"], timeout_ms=30000)
+    who = r"client 'test' at 127\.0\.0\.1:\d+"
+    for line in (f"topic t was made with 1 partitions by {who}", f"topic t: cleanup.policy=delete, retention.ms=5000: set by {who}",
+                 f"topic t: retention.ms by default: set by {who}", f"topic t: 3 partitions, before 1: {who}",
+                 f"t-0: what lies before 2 was deleted by {who}", f"topic t was deleted by {who}"):
+        wait_until(lambda line=line: re.search(line, broker.log()))
+
+
+def test_the_log_tells_whose_request_was_refused_and_by_which_limit(leat, tmp_path):
+    broker = Broker(leat, tmp_path / "data", "-o", "socket.request.max.bytes=5000")
+    with Client(broker.port) as client:
+        make_topics(client, "t", max_message_bytes="200")
+        assert produce(client, record_batch([b"x" * 500]))["error_code"] == 10
+        wait_until(lambda: re.search(r"client 'test' at 127\.0\.0\.1:\d+: a batch of \d+ bytes for t-0 is refused: max.message.bytes of the topic is 200",
+                                     broker.log()))
+        time.sleep(1.1)  # a line a second
+        assert produce(client, record_batch([b"x"], attributes=0x20))["error_code"] == 87
+        wait_until(lambda: re.search(r"a batch for t-0 is refused: INVALID_RECORD: ", broker.log()))
+        with pytest.raises((AssertionError, OSError)):
+            produce(client, record_batch([b"x" * 6000]))
+    wait_until(lambda: re.search(r"127\.0\.0\.1:\d+: a request of 6\d\d\d bytes, where socket.request.max.bytes is 5000: connection closed",
+                                 broker.log()))
+    assert broker.end() == 0
+
+
 # ---- what there is nothing of ----
 
 def test_what_clients_call_themselves(client):
@@ -627,7 +730,7 @@ def test_there_are_no_transactions(client):
         found = client.call("ListTransactions", version, state_filters=["Ongoing", "Lost"])
         assert (found["error_code"], found["unknown_state_filters"], found["transaction_states"]) == (0, ["Lost"], [])
     make_topics(client, "t")
-    assert produce(client, record_batch([b"x"], attributes=0x10, producer=1, epoch=0, sequence=0))["error_code"] == 48
+    assert produce(client, record_batch([b"x"], attributes=0x10, producer=1, epoch=0, sequence=0))["error_code"] == 53
 
 
 def test_there_are_no_other_replicas(client):
@@ -742,8 +845,8 @@ def test_what_has_settings(client):
 
 
 @pytest.mark.parametrize(("key", "version"), [
-    (24, 3), (25, 3), (26, 3), (28, 3), (27, 1), (34, 2), (38, 3), (45, 0), (49, 1), (51, 0), (55, 2), (57, 1), (68, 0), (69, 0),
-    (71, 0), (72, 0), (76, 1), (77, 1), (78, 1), (79, 1), (88, 0), (52, 0), (64, 0), (4, 0), (5, 0), (6, 0), (7, 0)])
+    (24, 3), (25, 3), (26, 3), (28, 3), (27, 1), (34, 2), (38, 3), (49, 1), (51, 0), (68, 0), (69, 0),
+    (71, 0), (72, 0), (76, 1), (77, 1), (78, 1), (79, 1), (88, 0), (52, 0), (4, 0), (5, 0), (6, 0), (7, 0)])
 def test_what_is_not_there_ends_the_connection(broker, client, key, version):
     """Transactions, tokens, other replicas, newer kinds of groups, brokers among themselves: never listed."""
     assert key not in {each["api_key"] for each in client.call("ApiVersions", 0)["api_keys"]}

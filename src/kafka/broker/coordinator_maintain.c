@@ -202,7 +202,9 @@ static void rewrite(struct shard *shard, int64_t wall_ms)
 void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
 {
 	const struct kafka_config *config = coordinator->server->config;
-	bool check = wall_ms >= coordinator->next_check_ms;
+	/* The first one has its time like the others: a group that has committed nothing yet lives until
+	 * then. */
+	bool check = coordinator->next_check_ms > 0 && wall_ms >= coordinator->next_check_ms;
 	struct going going = {
 	    .store = coordinator->server->store,
 	    .wall_ms = wall_ms,
@@ -218,7 +220,8 @@ void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
 		}
 		rewrite(shard, wall_ms);
 	}
-	if (check && coordinator_is_ready(coordinator))
-		coordinator->next_check_ms =
-		    wall_ms + config_value(config, KAFKA_CONFIG_OFFSETS_CHECK_MS);
+	if ((check || coordinator->next_check_ms == 0) && coordinator_is_ready(coordinator) &&
+	    __builtin_add_overflow(wall_ms, config_value(config, KAFKA_CONFIG_OFFSETS_CHECK_MS),
+				   &coordinator->next_check_ms))
+		coordinator->next_check_ms = INT64_MAX;
 }

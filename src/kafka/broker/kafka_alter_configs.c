@@ -5,7 +5,12 @@
 #include <errno.h>
 
 #include "kafka/broker/kafka_configs.h"
+#include "kafka/broker/kafka_log.h"
 #include "kafka/broker/names.h"
+#include "sys/sys.h"
+
+/* Of a list of changes, the log has the beginning. */
+#define CHANGES_SHOWN 400
 
 /* ---- one setting ---- */
 
@@ -150,13 +155,38 @@ static enum kafka_error refuse_resource(struct altering *a)
 			   "changed while it runs");
 }
 
+/* What is another value than before, or none of the topic's own any more. */
+static void tell_changed(struct altering *a, const struct topic *topic,
+			 const struct topic_config *before, const struct topic_config *after)
+{
+	char text[CHANGES_SHOWN];
+	struct buf buf = buf_over(text, sizeof(text));
+	struct client_text client;
+
+	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT; id++) {
+		bool was = topic_config_is_set(before, id), is = topic_config_is_set(after, id);
+
+		if (was == is && (!is || before->values[id] == after->values[id]))
+			continue;
+		buf_printf(&buf, "%s%s", buf.len > 0 ? ", " : "", topic_configs[id].name);
+		buf_add_text(&buf, is ? "=" : " by default");
+		if (is)
+			topic_config_format(id, after->values[id], &buf);
+	}
+	if (buf.len > 0)
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s: %.*s%s: set by %s",
+			   topic_name(topic), (int)buf.len, buf.ptr, buf.overflow ? " ..." : "",
+			   log_client(a->call, &client));
+}
+
 static enum kafka_error alter_topic(struct altering *a, struct topic *topic)
 {
-	struct topic_config config = {0};
+	struct topic_config config = {0}, before;
 	enum kafka_error error = KAFKA_NONE;
 
+	topic_config_own(topic, &before);
 	if (!a->from_nothing)
-		topic_config_own(topic, &config);
+		config = before;
 	for (int32_t i = 0; i < a->changes_count && error == KAFKA_NONE; i++)
 		error =
 		    config_change(a->call, &config, (enum config_operation)a->changes[i].operation,
@@ -164,8 +194,10 @@ static enum kafka_error alter_topic(struct altering *a, struct topic *topic)
 	if (error != KAFKA_NONE || a->validate_only)
 		return error;
 	error = store_topic_configure(a->call->server->store, topic, &config);
-	if (error == KAFKA_NONE)
+	if (error == KAFKA_NONE) {
+		tell_changed(a, topic, &before, &config);
 		config_tell_undone(topic);
+	}
 	return error;
 }
 

@@ -340,8 +340,12 @@ bool call_keep_body(struct kafka_call *call)
 
 int call_to_helper(struct kafka_call *call)
 {
+	struct conn *conn;
+
 	if (!call->blocking && !call_keep_body(call))
 		return -ENOMEM;
+	conn = conn_deref(call->conn);
+	call->peer = conn ? *conn_peer(conn) : (struct sockaddr_storage){.ss_family = AF_UNSPEC};
 	call->may_block = true;
 	call->blocks = call->apart = true;
 	call->job.run = run_on_helper;

@@ -69,6 +69,7 @@ struct kafka_call {
 	size_t body_size;
 	uint64_t reserved; /* for it, of the server's memory for large requests */
 	char *client_copy;
+	struct sockaddr_storage peer; /* of the connection, while a helper has it */
 
 	struct arena *work; /* of structs for the request and its answer */
 	struct arena own_work;

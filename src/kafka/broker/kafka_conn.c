@@ -3,10 +3,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/be.h"
-#include "base/log.h"
+#include "kafka/broker/kafka_log.h"
 #include "sys/sys.h"
 
 #define FRAME_PREFIX 4u
@@ -29,10 +30,25 @@ static enum turn gone(struct kafka_conn *c)
 
 static enum turn not_kafka(struct kafka_conn *c, const char *what)
 {
+	struct client_text peer;
+
 	counter_add(&c->loop->counters.not_kafka, 1);
 	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
-		    "%s%s: connection closed", c->spoken ? "" : "not a Kafka client? ", what);
+		    "%s: %s%s: connection closed", log_peer(c->conn, &peer),
+		    c->spoken ? "" : "not a Kafka client? ", what);
 	return gone(c);
+}
+
+/* What stands at `at` is no size of a request. */
+static enum turn impossible_size(struct kafka_conn *c, const char *at)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "a request of %d bytes, where socket.request.max.bytes is %lld",
+		 (int32_t)be_load32(at),
+		 (long long)config_value(c->loop->server->config, KAFKA_CONFIG_REQUEST_MAX));
+	return not_kafka(c, text);
 }
 
 /* ---- kept input ---- */
@@ -100,7 +116,7 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 	size_t size = len < FRAME_PREFIX ? FRAME_PREFIX : len;
 
 	if (frame < 0)
-		return not_kafka(c, "a request of an impossible size");
+		return impossible_size(c, at);
 	if ((size_t)frame > size)
 		size = (size_t)frame;
 	if (len == 0) {
@@ -199,7 +215,7 @@ static enum turn serve_all(struct kafka_conn *c, const char *at, size_t len)
 		int64_t frame = frame_size(c, at, len);
 
 		if (frame < 0)
-			return not_kafka(c, "a request of an impossible size");
+			return impossible_size(c, at);
 		if (frame == 0 || (uint64_t)frame > len)
 			break;
 		c->large = (size_t)frame > KAFKA_RECV_BYTES / 2;
@@ -263,7 +279,7 @@ static enum turn make_room(struct kafka_conn *c)
 	size_t size;
 
 	if (frame < 0)
-		return not_kafka(c, "a request of an impossible size");
+		return impossible_size(c, c->kept);
 	if (!is_hungry(c))
 		return TURN_GOES_ON;
 	size = kafka_request_size((size_t)frame);
@@ -311,7 +327,7 @@ static enum turn take_kept(struct kafka_conn *c)
 		if (n == 0)
 			return TURN_RESTS;
 		if (c->kept_len >= FRAME_PREFIX && frame_size(c, c->kept, c->kept_len) < 0)
-			return not_kafka(c, "a request of an impossible size");
+			return impossible_size(c, c->kept);
 	}
 	return serve_all(c, c->kept, c->kept_len);
 }

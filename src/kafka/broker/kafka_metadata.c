@@ -2,11 +2,11 @@
  * Metadata: who the brokers are (one), which topics there are and where (here). A topic that a
  * client asks for by name is made if that is allowed.
  */
-#include "kafka/broker/kafka_call.h"
 #include "kafka/broker/kafka_configs.h"
+#include "kafka/broker/kafka_log.h"
 
-#include "base/log.h"
 #include "kafka/broker/names.h"
+#include "sys/sys.h"
 
 struct asked {
 	struct slice name;
@@ -70,6 +70,7 @@ static bool put_topic(struct kafka_call *call, struct topic *topic, const struct
 static enum kafka_error make_topic(struct kafka_call *call, struct slice name, struct topic **ret)
 {
 	const struct kafka_config *config = call->server->config;
+	struct client_text client;
 	enum kafka_error error =
 	    store_topic_create(call->server->store, name,
 			       (int32_t)config_value(config, KAFKA_CONFIG_PARTITIONS), NULL, ret);
@@ -80,7 +81,9 @@ static enum kafka_error make_topic(struct kafka_call *call, struct slice name, s
 		return *ret ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
 	}
 	if (error == KAFKA_NONE) {
-		log_info("topic %.*s was made, as a client asked for it", (int)name.len, name.ptr);
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO,
+			   "topic %.*s was made, as it was asked for by %s", (int)name.len,
+			   name.ptr, log_client(call, &client));
 		config_tell_undone(*ret);
 	}
 	return error;

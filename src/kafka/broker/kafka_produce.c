@@ -14,9 +14,10 @@
 #include <stdlib.h>
 
 #include "kafka/broker/flush.h"
-#include "kafka/broker/kafka_call.h"
+#include "kafka/broker/kafka_log.h"
 #include "kafka/broker/kafka_validate.h"
 #include "kafka/broker/watch.h"
+#include "sys/sys.h"
 
 #define HEAD_BYTES 512 /* of answers for a few partitions */
 
@@ -45,6 +46,7 @@ struct produce {
 	struct kafka_call *call; /* NULL: only the message is still to come */
 	struct kafka_loop *loop;
 	bool large, watching, failed;
+	bool transactional; /* a batch of it is */
 	int16_t acks;
 	int64_t now_ms;
 	size_t to_expand; /* bytes */
@@ -149,7 +151,7 @@ static bool put_part(struct kafka_call *call, const struct produce *produce,
 	to->error_code = (int16_t)part->error;
 	to->base_offset = part->error == KAFKA_NONE ? part->base_offset : -1;
 	to->log_append_time_ms = part->error == KAFKA_NONE ? part->log_append_time : -1;
-	to->log_start_offset = part->error == KAFKA_NONE ? part->log_start : -1;
+	to->log_start_offset = part->log_start;
 	to->current_leader.leader_id = -1;
 	to->current_leader.leader_epoch = -1;
 	to->error_message = part->text ? slice_of(part->text) : slice_make(NULL, 0);
@@ -269,12 +271,32 @@ static void count_append(struct kafka_call *call, const struct validated *checke
 	call->produced.records += (uint64_t)checked->count;
 }
 
+/* Where the log begins is told with what it refused, as Kafka does; not with what did not come to
+ * it. */
+static void tell_log_start(struct produce_part *part)
+{
+	struct partition_ends ends;
+
+	switch ((int)part->error) {
+	case KAFKA_CORRUPT_MESSAGE:
+	case KAFKA_MESSAGE_TOO_LARGE:
+	case KAFKA_UNKNOWN_TOPIC_OR_PARTITION:
+	case KAFKA_KAFKA_STORAGE_ERROR:
+		return;
+	default:
+		if (!part->checked.malformed &&
+		    partition_ends(part->partition, &ends) == KAFKA_NONE)
+			part->log_start = ends.log_start;
+	}
+}
+
 static void append(struct kafka_call *call, struct produce_part *part, int64_t now_ms)
 {
 	struct partition_appended appended = {0};
 
 	if (part->checked.error != KAFKA_NONE) {
 		refuse(part, part->checked.error, part->checked.text);
+		tell_log_start(part);
 		return;
 	}
 	validated_settle(&part->checked, now_ms);
@@ -282,8 +304,10 @@ static void append(struct kafka_call *call, struct produce_part *part, int64_t n
 		part->log_append_time = now_ms;
 	part->error = partition_append(part->partition, part->checked.batch, part->checked.len,
 				       now_ms, &appended);
-	if (part->error != KAFKA_NONE)
+	if (part->error != KAFKA_NONE) {
+		tell_log_start(part);
 		return;
+	}
 	count_append(call, &part->checked, appended.duplicate);
 	part->base_offset = appended.base_offset;
 	part->last_offset = appended.last_offset;
@@ -312,6 +336,8 @@ static void look(struct produce *produce)
 		if (error == KAFKA_NONE && ends.durable_end <= part->last_offset)
 			continue;
 		part->error = error;
+		if (error != KAFKA_NONE)
+			part->log_start = -1;
 		watcher_remove(&part->watcher, part->partition);
 		part->waits = false;
 		produce->waiting--;
@@ -426,10 +452,47 @@ static void collect_topic(struct produce *produce,
 		struct produce_part *part = &produce->parts[produce->parts_count++];
 
 		collect_part(produce, topic, part, &from->partition_data.at[i]);
+		produce->transactional |= record_batch_is_transactional(part->records);
 		if (part->error == KAFKA_NONE)
 			produce->to_expand +=
 			    validate_bytes(topic->topic, part->records, level, produce->now_ms);
 	}
+}
+
+static void log_refused(struct kafka_call *call, const struct produce_topic *topic,
+			const struct produce_part *part)
+{
+	int64_t limit = topic->topic
+			    ? topic_config_value(topic->topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES)
+			    : INT64_MAX;
+	const struct kafka_error_info *info = kafka_error_info((int)part->error);
+	struct client_text client;
+
+	log_client(call, &client);
+	if (part->error == KAFKA_MESSAGE_TOO_LARGE && (int64_t)part->records.len > limit)
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: a batch of %zu bytes for %.*s-%d is refused: max.message.bytes of "
+			    "the topic is %lld",
+			    client.text, part->records.len, (int)topic->name.len, topic->name.ptr,
+			    part->number, (long long)limit);
+	else
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: a batch for %.*s-%d is refused: %s: %s", client.text,
+			    (int)topic->name.len, topic->name.ptr, part->number, info->name,
+			    part->text ? part->text : info->text);
+}
+
+/* One line for the request, of its first bad batch. */
+static void tell_refused(struct kafka_call *call, const struct produce *produce)
+{
+	const struct produce_part *part = produce->parts;
+
+	for (unsigned i = 0; i < produce->topics_count; i++)
+		for (unsigned n = 0; n < produce->topics[i].count; n++, part++)
+			if (part->error != KAFKA_NONE) {
+				log_refused(call, &produce->topics[i], part);
+				return;
+			}
 }
 
 /* The request has been validated. */
@@ -446,6 +509,8 @@ static enum handled produce_append(struct kafka_call *call)
 		produce->failed |= part->error != KAFKA_NONE;
 		waits |= part->waits;
 	}
+	if (produce->failed)
+		tell_refused(call, produce);
 	/* Nobody reads an answer: the end of the connection is how such a client learns of it. */
 	if (produce->acks == 0) {
 		for (unsigned i = 0; i < produce->parts_count; i++)
@@ -491,6 +556,13 @@ enum handled handle_produce(struct kafka_call *call)
 	produce->now_ms = call_wall_ms();
 	for (int32_t i = 0; i < request.topic_data.count; i++)
 		collect_topic(produce, &request.topic_data.at[i]);
+	/* As Kafka: nobody may write for a transaction that has no name. */
+	if (produce->transactional && !request.transactional_id.ptr) {
+		for (unsigned i = 0; i < produce->parts_count; i++)
+			refuse(&produce->parts[i], KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+			       "transactions are not supported");
+		return produce_append(call);
+	}
 	if (produce->to_expand > KAFKA_EXPAND_ON_LOOP || !validate(produce, KAFKA_EXPANDED_ON_LOOP))
 		return leave_to_helper(call);
 	return produce_append(call);

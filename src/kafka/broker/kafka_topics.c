@@ -2,10 +2,9 @@
  * Topics made, changed and removed: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All
  * of it by helpers.
  */
-#include "base/log.h"
 #include "kafka/broker/coordinator.h"
-#include "kafka/broker/kafka_call.h"
 #include "kafka/broker/kafka_configs.h"
+#include "kafka/broker/kafka_log.h"
 #include "kafka/broker/names.h"
 #include "kafka/broker/watch.h"
 #include "sys/sys.h"
@@ -56,8 +55,6 @@ static enum kafka_error check_assigned(struct kafka_call *call, const new_topic 
 		return KAFKA_INVALID_REQUEST;
 	}
 	*ret_partitions = from->assignments.count;
-	if (*ret_partitions > KAFKA_PARTITIONS_MAX)
-		return KAFKA_NONE; /* refused for that */
 	return check_assignments(call, from, text);
 }
 
@@ -113,13 +110,42 @@ static enum kafka_error check_new(struct kafka_call *call, const new_topic *from
 				      from->configs.at[i].value, text);
 	if (error != KAFKA_NONE)
 		return error;
-	error = from->assignments.count > 0 ? check_assigned(call, from, ret_partitions, text)
-					    : check_counts(call, from, ret_partitions, text);
-	if (error == KAFKA_NONE && *ret_partitions > KAFKA_PARTITIONS_MAX) {
-		*text = call_printf(call, "at most %d partitions", KAFKA_PARTITIONS_MAX);
-		return KAFKA_POLICY_VIOLATION;
+	return from->assignments.count > 0 ? check_assigned(call, from, ret_partitions, text)
+					   : check_counts(call, from, ret_partitions, text);
+}
+
+/* One request is one change: it has a bound as a whole. */
+static bool wants_too_many(const struct kafka_call *call,
+			   const struct kafka_create_topics_request *request,
+			   const enum name_twin *twins)
+{
+	int64_t sum = 0;
+
+	for (int32_t i = 0; i < request->topics.count; i++) {
+		const new_topic *topic = &request->topics.at[i];
+
+		if (twins[i] == NAME_AGAIN)
+			continue;
+		if (topic->assignments.count > 0)
+			sum += topic->assignments.count;
+		else if (topic->num_partitions == -1)
+			sum += config_value(call->server->config, KAFKA_CONFIG_PARTITIONS);
+		else if (topic->num_partitions > 0)
+			sum += topic->num_partitions;
 	}
-	return error;
+	return sum > KAFKA_PARTITIONS_MAX;
+}
+
+static const char *too_many_text(struct kafka_call *call)
+{
+	return call_printf(call, "at most %d partitions can be made by one request",
+			   KAFKA_PARTITIONS_MAX);
+}
+
+/* What a topic would get: it is nobody's. */
+static enum kafka_error make_id(struct kafka_uuid *ret)
+{
+	return sys_random(ret, sizeof(*ret)) < 0 ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_NONE;
 }
 
 static bool put_made(struct kafka_call *call, const struct topic_config *own, int32_t partitions,
@@ -143,6 +169,7 @@ static bool put_made(struct kafka_call *call, const struct topic_config *own, in
 static enum kafka_error make(struct kafka_call *call, struct slice name, int32_t partitions,
 			     const struct topic_config *config, struct kafka_uuid *ret_id)
 {
+	struct client_text client;
 	struct topic *topic;
 	enum kafka_error error =
 	    store_topic_create(call->server->store, name, partitions, config, &topic);
@@ -150,15 +177,22 @@ static enum kafka_error make(struct kafka_call *call, struct slice name, int32_t
 	if (error != KAFKA_NONE)
 		return error;
 	*ret_id = *topic_id(topic);
-	log_info("topic %s was made with %d partitions", topic_name(topic), partitions);
+	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s was made with %d partitions by %s",
+		   topic_name(topic), partitions, log_client(call, &client));
 	config_tell_undone(topic);
 	topic_unref(topic);
 	return KAFKA_NONE;
 }
 
-static bool create_one(struct kafka_call *call, const new_topic *from, bool twice,
-		       bool validate_only, struct kafka_create_topics_response_topic *to)
+struct creating {
+	struct kafka_call *call;
+	bool too_many, validate_only;
+};
+
+static bool create_one(const struct creating *creating, const new_topic *from, bool twice,
+		       struct kafka_create_topics_response_topic *to)
 {
+	struct kafka_call *call = creating->call;
 	struct topic_config config = {0};
 	const char *text = NULL;
 	int32_t partitions;
@@ -166,12 +200,18 @@ static bool create_one(struct kafka_call *call, const new_topic *from, bool twic
 
 	to->name = from->name;
 	to->num_partitions = to->replication_factor = -1;
-	if (twice)
+	if (twice) {
 		text = NAMED_TWICE;
-	else
+	} else if (creating->too_many) {
+		error = KAFKA_POLICY_VIOLATION;
+		text = too_many_text(call);
+	} else {
 		error = check_new(call, from, &config, &partitions, &text);
-	if (error == KAFKA_NONE && !validate_only)
-		error = make(call, from->name, partitions, &config, &to->topic_id);
+	}
+	if (error == KAFKA_NONE)
+		error = creating->validate_only
+			    ? make_id(&to->topic_id)
+			    : make(call, from->name, partitions, &config, &to->topic_id);
 	to->error_code = (int16_t)error;
 	to->error_message = call_error_text(error, text);
 	return error != KAFKA_NONE || put_made(call, &config, partitions, to);
@@ -181,6 +221,7 @@ enum handled handle_create_topics(struct kafka_call *call)
 {
 	struct kafka_create_topics_request request;
 	struct kafka_create_topics_response response;
+	struct creating creating = {.call = call};
 	const enum name_twin *twins;
 	struct slice *names;
 	int32_t count = 0;
@@ -194,10 +235,12 @@ enum handled handle_create_topics(struct kafka_call *call)
 	twins = names ? names_twins(call, names, request.topics.count) : NULL;
 	if (!twins || !call_array(call, &response.topics, request.topics.count))
 		return CALL_ENDS;
+	creating.validate_only = request.validate_only;
+	creating.too_many = wants_too_many(call, &request, twins);
 	for (int32_t i = 0; i < request.topics.count; i++)
 		if (twins[i] != NAME_AGAIN &&
-		    !create_one(call, &request.topics.at[i], twins[i] == NAME_FIRST,
-				request.validate_only, &response.topics.at[count++]))
+		    !create_one(&creating, &request.topics.at[i], twins[i] == NAME_FIRST,
+				&response.topics.at[count++]))
 			return CALL_ENDS;
 	response.topics.count = count;
 	return call_answer(call, &response);
@@ -222,6 +265,7 @@ static bool has_id(const struct doomed_name *doomed)
 static enum kafka_error delete_found(struct kafka_call *call, struct topic *topic,
 				     const char **text)
 {
+	struct client_text client;
 	enum kafka_error error;
 
 	if (kafka_topic_is_internal(slice_of(topic_name(topic)))) {
@@ -235,7 +279,8 @@ static enum kafka_error delete_found(struct kafka_call *call, struct topic *topi
 	/* Who waits for it hears that it is gone. */
 	for (int32_t i = 0; i < topic_partition_count(topic); i++)
 		partition_wake(topic_partition(topic, i));
-	log_info("topic %s was deleted", topic_name(topic));
+	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s was deleted by %s", topic_name(topic),
+		   log_client(call, &client));
 	return KAFKA_NONE;
 }
 
@@ -329,6 +374,18 @@ enum handled handle_delete_topics(struct kafka_call *call)
 
 /* ---- CreatePartitions ---- */
 
+/* How many come with it; 0: that is to be refused for something else. */
+static int32_t growth_of(const struct kafka_call *call,
+			 const struct kafka_create_partitions_request_topic *from)
+{
+	struct topic *topic = store_topic(call->server->store, from->name);
+	int32_t more = topic ? from->count - topic_partition_count(topic) : 0;
+
+	if (topic)
+		topic_unref(topic);
+	return more > 0 ? more : 0;
+}
+
 static enum kafka_error check_growth(struct kafka_call *call, const struct topic *topic,
 				     const struct kafka_create_partitions_request_topic *from,
 				     const char **text)
@@ -345,10 +402,6 @@ static enum kafka_error check_growth(struct kafka_call *call, const struct topic
 				    from->count);
 		return KAFKA_INVALID_PARTITIONS;
 	}
-	if (from->count > KAFKA_PARTITIONS_MAX) {
-		*text = call_printf(call, "at most %d partitions", KAFKA_PARTITIONS_MAX);
-		return KAFKA_POLICY_VIOLATION;
-	}
 	if (from->assignments.count >= 0 && from->assignments.count != more) {
 		*text = call_printf(call, "%d partitions would come, and %d assignments are there",
 				    more, from->assignments.count);
@@ -360,17 +413,39 @@ static enum kafka_error check_growth(struct kafka_call *call, const struct topic
 	return error;
 }
 
-static void grow(struct kafka_call *call, const struct kafka_create_partitions_request_topic *from,
-		 bool twice, bool validate_only, struct kafka_create_partitions_response_result *to)
+static enum kafka_error grow_found(struct kafka_call *call, struct topic *topic, int32_t count)
 {
-	struct topic *topic = twice ? NULL : store_topic(call->server->store, from->name);
-	enum kafka_error error = twice ? KAFKA_INVALID_REQUEST : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	const char *text = twice ? NAMED_TWICE : NULL;
+	int32_t before = topic_partition_count(topic);
+	enum kafka_error error = store_topic_grow(call->server->store, topic, count);
+	struct client_text client;
 
+	if (error == KAFKA_NONE)
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s: %d partitions, before %d: %s",
+			   topic_name(topic), count, before, log_client(call, &client));
+	return error;
+}
+
+static void grow(const struct creating *creating,
+		 const struct kafka_create_partitions_request_topic *from, bool twice,
+		 struct kafka_create_partitions_response_result *to)
+{
+	struct kafka_call *call = creating->call;
+	bool looks = !twice && !creating->too_many;
+	struct topic *topic = looks ? store_topic(call->server->store, from->name) : NULL;
+	enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	const char *text = NULL;
+
+	if (twice) {
+		error = KAFKA_INVALID_REQUEST;
+		text = NAMED_TWICE;
+	} else if (creating->too_many) {
+		error = KAFKA_POLICY_VIOLATION;
+		text = too_many_text(call);
+	}
 	if (topic) {
 		error = check_growth(call, topic, from, &text);
-		if (error == KAFKA_NONE && !validate_only)
-			error = store_topic_grow(call->server->store, topic, from->count);
+		if (error == KAFKA_NONE && !creating->validate_only)
+			error = grow_found(call, topic, from->count);
 		topic_unref(topic);
 	}
 	to->name = from->name;
@@ -382,7 +457,9 @@ enum handled handle_create_partitions(struct kafka_call *call)
 {
 	struct kafka_create_partitions_request request;
 	struct kafka_create_partitions_response response;
+	struct creating creating = {.call = call};
 	const enum name_twin *twins;
+	int64_t more = 0;
 	struct slice *names;
 	int32_t count = 0;
 
@@ -396,20 +473,25 @@ enum handled handle_create_partitions(struct kafka_call *call)
 	if (!twins || !call_array(call, &response.results, request.topics.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.topics.count; i++)
+		more += twins[i] == NAME_ALONE ? growth_of(call, &request.topics.at[i]) : 0;
+	creating.too_many = more > KAFKA_PARTITIONS_MAX;
+	creating.validate_only = request.validate_only;
+	for (int32_t i = 0; i < request.topics.count; i++)
 		if (twins[i] != NAME_AGAIN)
-			grow(call, &request.topics.at[i], twins[i] == NAME_FIRST,
-			     request.validate_only, &response.results.at[count++]);
+			grow(&creating, &request.topics.at[i], twins[i] == NAME_FIRST,
+			     &response.results.at[count++]);
 	response.results.count = count;
 	return call_answer(call, &response);
 }
 
 /* ---- DeleteRecords ---- */
 
-static enum kafka_error delete_records(struct topic *topic,
+static enum kafka_error delete_records(struct kafka_call *call, struct topic *topic,
 				       const struct kafka_delete_records_request_partition *from,
 				       int64_t *ret_low)
 {
 	struct partition *partition = topic ? topic_partition(topic, from->partition_index) : NULL;
+	struct client_text client;
 	enum kafka_error error;
 
 	if (!partition)
@@ -422,9 +504,13 @@ static enum kafka_error delete_records(struct topic *topic,
 	if (from->offset < -1)
 		return KAFKA_OFFSET_OUT_OF_RANGE;
 	error = partition_delete_records(partition, from->offset, ret_low);
-	if (error == KAFKA_NONE)
-		partition_wake(partition);
-	return error;
+	if (error != KAFKA_NONE)
+		return error;
+	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "%s-%d: what lies before %lld was deleted by %s",
+		   topic_name(topic), from->partition_index, (long long)*ret_low,
+		   log_client(call, &client));
+	partition_wake(partition);
+	return KAFKA_NONE;
 }
 
 enum handled handle_delete_records(struct kafka_call *call)
@@ -449,12 +535,13 @@ enum handled handle_delete_records(struct kafka_call *call)
 		to->name = from->name;
 		for (int32_t n = 0; fits && n < from->partitions.count; n++) {
 			int64_t low = -1;
+			enum kafka_error error =
+			    delete_records(call, topic, &from->partitions.at[n], &low);
 
 			to->partitions.at[n].partition_index =
 			    from->partitions.at[n].partition_index;
-			to->partitions.at[n].error_code =
-			    (int16_t)delete_records(topic, &from->partitions.at[n], &low);
-			to->partitions.at[n].low_watermark = low;
+			to->partitions.at[n].error_code = (int16_t)error;
+			to->partitions.at[n].low_watermark = error == KAFKA_NONE ? low : -1;
 		}
 		if (topic)
 			topic_unref(topic);

@@ -147,12 +147,14 @@ static enum record_batch_fault check_batch(const struct validator *validator,
 	int64_t max = topic_config_value(topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES);
 	enum record_batch_fault fault = record_batch_only(records, batch);
 
+	ret->malformed = true;
 	if (fault != RECORD_BATCH_OK)
 		return fault;
 	if (record_batch_codec(batch) == RECORD_CODEC_ZSTD && validator->version < 7) {
 		refuse(ret, KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "zstd needs version 7 of Produce");
 		return RECORD_BATCH_OK;
 	}
+	ret->malformed = false;
 	fault = record_batch_check_produced(batch, (size_t)max);
 	if (fault == RECORD_BATCH_OK && batch->attributes & RECORD_ATTRIBUTE_TRANSACTIONAL)
 		refuse(ret, KAFKA_INVALID_TXN_STATE, "transactions are not supported");

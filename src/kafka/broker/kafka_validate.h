@@ -34,6 +34,7 @@ struct validated {
 	const char *text;  /* of the error; NULL: the code says it all */
 	uint32_t objected; /* records that are refused: validator.summary has the first of them */
 	bool left_off;     /* expand_left was the reason */
+	bool malformed;    /* it is no batch that a log could take */
 	/* Without error: the batch, and the times that it must be given. */
 	char *batch;
 	size_t len;

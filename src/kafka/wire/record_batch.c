@@ -68,6 +68,12 @@ static void load(const char *at, int64_t length, struct record_batch *ret)
 	};
 }
 
+bool record_batch_is_transactional(struct slice stream)
+{
+	return stream.len >= RECORD_BATCH_HEADER && stream.ptr[AT_MAGIC] == 2 &&
+	       be_load16(stream.ptr + AT_ATTRIBUTES) & RECORD_ATTRIBUTE_TRANSACTIONAL;
+}
+
 enum record_batch_fault record_batch_next(struct slice *stream, struct record_batch *ret)
 {
 	int64_t length = record_batch_length(*stream);

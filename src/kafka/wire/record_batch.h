@@ -106,6 +106,8 @@ int64_t record_batch_length(struct slice start);
  * there. After CUT, LENGTH, OLD_MAGIC and MAGIC *stream is as it was, and of *ret nothing is valid.
  */
 enum record_batch_fault record_batch_next(struct slice *stream, struct record_batch *ret);
+/* Of the first batch, before anything of it was checked. */
+bool record_batch_is_transactional(struct slice stream);
 
 /* The header agrees with itself, and the checksum with the bytes. For any batch: compacted ones
  * have fewer records than offsets, or none. */
