@@ -226,6 +226,10 @@ static void accept_some(struct watch *watch, uint32_t epoll_events)
 		int fd;
 
 		if (!admit(loop->reactor)) {
+			log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
+				    "%s: %u connections are open, as many as may be: further ones "
+				    "wait to be accepted",
+				    gate->listener->name, loop->reactor->connections_max);
 			gates_pause(loop);
 			return;
 		}

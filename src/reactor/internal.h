@@ -61,6 +61,10 @@ enum {
 	 * Debian's kernels 4. Sleeping that much longer makes one wake-up for a deadline, not two.
 	 */
 	CLOCK_LAG_MS = 4,
+	/* A deadline that is overdue by more means that the process did not run. All loops then have
+	 * the grace to read what has come meanwhile. */
+	HELD_UP_MS = 250,
+	HELD_UP_GRACE_MS = 100,
 };
 
 /* ---- connections (conn.c) ---- */
@@ -224,6 +228,9 @@ struct loop {
 	struct watch wake;
 
 	struct wheel wheel;
+	bool all_heard;          /* the last wait took all that was ready */
+	unsigned unheard;        /* turns that put off deadlines since it did not */
+	uint64_t deadlines_from; /* what is overdue fires then; 0: nothing is */
 	struct slots conns;
 	void *conns_memory;
 	size_t conns_memory_size;

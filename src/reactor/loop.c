@@ -8,12 +8,17 @@
  *     3. watches with `first`: news that no request may overtake
  *     4. messages and finished jobs that were there when their turn came
  *     5. the other watches and the connections
- *     6. deadlines
+ *     6. deadlines, unless something that has arrived may not have been read yet
  *     7. connections that asked for another turn
  *     8. slots of closed connections become free
  *
  * The loop makes one system call a turn, epoll_wait; it has no timer descriptor (the wheel gives
  * the timeout) and never wakes up without a cause.
+ *
+ * A deadline says that a peer was silent for so long, so it must not fire while what the peer said
+ * waits to be read: behind a full batch, behind an interrupted wait (epoll_wait() returns EINTR after
+ * SIGSTOP and SIGCONT, with no handler either), or on another loop of a process that did not run for a
+ * while (stopped, frozen with its container or machine, no CPU). deadlines_wait() tells.
  *
  * The clock is CLOCK_MONOTONIC_COARSE: it comes from the vDSO whatever the clock source is, a few
  * nanoseconds, and its lag of a tick does not matter to deadlines of seconds. It is fresh after
@@ -172,6 +177,7 @@ static int timeout_ms(const struct loop *loop)
 	next = wheel_next(&loop->wheel);
 	if (next == WHEEL_NEVER)
 		return -1;
+	next = max_u64(next, loop->deadlines_from);
 	if (next <= loop->now_ms)
 		return 0;
 	return (int)min_u64(next - loop->now_ms + CLOCK_LAG_MS, INT32_MAX);
@@ -190,6 +196,7 @@ static void wait_for_events(struct loop *loop)
 	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
 	/* Only EBADF, EFAULT and EINVAL are left, our own mistakes: like a signal, nothing came. */
 	loop->batch_count = count > 0 ? count : 0;
+	loop->all_heard = count >= 0 && count < BATCH_EVENTS;
 	stat_add(&loop->stats.turns, 1);
 	stat_add(&loop->stats.events, (uint64_t)loop->batch_count);
 }
@@ -271,10 +278,34 @@ static void run_messages(struct loop *loop)
 	run_finished_jobs(loop);
 }
 
+/* Each batch takes others than the ones before, as long as some are left: no more batches than the
+ * loop has connections for, and its other descriptors. */
+static unsigned batches_max(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->load, memory_order_relaxed) / BATCH_EVENTS + 2;
+}
+
+static bool deadlines_wait(struct loop *loop)
+{
+	uint64_t next = wheel_next(&loop->wheel), now = loop->now_ms;
+
+	if (next <= now && loop->deadlines_from == 0)
+		loop->deadlines_from = now - next > HELD_UP_MS ? now + HELD_UP_GRACE_MS : now;
+	if (next <= now && now < loop->deadlines_from)
+		return true;
+	if (next <= now && !loop->all_heard && loop->unheard++ < batches_max(loop))
+		return true;
+	loop->deadlines_from = 0;
+	loop->unheard = 0;
+	return false;
+}
+
 static void run_deadlines(struct loop *loop)
 {
 	struct wheel_timer *node;
 
+	if (deadlines_wait(loop))
+		return;
 	wheel_advance(&loop->wheel, loop->now_ms);
 	while ((node = wheel_expired(&loop->wheel))) {
 		struct timer *timer = container_of(node, struct timer, node);

@@ -258,6 +258,7 @@ def test_clients_over_the_limit_are_not_lost_and_it_recovers(serve, root):
                 pass
             client.sock.close()
         assert served >= 20
+        assert ": 20 connections are open, as many as may be: further ones wait" in server.log()
     finally:
         for client in clients:
             client.sock.close()

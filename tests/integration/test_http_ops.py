@@ -58,6 +58,27 @@ def test_timeouts_are_those_of_the_command_line(serve):
                 client.buffer.clear()
 
 
+def test_a_pause_of_the_process_is_not_the_clients_silence(serve):
+    server = serve("--header-timeout", "400ms", "--idle-timeout", "400ms", "--threads", "2")
+    with contextlib.ExitStack() as stack:
+        idle, begun = ([stack.enter_context(server.connect()) for _ in range(20)] for _ in range(2))
+        for client in idle:
+            assert client.get("/small.txt").status == 200
+        for client in begun:
+            client.send(b"GET /small.txt HTTP/1.1\r\nHost:")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            for client in idle:
+                client.send(request("/small.txt"))
+            for client in begun:
+                client.send(b" test\r\n\r\n")
+            time.sleep(1.2)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        for client in idle + begun:
+            assert client.response().status == 200
+
+
 def test_a_body_has_its_own_time_also_behind_a_head_in_pieces(serve):
     server = serve("--header-timeout", "500ms", "--body-timeout", "30s")
     with server.connect() as client:

@@ -107,6 +107,75 @@ static void without_a_handler_an_expired_connection_is_closed(void **state)
 	rig_stop(&rig);
 }
 
+/* ---- a process that does not run for a while ---- */
+
+enum { MANY = 600 }; /* more than two batches of events */
+
+static struct conn *silent[MANY];
+static _Atomic unsigned many_count, held_up;
+static sem_t go_on;
+
+static int note_connection(struct conn *conn)
+{
+	unsigned i = atomic_load(&many_count);
+
+	if (i < MANY)
+		silent[i] = conn;
+	atomic_store(&many_count, i + 1);
+	return 0;
+}
+
+/* 'b': gives all others a deadline, and holds up the loop until the test lets it go. */
+static void hold_up_or_answer(struct conn *conn, unsigned events)
+{
+	char c;
+
+	if (recv(conn_fd(conn), &c, 1, MSG_DONTWAIT) != 1)
+		return;
+	if (c != 'b') {
+		conn_deadline(conn, 0);
+		send(conn_fd(conn), "k", 1, MSG_NOSIGNAL);
+		return;
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		conn_deadline(silent[i], 20);
+	atomic_store(&held_up, 1);
+	while (sem_wait(&go_on) < 0)
+		;
+}
+
+static void what_has_arrived_is_read_before_a_deadline_fires(void **state)
+{
+	static const struct conn_ops ops = {.open = note_connection,
+					    .ready = hold_up_or_answer,
+					    .expired = expired};
+	int clients[MANY], holder;
+	struct rig rig;
+	char c;
+
+	many_count = held_up = 0;
+	sem_init(&go_on, 0, 0);
+	start_loops(&rig, 1, &ops);
+	for (unsigned i = 0; i < MANY; i++)
+		clients[i] = client_open(&rig);
+	wait_for(&many_count, MANY);
+	holder = client_open(&rig);
+	client_send(holder, "b", 1);
+	wait_for(&held_up, 1);
+	for (unsigned i = 0; i < MANY; i++)
+		client_send(clients[i], "n", 1);
+	usleep(500 * 1000); /* the deadlines pass */
+	sem_post(&go_on);
+	for (unsigned i = 0; i < MANY; i++) {
+		client_read(clients[i], &c, 1);
+		assert_int_equal(c, 'k');
+		close(clients[i]);
+	}
+	close(holder);
+	rig_stop(&rig);
+	sem_destroy(&go_on);
+}
+
 static _Atomic unsigned ticks;
 
 static void tick(struct timer *timer)
@@ -650,6 +719,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_deadline_expires_unless_it_is_taken_away),
 	    cmocka_unit_test(without_a_handler_an_expired_connection_is_closed),
+	    cmocka_unit_test(what_has_arrived_is_read_before_a_deadline_fires),
 	    cmocka_unit_test(a_timer_can_set_itself_again),
 	    cmocka_unit_test(nothing_wakes_an_idle_loop),
 	    cmocka_unit_test(each_post_of_many_threads_arrives_once_on_its_loop),
