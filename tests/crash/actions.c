@@ -14,6 +14,7 @@ char folder[64];
 struct store *store;
 int64_t now;
 bool busy;
+enum store_damage damage;
 
 bool chance(uint64_t percent)
 {
@@ -282,7 +283,10 @@ void read_some(struct topic_model *topic, int32_t nth)
 
 bool open_store(void)
 {
-	struct store_options options = {.node_id = -1, .now_ms = now, .threads = 1};
+	struct store_options options = {.node_id = -1,
+					.now_ms = now,
+					.threads = 1,
+					.damage = damage};
 	struct err err = {""};
 	int r;
 

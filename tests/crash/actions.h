@@ -11,6 +11,7 @@
 extern char folder[64];
 extern struct store *store; /* NULL: it is closed */
 extern int64_t now;
+extern enum store_damage damage;
 extern bool busy; /* the store is opening, closing or changing topics */
 
 bool chance(uint64_t percent);

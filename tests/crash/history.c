@@ -2,9 +2,13 @@
 
 #include "crash/history.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/be.h"
@@ -417,6 +421,91 @@ static void check_topic(struct topic_model *model, struct store *store, int64_t 
 		check_log(&model->logs[nth], topic_partition(topic, nth), now_ms, kept, in_place);
 	}
 	topic_unref(topic);
+}
+
+/* ---- what was set aside ---- */
+
+/* All that the folder's logs have, and what is next to them. */
+static char *read_logs(const char *folder, const char *topic, int32_t nth, size_t *ret_len)
+{
+	char path[PATH_MAX], *bytes = NULL;
+	struct dirent *entry;
+	size_t len = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s-%d", folder, topic, nth);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		const char *dot = strrchr(entry->d_name, '.');
+		struct stat st;
+		int fd;
+
+		if (!dot || (strcmp(dot, ".log") != 0 && strcmp(dot, ".cut") != 0))
+			continue;
+		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+		CHECK(fd >= 0 && fstat(fd, &st) == 0);
+		bytes = realloc(bytes, len + (size_t)st.st_size + 1);
+		CHECK(bytes && read(fd, bytes + len, (size_t)st.st_size) == st.st_size);
+		len += (size_t)st.st_size;
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	*ret_len = len;
+	return bytes;
+}
+
+void history_remember(const char *folder)
+{
+	for (size_t i = 0; i < TOPICS; i++)
+		for (int32_t nth = 0; nth < PARTITIONS_MAX; nth++) {
+			struct log_model *log = &topics[i].logs[nth];
+			size_t len;
+			char *bytes = read_logs(folder, topics[i].name, nth, &len);
+
+			for (size_t n = 0; n < log->count; n++)
+				log->list[n].on_disk =
+				    bytes &&
+				    memmem(bytes, len, log->list[n].bytes, log->list[n].len);
+			free(bytes);
+		}
+}
+
+void history_check_aside(struct store *store, const char *folder)
+{
+	for (size_t i = 0; i < TOPICS; i++)
+		for (int32_t nth = 0; nth < PARTITIONS_MAX; nth++) {
+			struct log_model *log = &topics[i].logs[nth];
+			struct topic *topic = store_topic(store, slice_of(topics[i].name));
+			struct partition_ends ends = {.log_start = -1};
+			size_t len;
+			char *bytes = read_logs(folder, topics[i].name, nth, &len);
+
+			if (topic && nth < topic_partition_count(topic))
+				(void)partition_ends(topic_partition(topic, nth), &ends);
+			for (size_t n = 0; topic && n < log->count; n++)
+				HOLDS(!log->list[n].on_disk || log->list[n].last < ends.log_start ||
+				      memmem(bytes, len, log->list[n].bytes, log->list[n].len));
+			free(bytes);
+			if (topic)
+				topic_unref(topic);
+		}
+}
+
+bool history_has_rot(struct store *store)
+{
+	struct partition_ends ends;
+	bool has = false;
+
+	for (size_t i = 0; i < TOPICS; i++) {
+		struct topic *topic = store_topic(store, slice_of(topics[i].name));
+
+		for (int32_t nth = 0; topic && nth < topic_partition_count(topic); nth++)
+			has |= partition_ends(topic_partition(topic, nth), &ends) != KAFKA_NONE;
+		if (topic)
+			topic_unref(topic);
+	}
+	return has;
 }
 
 void history_check(struct store *store, int64_t now_ms, bool kept)

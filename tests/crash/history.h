@@ -36,6 +36,7 @@ struct stored {
 	int32_t sequence; /* -1: of no producer */
 	int32_t leader_epoch;
 	int16_t epoch; /* the producer's */
+	bool on_disk;  /* after the power cut */
 	uint8_t producer;
 };
 
@@ -102,6 +103,14 @@ void history_killed(void);
 
 /* What the store says of itself now is a promise. `whole`: nothing has gone wrong since. */
 void history_note(struct store *store, bool failed);
+/* The power is back: what the disk has of each log, before a start looks at it. */
+void history_remember(const char *folder);
+/* After a start, or several that did not come to their end: all of that is in the log, or was set aside. */
+void history_check_aside(struct store *store, const char *folder);
+/* After a power cut: a partition is not served, as if something had changed what was written. A few
+ * times that is so: where bytes had been cut off, and that was not on the disk yet, some of them come
+ * back in the middle of what was written in their place. */
+bool history_has_rot(struct store *store);
 /* After a start. `kept`: the process was killed, or closed properly, and what was written is there;
  * else the power was gone. */
 void history_check(struct store *store, int64_t now_ms, bool kept);

@@ -125,34 +125,105 @@ void node_sync(struct node *node)
 	node->naming_count = 0;
 }
 
-void node_fail_sync(struct node *node)
+/* The part of a change from its nth byte to before `to`. */
+static void apply_part(struct node *node, const struct change *change, size_t from, size_t to)
+{
+	struct change part = *change;
+
+	if (from >= to)
+		return;
+	part.at += from;
+	part.bytes += from;
+	node_apply(node, &part, to - from);
+}
+
+/* What of the nth change has not come to the disk is there all the same where it shares a sector with
+ * a later change that has: the page has both. Bytes of the change from `*from` on are missing. */
+static void apply_shared(struct node *node, size_t nth, const size_t *done, size_t from)
+{
+	const struct change *change = &node->changes[nth];
+	size_t end = change->at + change->len, sector = end / SECTOR * SECTOR;
+
+	for (size_t later = nth + 1; later < node->change_count; later++) {
+		const struct change *other = &node->changes[later];
+
+		/* From there on it is another file. */
+		if (other->truncate)
+			return;
+		if (done[later] == 0 || other->at >= sector + SECTOR)
+			continue;
+		if (end % SECTOR != 0 && other->at >= change->at)
+			apply_part(node, change,
+				   sector > change->at + from ? sector - change->at : from,
+				   change->len);
+		return;
+	}
+}
+
+/* Of each change so many bytes are on the disk. */
+static void apply_done(struct node *node, const size_t *done)
 {
 	for (size_t i = 0; i < node->change_count; i++) {
-		if (disk_random(2))
-			node_apply(node, &node->changes[i], node->changes[i].len);
-		free(node->changes[i].bytes);
+		const struct change *change = &node->changes[i];
+
+		if (change->truncate && done[i] > 0)
+			node_apply(node, change, 0);
+		else if (done[i] > 0)
+			apply_part(node, change, 0, done[i]);
+		if (!change->truncate && done[i] < change->len)
+			apply_shared(node, i, done, done[i]);
 	}
+	for (size_t i = 0; i < node->change_count; i++)
+		free(node->changes[i].bytes);
 	node->change_count = 0;
+}
+
+/* All of it; of a truncate, 1. */
+static size_t whole(const struct change *change)
+{
+	return change->truncate ? 1 : change->len;
+}
+
+void node_fail_sync(struct node *node)
+{
+	size_t *done = calloc(node->change_count + 1, sizeof(*done));
+
+	CHECK(done);
+	for (size_t i = 0; i < node->change_count; i++)
+		done[i] = disk_random(2) ? whole(&node->changes[i]) : 0;
+	apply_done(node, done);
+	free(done);
+}
+
+/* So much of a change that was under way: up to a sector's end; the last one up to any byte. */
+static size_t torn(const struct node *node, size_t nth)
+{
+	const struct change *change = &node->changes[nth];
+	size_t len = disk_random(change->len), end = (change->at + len) / SECTOR * SECTOR;
+
+	if (nth + 1 == node->change_count && disk_random(2))
+		return len;
+	return end > change->at ? end - change->at : 0;
 }
 
 static void lose_changes(struct node *node)
 {
 	/* Mostly all or nothing, as one moment of writeback or none; else each for itself. */
 	uint64_t mood = disk_random(4);
+	size_t *done = calloc(node->change_count + 1, sizeof(*done));
 
+	CHECK(done);
 	for (size_t i = 0; i < node->change_count; i++) {
-		struct change *change = &node->changes[i];
+		const struct change *change = &node->changes[i];
 		uint64_t fate = mood == 0 ? 0 : mood == 1 ? 1 : disk_random(3);
-		size_t len = change->len;
 
-		if (fate == 2 && len > 0)
-			len =
-			    disk_random(2) ? disk_random(len) : disk_random(len) / SECTOR * SECTOR;
-		if (fate != 0)
-			node_apply(node, change, len);
-		free(change->bytes);
+		if (fate == 2 && change->len > 0)
+			done[i] = torn(node, i);
+		else if (fate != 0)
+			done[i] = whole(change);
 	}
-	node->change_count = 0;
+	apply_done(node, done);
+	free(done);
 }
 
 static void lose_namings(struct node *node)

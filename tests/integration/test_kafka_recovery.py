@@ -169,3 +169,168 @@ def test_a_partition_whose_folder_is_gone_begins_an_epoch(start, tmp_path):
     with Client(broker.port) as client:
         assert produce(client, record_batch([b"after"]))["base_offset"] == 0
         assert end_of_epoch(client, 0) == (0, 0) and leader_epoch(client) == 1
+
+
+# ---- damaged disks ----
+
+def flip(path, position):
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 4]))
+
+
+def offsets_served(client, topic="t"):
+    """The first offsets of all batches from the log's start on."""
+    offsets, offset = [], 0
+    while True:
+        found = fetch(client, {topic: [part(0, offset)]})[topic, 0]
+        assert found["error_code"] == 0
+        if not found["records"]:
+            return offsets
+        at = 0
+        while at + 61 <= len(found["records"]):
+            base, length = struct.unpack_from(">qi", found["records"], at)
+            if at + 12 + length > len(found["records"]):
+                break
+            if base >= offset:
+                offsets.append(base)
+            offset = base + struct.unpack_from(">i", found["records"], at + 23)[0] + 1
+            at += 12 + length
+
+
+@pytest.fixture
+def damaged(start, tmp_path):
+    """A broker that was killed, and of whose 200 batches the one at 8 has a flipped bit, or its length has."""
+
+    def run(in_batch=70):
+        broker = start()
+        with Client(broker.port) as client:
+            make_topics(client, "t", "good")
+            for number in range(200):
+                assert produce(client, record_batch([b"%04d" % number * 40]))["error_code"] == 0
+        broker.end(signal.SIGKILL)
+        log = tmp_path / "data/t-0/00000000000000000000.log"
+        where = list(batches_of(log))[8]
+        flip(log, where[0] + in_batch)
+        return broker, log, where
+
+    return run
+
+
+@pytest.mark.parametrize("in_batch", [70, 16, 11, 9, 3])
+def test_damage_in_the_middle_is_for_the_operator(damaged, in_batch):
+    broker, log, where = damaged(in_batch)
+    before = log.read_bytes()
+    for _ in range(2):
+        broker.start()
+        assert f"{log.parent.name}/{log.name} is damaged from position {where[0]} to {where[0] + where[1]} (offsets 8 to 8: " in broker.log()
+        assert "leat.recovery.damage=skip" in broker.log()
+        with Client(broker.port) as client:
+            assert fetch(client, {"t": [part(0)]})["t", 0]["error_code"] == 56
+            assert produce(client, record_batch([b"x"]))["error_code"] == 56
+            assert produce(client, record_batch([b"x"]), topic="good")["error_code"] == 0
+        broker.end(signal.SIGKILL)
+    assert log.read_bytes() == before and not list(log.parent.glob("*.cut"))
+    # Once it is whole again all is there.
+    flip(log, where[0] + in_batch)
+    broker.start()
+    with Client(broker.port) as client:
+        assert offsets_served(client) == list(range(200))
+
+
+def test_going_on_behind_a_gap(damaged):
+    broker, log, where = damaged()
+    before = log.read_bytes()
+    broker.arguments += ["-o", "leat.recovery.damage=skip"]
+    broker.start()
+    assert "offsets 8 to 8 are taken out" in broker.log()
+    aside = log.parent / f"{log.name}.{where[0]}.cut"
+    assert aside.read_bytes() == before[where[0]:where[0] + where[1]]
+    wanted = [offset for offset in range(201) if offset != 8]
+    with Client(broker.port) as client:
+        assert produce(client, record_batch([b"behind"]))["base_offset"] == 200
+        assert offsets_served(client) == wanted
+    # As it is now it is whole: no start finds anything.
+    del broker.arguments[-2:]
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM):
+        broker.restart(how)
+        with Client(broker.port) as client:
+            assert offsets_served(client) == wanted
+    assert broker.log().count("taken out") == 2 and [path.name for path in log.parent.glob("*.cut")] == [aside.name]
+    # The damage was looked for with a copy of it there already.
+    broker.end(signal.SIGKILL)
+    log.write_bytes(before)
+    broker.arguments += ["-o", "leat.recovery.damage=skip"]
+    broker.start()
+    assert (log.parent / f"{log.name}.{where[0]}.2.cut").read_bytes() == aside.read_bytes()
+
+
+def test_a_log_that_is_cut_at_the_damage(damaged):
+    broker, log, where = damaged()
+    before = log.read_bytes()
+    broker.arguments += ["-o", "leat.recovery.damage=cut"]
+    broker.start()
+    assert (log.parent / f"{log.name}.{where[0]}.cut").read_bytes() == before[where[0]:]
+    with Client(broker.port) as client:
+        assert produce(client, record_batch([b"behind"]))["base_offset"] == 8
+        assert offsets_served(client) == list(range(9)) and leader_epoch(client) == 1
+
+
+def test_a_torn_end_is_cut_and_set_aside(damaged):
+    broker, log, where = damaged()
+    flip(log, where[0] + 70)
+    before = log.read_bytes()
+    log.write_bytes(before[:-5])
+    last = [*batches_of(log)][198]
+    broker.start()
+    end = last[0] + last[1]
+    assert (log.parent / f"{log.name}.{end}.cut").read_bytes() == before[end:-5]
+    with Client(broker.port) as client:
+        assert offsets_served(client) == list(range(199))
+
+
+def test_a_block_that_the_disk_never_had_is_no_damage(damaged):
+    broker, log, where = damaged()
+    flip(log, where[0] + 70)
+    data = bytearray(log.read_bytes())
+    data[1024:2048] = bytes(1024)  # the power went before it was written, and after what is behind it
+    log.write_bytes(data)
+    broker.start()
+    (aside,) = log.parent.glob("*.cut")
+    position = int(aside.name.split(".")[2])
+    assert position < 1024 and aside.read_bytes() == data[position:]
+    with Client(broker.port) as client:
+        served = offsets_served(client)
+        assert served == list(range(len(served))) and 0 < len(served) < 9
+
+
+def test_damage_with_only_other_segments_behind(start, tmp_path):
+    broker = start()
+    with Client(broker.port) as client:
+        make_topics(client, "t", segment_bytes="1048576")
+        for _ in range(3):
+            assert produce(client, record_batch([b"x" * 600000]))["error_code"] == 0
+    broker.end(signal.SIGKILL)
+    # As if nothing had been known to be on disk.
+    (tmp_path / "data/recovery-point-offset-checkpoint").unlink(missing_ok=True)
+    log = tmp_path / "data/t-0/00000000000000000001.log"
+    flip(log, 300000)
+    broker.start()
+    assert "t-0/00000000000000000001.log is damaged from position 0 to 600" in broker.log()
+    broker.arguments += ["-o", "leat.recovery.damage=skip"]
+    broker.restart(signal.SIGKILL)
+    for _ in range(2):
+        with Client(broker.port) as client:
+            assert fetch(client, {"t": [part(0, 1)]})["t", 0]["records"][:8] == struct.pack(">q", 2)
+        broker.restart(signal.SIGKILL)
+    broker.end(signal.SIGKILL)
+    broker.arguments[-1] = "leat.recovery.damage=cut"
+    flip(tmp_path / "data/t-0/00000000000000000000.log", 300000)
+    (tmp_path / "data/recovery-point-offset-checkpoint").unlink(missing_ok=True)
+    last = (tmp_path / "data/t-0/00000000000000000002.log").read_bytes()
+    broker.start()
+    assert (tmp_path / "data/t-0/00000000000000000002.log.0.cut").read_bytes() == last
+    with Client(broker.port) as client:
+        assert offsets_served(client) == []

@@ -38,6 +38,10 @@
 	X(VALIDATION, "leat.produce.validation", TOPIC_CONFIG_CHOICE, 0, 0, 2,                     \
 	  "Compressed batches: strict checks each record, relaxed where the header can't answer, " \
 	  "header never.")                                                                         \
+	X(DAMAGE, "leat.recovery.damage", TOPIC_CONFIG_CHOICE, 0, 0, 2,                            \
+	  "A log that a crash leaves damaged with whole batches behind: the partition is "         \
+	  "offline, "                                                                              \
+	  "or goes on behind the damage, or is cut before it; what goes is set aside.")            \
 	X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", TOPIC_CONFIG_INT, 1000, 0,  \
 	  1000000, "Fetch sessions that are kept at once.")                                        \
 	X(REQUEST_PARTITIONS, "max.request.partition.size.limit", TOPIC_CONFIG_INT, 2000, 1,       \
@@ -90,7 +94,9 @@ struct kafka_config_info {
 };
 
 /* Of a CHOICE, in the order of its numbers. */
-#define KAFKA_CONFIG_WORDS(X) X(VALIDATION, "strict,relaxed,header")
+#define KAFKA_CONFIG_WORDS(X)                                 \
+	X(DAMAGE, "offline,skip,cut") /* enum store_damage */ \
+	X(VALIDATION, "strict,relaxed,header")
 
 extern const struct kafka_config_info kafka_configs[KAFKA_CONFIG_COUNT];
 extern const struct kafka_text_info {

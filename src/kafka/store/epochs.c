@@ -53,6 +53,14 @@ void epochs_cut_end(struct epochs *epochs, int64_t end)
 	}
 }
 
+void epochs_cut_later(struct epochs *epochs, int32_t epoch)
+{
+	while (epochs_latest(epochs) > epoch) {
+		epochs->count--;
+		epochs->dirty = true;
+	}
+}
+
 void epochs_cut_start(struct epochs *epochs, int64_t start)
 {
 	uint32_t gone = 0;

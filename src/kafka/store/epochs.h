@@ -29,6 +29,8 @@ int32_t epochs_latest(const struct epochs *epochs);
 /* The log ends at `end`, or begins at `start`, now. */
 void epochs_cut_end(struct epochs *epochs, int64_t end);
 void epochs_cut_start(struct epochs *epochs, int64_t start);
+/* Later epochs than this one are not known any more. */
+void epochs_cut_later(struct epochs *epochs, int32_t epoch);
 /* See partition_epoch_end(). */
 void epochs_end_of(const struct epochs *epochs, int32_t epoch, int64_t log_end, int32_t *ret_epoch,
 		   int64_t *ret_end);

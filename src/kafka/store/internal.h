@@ -124,6 +124,7 @@ struct store {
 	struct identity identity;
 	struct topic_config defaults;
 	int64_t producer_expiry_ms;
+	enum store_damage damage;
 	unsigned syncing; /* threads that wait for the disk together */
 	size_t user_bytes;
 	void (*user_init)(void *user, struct partition *partition);
@@ -220,6 +221,8 @@ int partition_keep_epoch(struct partition *partition, struct load *unused);
 
 /* While loading: reads the file; load->epochs_lost: the batches have to be asked. */
 int partition_load_epochs(struct partition *partition, struct load *load);
+/* While loading: a batch says of which epoch it is. -ENOMEM. */
+int partition_learn_epoch(struct partition *partition, const struct record_batch *batch);
 /* While loading, with the log's ends known: what the leader epoch is from now on. -ENOMEM. */
 int partition_settle_epochs(struct partition *partition, const struct load *load);
 /* Under the lock: batches are of this epoch from the log's end on. Room for it was reserved, and
@@ -258,6 +261,47 @@ enum scan_depth {
  * well; 0: all good. */
 int partition_scan(struct partition *partition, struct load *load, uint32_t nth, uint32_t from,
 		   enum scan_depth depth, bool reindex, bool producers);
+
+/* ---- partition_damage.c ---- */
+
+enum damage_kind {
+	DAMAGE_TORN, /* nothing is behind it */
+	DAMAGE_LOST, /* the disk never had it, but what is behind it */
+	DAMAGE_ROT,  /* something has changed it */
+};
+
+struct damage {
+	enum damage_kind kind;
+	uint64_t begin, end; /* positions */
+	int64_t next_offset; /* of what is behind it */
+};
+
+/* While loading, where the nth segment's scan came to what is not good. -errno. */
+int partition_judge(const struct partition *partition, uint32_t nth, struct log_reader *reader,
+		    struct damage *ret);
+/* Why the partition is not served, and what can be done. */
+void partition_tell_rot(const struct partition *partition, const struct log_segment *segment,
+			const struct log_scan *scan, const struct damage *damage);
+/* A copy of these bytes of the segment is on disk, in the folder. Many zeros at their
+ * end are left out. */
+int partition_set_aside(const struct partition *partition, struct log_segment *segment,
+			uint64_t from, uint64_t to);
+/* The segment's log leaves its name; what is in it stays, by another one. */
+int partition_drop_segment(const struct partition *partition, const struct log_segment *segment);
+
+/* Parts of a segment that are not good, and were gone past. */
+struct log_gaps {
+	struct log_gap {
+		uint64_t begin, end;
+	} * list;
+	size_t count;
+	uint64_t bytes;
+};
+
+int log_gaps_add(struct log_gaps *gaps, uint64_t begin, uint64_t end);
+/* The segment's file becomes one without them, on disk. */
+int partition_close_gaps(const struct partition *partition, struct log_segment *segment,
+			 const struct log_gaps *gaps);
 
 /* ---- partition_retain.c ---- */
 

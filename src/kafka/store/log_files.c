@@ -182,6 +182,17 @@ void log_segment_unref(struct log_segment *segment)
 	free(segment);
 }
 
+void log_segment_close_files(struct log_segment *segment)
+{
+	int fds[LOG_FILE_KEEPS];
+
+	pthread_mutex_lock(&segment->files->lock);
+	CHECK(segment->users == 0);
+	take_fds(segment, fds);
+	pthread_mutex_unlock(&segment->files->lock);
+	close_fds(fds);
+}
+
 /* ---- use ---- */
 
 int log_segment_open(const struct log_segment *segment, enum log_file file, int flags)

@@ -25,4 +25,8 @@ struct log_reader {
 int log_reader_next(struct log_reader *reader, struct record_batch *ret,
 		    enum log_scan_step *ret_step);
 
+/* A CUT came last. 1: a whole batch that is good, and may follow, lies behind, at *ret_position, with
+ * *ret_offset; 0: none does. The scan stays where it is. -errno. */
+int log_reader_find_good(struct log_reader *reader, uint64_t *ret_position, int64_t *ret_offset);
+
 #endif

@@ -125,6 +125,8 @@ void log_segment_unref(struct log_segment *segment);
 /* A descriptor to use; -EAGAIN with nowait when the file is not open, -ENOENT where there is none. */
 int log_segment_use(struct log_segment *segment, enum log_file file, bool nowait);
 void log_segment_done(struct log_segment *segment);
+/* Nobody uses it: its files are others now. */
+void log_segment_close_files(struct log_segment *segment);
 /* The log, for a client that may take long to read it: such users don't open files beyond the limit,
  * so that what others need is left. -EMFILE: not now. */
 int log_segment_lend(struct log_segment *segment, bool nowait);

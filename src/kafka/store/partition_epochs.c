@@ -61,6 +61,25 @@ int partition_load_epochs(struct partition *partition, struct load *load)
 	return 0;
 }
 
+int partition_learn_epoch(struct partition *partition, const struct record_batch *batch)
+{
+	int r = epochs_reserve(&partition->epochs);
+
+	if (r < 0)
+		return r;
+	/* An earlier start has begun a later epoch here, where the log ended then. But its cut was not
+	 * on the disk when the power went, and the batches have come back. Those that follow say what
+	 * else there is, and the number is not used again. */
+	if (batch->leader_epoch >= 0 &&
+	    epochs_of(&partition->epochs, batch->base_offset) > batch->leader_epoch) {
+		partition->leader_epoch =
+		    (int32_t)max_i64(partition->leader_epoch, epochs_latest(&partition->epochs));
+		epochs_cut_later(&partition->epochs, batch->leader_epoch);
+	}
+	epochs_assign(&partition->epochs, batch->leader_epoch, batch->base_offset);
+	return 0;
+}
+
 int partition_settle_epochs(struct partition *partition, const struct load *load)
 {
 	/* Kafka's metadata may know of a later one, in which nothing was written. */

@@ -149,7 +149,8 @@ static int drop_covered(void *arg, const char *name)
 	int r;
 
 	if (partition_is_leftover(name) || ends_with(name, ".snapshot") ||
-	    !offset_of(name, &offset) || offset < left->covered_from || offset >= left->covered_to)
+	    ends_with(name, ".cut") || !offset_of(name, &offset) || offset < left->covered_from ||
+	    offset >= left->covered_to)
 		return 0;
 	path_of(left, name, path);
 	r = sys_unlinkat(dir_of(left), path, 0);

@@ -3,8 +3,8 @@
  *
  * After a clean stop everything is believed: the names, the sizes, and of the last segment the
  * headers behind its last index entry, which say where the log ends. After an unclean one the
- * segments from the recovery point on are gone through with their checksums and cut at the first
- * batch that is not good; segments behind it are of no use then, and go. Producers come from the
+ * segments from the recovery point on are gone through with their checksums. Where a batch is not good
+ * the log is cut, or the partition is not served: partition_damage.c decides. Producers come from the
  * newest good snapshot before that, and from the batches behind it.
  */
 #include <errno.h>
@@ -305,8 +305,9 @@ static bool lacks_index(const struct names *names, const struct log_segment *seg
 		!offsets_have(&names->of[LOG_FILE_TIME], segment->base_offset));
 }
 
-/* The segments from `first` on are not what they say. */
-static int drop_from(struct partition *partition, uint32_t first)
+/* The segments from `first` on are not part of the log: they lie behind a cut, and are set aside, or are
+ * `deleted`. */
+static int drop_from(struct partition *partition, uint32_t first, bool deleted)
 {
 	char path[SEGMENT_PATH_MAX];
 	int r = 0;
@@ -314,10 +315,10 @@ static int drop_from(struct partition *partition, uint32_t first)
 	while (partition->segment_count > first) {
 		struct log_segment *last = partition_active(partition);
 
-		log_warning("%s/%s: segment %lld (%u bytes) lies behind the cut and is dropped",
-			    partition->topic->store->dir, partition->folder,
-			    (long long)last->base_offset, last->size);
-		for (enum log_file file = 0; file < LOG_FILE_SNAPSHOT && r == 0; file++) {
+		if (!deleted)
+			r = partition_drop_segment(partition, last);
+		for (enum log_file file = deleted ? LOG_FILE_LOG : LOG_FILE_INDEX;
+		     file < LOG_FILE_SNAPSHOT && r == 0; file++) {
 			log_segment_path(partition->folder, last->base_offset, file, path);
 			r = sys_unlinkat(partition->topic->store->fd, path, 0);
 			r = r == -ENOENT ? 0 : r;
@@ -354,7 +355,7 @@ static int recover(struct partition *partition, struct load *load, uint32_t firs
 		int r = partition_scan(partition, load, nth, 0, SCAN_SUMS, true, true);
 
 		if (r == 1)
-			r = drop_from(partition, nth + 1);
+			r = drop_from(partition, nth + 1, false);
 		if (r == 0)
 			r = write_indexes(partition, partition->segments[nth],
 					  nth + 1 < partition->segment_count);
@@ -438,7 +439,7 @@ static int settle(struct partition *partition, const struct load *load)
 	/* DeleteRecords went further than what a crash has left of the log: offsets never go back.
 	 */
 	if (partition->log_start > partition->log_end) {
-		r = drop_from(partition, 0);
+		r = drop_from(partition, 0, true);
 		partition->log_end = partition->log_start;
 		if (r == 0)
 			r = partition_create(partition, load->now_ms);

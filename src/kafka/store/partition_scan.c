@@ -1,7 +1,11 @@
 /*
  * Going through a segment's batches while loading: checking them, making the indexes, learning what
- * producers and epochs were. What is good log_scan.c decides; here files are read and cut.
+ * producers and epochs were. What is good log_scan.c decides, and partition_damage.c what it is that is
+ * not; here files are read, and cut, or gone on with behind the damage.
  */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "kafka/store/internal.h"
 #include "sys/sys.h"
@@ -12,12 +16,14 @@ struct pass {
 	struct log_reader reader;
 	uint64_t interval;
 	bool reindex, producers, sums, epochs;
+	struct log_gaps gaps; /* gone past */
 };
 
 static int take_batch(struct pass *pass, const struct record_batch *batch)
 {
 	struct partition *partition = pass->partition;
-	uint32_t position = (uint32_t)(pass->reader.scan.position - batch->bytes.len);
+	uint32_t position =
+	    (uint32_t)(pass->reader.scan.position - batch->bytes.len - pass->gaps.bytes);
 	int r;
 
 	if (pass->reindex) {
@@ -26,10 +32,9 @@ static int take_batch(struct pass *pass, const struct record_batch *batch)
 			return r;
 	}
 	if (pass->epochs) {
-		r = epochs_reserve(&partition->epochs);
+		r = partition_learn_epoch(partition, batch);
 		if (r < 0)
 			return r;
-		epochs_assign(&partition->epochs, batch->leader_epoch, batch->base_offset);
 	}
 	if (pass->producers && batch->producer_id >= 0) {
 		r = producers_reserve(&partition->producers);
@@ -40,8 +45,8 @@ static int take_batch(struct pass *pass, const struct record_batch *batch)
 	return 0;
 }
 
-/* 0: all good; 1: cut where scan.position is. */
-static int go_through(struct pass *pass)
+/* 0: all good, up to the end; 1: what scan.position is at is not. */
+static int go_on(struct pass *pass)
 {
 	struct record_batch batch;
 	enum log_scan_step step;
@@ -65,12 +70,28 @@ static bool ends_early(const struct pass *pass, uint32_t nth)
 
 	/* What lies below the recovery point was on disk: there it is compaction. */
 	return nth + 1 < partition->segment_count && !pass->reader.scan.sparse &&
+	       partition->topic->store->damage != STORE_DAMAGE_SKIP &&
 	       pass->reader.scan.next_offset >= partition->recovery_point &&
 	       !topic_config_lists(policy, TOPIC_CLEANUP_COMPACT) &&
 	       pass->reader.scan.next_offset != partition->segments[nth + 1]->base_offset;
 }
 
-static int cut(struct pass *pass)
+/* A copy is on disk of what is going to be cut. Where there is no room for it, and nothing of it is good,
+ * it is done without: the start does not depend on what a full disk does not have. */
+static int save_tail(const struct pass *pass, const struct damage *damage)
+{
+	const struct partition *partition = pass->partition;
+	int r = partition_set_aside(partition, pass->segment, pass->reader.scan.position,
+				    pass->reader.scan.size);
+
+	if ((r != -ENOSPC && r != -EDQUOT) || damage->kind != DAMAGE_TORN)
+		return r;
+	log_warning("%s/%s: no room for a copy of what is cut", partition->topic->store->dir,
+		    partition->folder);
+	return 0;
+}
+
+static int cut_here(struct pass *pass)
 {
 	struct partition *partition = pass->partition;
 	struct store *store = partition->topic->store;
@@ -83,7 +104,79 @@ static int cut(struct pass *pass)
 		    (long long)pass->segment->base_offset, pass->reader.scan.why);
 	store->cuts++;
 	partition->was_cut = true;
+	pass->segment->size = (uint32_t)pass->reader.scan.position;
 	return sys_ftruncate(pass->reader.fd, pass->reader.scan.position);
+}
+
+static int cut(struct pass *pass, const struct damage *damage)
+{
+	int r = save_tail(pass, damage);
+
+	if (r < 0)
+		return r;
+	return cut_here(pass);
+}
+
+/* 0: goes on behind it. */
+static int skip_damage(struct pass *pass, const struct damage *damage)
+{
+	struct partition *partition = pass->partition;
+	struct log_scan *scan = &pass->reader.scan;
+	int r = partition_set_aside(partition, pass->segment, damage->begin, damage->end);
+
+	if (r == 0)
+		r = log_gaps_add(&pass->gaps, damage->begin, damage->end);
+	if (r < 0)
+		return r;
+	log_warning("%s/%s: offsets %lld to %lld are taken out, %llu bytes at %llu of segment "
+		    "%lld: %s",
+		    partition->topic->store->dir, partition->folder, (long long)scan->next_offset,
+		    (long long)damage->next_offset - 1,
+		    (unsigned long long)(damage->end - damage->begin),
+		    (unsigned long long)damage->begin, (long long)pass->segment->base_offset,
+		    scan->why);
+	partition->topic->store->cuts++;
+	partition->was_cut = true;
+	scan->position = damage->end;
+	scan->sparse = true;
+	return 0;
+}
+
+/* The scan has come to what is not good. 0: it can go on; 1: it was cut there. */
+static int mend(struct pass *pass, uint32_t nth)
+{
+	enum store_damage way = pass->partition->topic->store->damage;
+	struct damage damage;
+	int r = partition_judge(pass->partition, nth, &pass->reader, &damage);
+
+	if (r < 0)
+		return r;
+	if (damage.kind != DAMAGE_TORN && way == STORE_DAMAGE_SKIP)
+		return skip_damage(pass, &damage);
+	if (damage.kind == DAMAGE_ROT && way == STORE_DAMAGE_OFFLINE) {
+		partition_tell_rot(pass->partition, pass->segment, &pass->reader.scan, &damage);
+		return -EUCLEAN;
+	}
+	r = cut(pass, &damage);
+	return r < 0 ? r : 1;
+}
+
+/* 0: all good, or gone past; 1: cut. */
+static int go_through(struct pass *pass, uint32_t nth)
+{
+	int r = go_on(pass);
+
+	while (r == 1 && pass->sums && (r = mend(pass, nth)) == 0)
+		r = go_on(pass);
+	return r;
+}
+
+/* `r` stays what it is, where that goes well. */
+static int close_gaps(const struct pass *pass, int r)
+{
+	int r2 = partition_close_gaps(pass->partition, pass->segment, &pass->gaps);
+
+	return r2 < 0 ? r2 : r;
 }
 
 static void start_indexes(struct log_segment *segment)
@@ -116,31 +209,31 @@ int partition_scan(struct partition *partition, struct load *load, uint32_t nth,
 	    .sums = depth == SCAN_SUMS,
 	    .epochs = depth == SCAN_SUMS || load->epochs_lost,
 	};
-	int r, was_cut;
+	int r;
 
 	pass.reader.fd = log_segment_use(segment, LOG_FILE_LOG, false);
 	if (pass.reader.fd < 0)
 		return pass.reader.fd;
 	if (reindex && from == 0)
 		start_indexes(segment);
-	was_cut = r = go_through(&pass);
-	if (r == 0 && depth == SCAN_SUMS && ends_early(&pass, nth)) {
+	r = go_through(&pass, nth);
+	if (r == 0 && pass.sums && ends_early(&pass, nth)) {
 		pass.reader.scan.why = "batches are missing before the next segment";
-		was_cut = r = 1;
+		r = cut_here(&pass);
+		r = r == 0 ? 1 : r;
 	}
 	partition->topic->store->recovered_bytes += pass.sums ? pass.reader.scan.position : 0;
-	if (r == 1 && depth == SCAN_SUMS) {
-		r = cut(&pass);
-		segment->size = (uint32_t)pass.reader.scan.position;
-		/* Only what a failed append had left: the next segment goes on from there. */
-		if (nth + 1 < partition->segment_count &&
-		    pass.reader.scan.next_offset == partition->segments[nth + 1]->base_offset)
-			was_cut = 0;
-	}
 	log_segment_done(segment);
+	if (r >= 0 && pass.gaps.count > 0)
+		r = close_gaps(&pass, r);
+	free(pass.gaps.list);
 	if (r < 0)
 		return r;
-	if (nth + 1 == partition->segment_count || was_cut)
+	if (nth + 1 == partition->segment_count || r == 1)
 		partition->log_end = pass.reader.scan.next_offset;
-	return was_cut;
+	/* Only what a failed append had left: the next segment goes on from there. */
+	if (pass.sums && nth + 1 < partition->segment_count &&
+	    pass.reader.scan.next_offset == partition->segments[nth + 1]->base_offset)
+		return 0;
+	return r;
 }

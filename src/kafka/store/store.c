@@ -217,6 +217,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 		store->defaults = *options->defaults;
 	store->producer_expiry_ms =
 	    options->producer_expiry_ms ? options->producer_expiry_ms : PRODUCER_EXPIRY_MS;
+	store->damage = options->damage;
 	store->syncing = options->threads == 1 ? 1 : CREW_SYNCING;
 	store->user_bytes = options->user_bytes;
 	store->user_init = options->user_init;

@@ -41,6 +41,13 @@ struct store;
 struct topic;
 struct partition_table;
 
+/* What a start after a crash does where a log is damaged with whole batches behind it. */
+enum store_damage {
+	STORE_DAMAGE_OFFLINE, /* the partition is offline, its files as they were */
+	STORE_DAMAGE_SKIP,    /* it is without what is damaged */
+	STORE_DAMAGE_CUT,     /* it ends in front of that */
+};
+
 struct store_options {
 	/* What the directory must be of; NULL, -1: of any. A new one gets a random cluster id and
 	 * node 1 where nothing is said. */
@@ -53,6 +60,7 @@ struct store_options {
 	 * allows, up to 8192. */
 	unsigned segments_open;
 	int64_t producer_expiry_ms; /* of idempotent producers that went silent; 0: a day */
+	enum store_damage damage;
 	/* The server's values (from topic_config_init() on); NULL: Kafka's. */
 	const struct topic_config *defaults;
 	/* So many bytes, cleared, go with each partition for the caller's own use
