@@ -9,8 +9,11 @@
  * and bulk ones (a directory of a million names). Bulk jobs have at most half of the threads, quick
  * ones all but one, so that neither class waits for the other's disk.
  *
+ * Two more have threads of their own beside these: syncs, so that nothing that keeps the others busy
+ * keeps what was written from becoming durable, and serial jobs, of which one runs at a time.
+ *
  * Jobs of file systems that may hang have queues and threads of their own, beside these two
- * classes: a place each while it has jobs, HELPERS_A_PLACE threads a place. What hangs takes those
+ * classes, too: a place each while it has jobs, HELPERS_A_PLACE threads a place. What hangs takes those
  * and no others.
  *
  * A finished job goes back by its loop's list of finished jobs, which can't be full. Loops leave
@@ -20,6 +23,8 @@
 #include "reactor/internal.h"
 
 #include <errno.h>
+
+#include "sys/sys.h"
 
 static void queue_init(struct job_queue *queue, unsigned limit)
 {
@@ -35,6 +40,8 @@ void helpers_init(struct helpers *helpers, unsigned max)
 	pthread_cond_init(&helpers->work, NULL);
 	queue_init(&helpers->quick, helpers->max - 1);
 	queue_init(&helpers->bulk, helpers->max / 2);
+	queue_init(&helpers->syncs, HELPERS_SYNCS);
+	queue_init(&helpers->serial, 1);
 	for (unsigned i = 0; i < HELPERS_PLACES; i++)
 		queue_init(&helpers->places[i], HELPERS_A_PLACE);
 }
@@ -71,12 +78,17 @@ static struct job_queue *choose_place(struct helpers *helpers)
 	return NULL;
 }
 
-/* NULL: there is nothing that may run now. There are threads for both, so neither goes first for
+/* NULL: there is nothing that may run now. There are threads for all of them, so none goes first for
  * long. */
 static struct job_queue *choose(struct helpers *helpers)
 {
-	struct job_queue *queue = choose_class(helpers);
+	struct job_queue *queue;
 
+	if (has_turn(&helpers->syncs))
+		return &helpers->syncs;
+	if (has_turn(&helpers->serial))
+		return &helpers->serial;
+	queue = choose_class(helpers);
 	if (queue)
 		helpers->last = queue;
 	return queue ? queue : choose_place(helpers);
@@ -108,17 +120,21 @@ static struct job *next_job(struct helpers *helpers, struct job_queue **ret_queu
 
 static void *helper_main(void *arg)
 {
-	struct helpers *helpers = arg;
+	struct helper *own = arg;
+	struct helpers *helpers = own->helpers;
 	struct job_queue *queue;
 	struct job *job;
 
 	pthread_setname_np(pthread_self(), "leat-helper");
 	pthread_mutex_lock(&helpers->lock);
 	while ((job = next_job(helpers, &queue))) {
+		own->what = job->what ? job->what : "a call";
+		own->since_ns = sys_now_ns();
 		pthread_mutex_unlock(&helpers->lock);
 		job->run(job);
 		loop_job_finished(job->loop, job);
 		pthread_mutex_lock(&helpers->lock);
+		own->what = NULL;
 		queue->running--;
 	}
 	pthread_mutex_unlock(&helpers->lock);
@@ -136,13 +152,16 @@ static bool ensure_helper(struct helpers *helpers)
 {
 	unsigned wanted =
 	    (unsigned)min_u64(employs(&helpers->quick) + employs(&helpers->bulk), helpers->max);
+	struct helper *next = &helpers->threads[helpers->started];
 
+	wanted += employs(&helpers->syncs) + employs(&helpers->serial);
 	for (unsigned i = 0; i < HELPERS_PLACES; i++)
 		wanted += employs(&helpers->places[i]);
 	if (helpers->started >= wanted)
 		return true;
 	CHECK(helpers->started < ARRAY_SIZE(helpers->threads));
-	if (pthread_create(&helpers->threads[helpers->started], NULL, helper_main, helpers) == 0)
+	*next = (struct helper){.helpers = helpers};
+	if (pthread_create(&next->thread, NULL, helper_main, next) == 0)
 		helpers->started++;
 	return helpers->started > 0;
 }
@@ -209,6 +228,16 @@ int helpers_submit_bulk(struct loop *loop, struct job *job)
 	return submit(loop, &loop->reactor->helpers.bulk, 0, job);
 }
 
+int helpers_submit_sync(struct loop *loop, struct job *job)
+{
+	return submit(loop, &loop->reactor->helpers.syncs, 0, job);
+}
+
+int helpers_submit_serial(struct loop *loop, struct job *job)
+{
+	return submit(loop, &loop->reactor->helpers.serial, 0, job);
+}
+
 int helpers_submit_at(struct loop *loop, struct job *job, uint64_t place)
 {
 	return submit(loop, NULL, place, job);
@@ -216,7 +245,8 @@ int helpers_submit_at(struct loop *loop, struct job *job, uint64_t place)
 
 static unsigned queued(const struct helpers *helpers)
 {
-	unsigned sum = helpers->quick.queued + helpers->bulk.queued;
+	unsigned sum = helpers->quick.queued + helpers->bulk.queued + helpers->syncs.queued +
+		       helpers->serial.queued;
 
 	for (unsigned i = 0; i < HELPERS_PLACES; i++)
 		sum += helpers->places[i].queued;
@@ -232,6 +262,26 @@ void helpers_stats(struct helpers *helpers, struct reactor_stats *ret)
 	pthread_mutex_unlock(&helpers->lock);
 }
 
+void helpers_describe(struct helpers *helpers, struct buf *buf)
+{
+	uint64_t now_ns = sys_now_ns();
+	unsigned waiting;
+
+	pthread_mutex_lock(&helpers->lock);
+	for (unsigned i = 0; i < helpers->started; i++) {
+		const struct helper *helper = &helpers->threads[i];
+
+		if (helper->what)
+			buf_printf(buf, "%s%s for %llu s", buf->len ? ", " : "", helper->what,
+				   (unsigned long long)((now_ns - helper->since_ns) / 1000000000));
+	}
+	waiting = queued(helpers);
+	pthread_mutex_unlock(&helpers->lock);
+	if (waiting)
+		buf_printf(buf, "%s%u more that no helper has begun", buf->len ? "; and " : "",
+			   waiting);
+}
+
 void helpers_end(struct helpers *helpers, bool stuck)
 {
 	pthread_mutex_lock(&helpers->lock);
@@ -241,7 +291,7 @@ void helpers_end(struct helpers *helpers, bool stuck)
 	if (stuck)
 		return;
 	for (unsigned i = 0; i < helpers->started; i++)
-		pthread_join(helpers->threads[i], NULL);
+		pthread_join(helpers->threads[i].thread, NULL);
 	helpers->started = 0;
 	helpers->ending = false;
 }

@@ -26,6 +26,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/ring.h"
 #include "base/slots.h"
@@ -43,6 +44,8 @@ enum {
 	 * enough that a network's latency is not waited for in a row. */
 	HELPERS_PLACES = 16,
 	HELPERS_A_PLACE = 4,
+	/* For syncs, beside all others: as many as wait together cost the disk little more than one. */
+	HELPERS_SYNCS = 8,
 	/* Helpers that are at work when everything else has ended: a disk answers a read within
 	 * this, what takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
 	HELPERS_MS_DEFAULT = 1000,
@@ -182,17 +185,25 @@ struct helpers {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct job_queue quick, bulk;
+	struct job_queue syncs, serial;
 	struct job_queue places[HELPERS_PLACES];
 	struct job_queue *last; /* of quick and bulk: what was taken from */
 	unsigned next_place;    /* whose turn it is */
 	unsigned idle, started, max;
 	bool ending;
-	pthread_t threads[HELPERS_MAX + HELPERS_PLACES * HELPERS_A_PLACE];
+	struct helper {
+		struct helpers *helpers;
+		pthread_t thread;
+		const char *what; /* the job's, while it has one; NULL: none */
+		uint64_t since_ns;
+	} threads[HELPERS_MAX + HELPERS_SYNCS + 1 + HELPERS_PLACES * HELPERS_A_PLACE];
 };
 
 void helpers_init(struct helpers *helpers, unsigned max);
 /* What of *ret is theirs. Any thread. */
 void helpers_stats(struct helpers *helpers, struct reactor_stats *ret);
+/* What they are at work with, for people: "a sync of a log for 3 s, 2 changes ...". */
+void helpers_describe(struct helpers *helpers, struct buf *buf);
 /* Runs what is queued, then joins the threads; `stuck`: doesn't wait for them. */
 void helpers_end(struct helpers *helpers, bool stuck);
 

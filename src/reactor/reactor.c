@@ -369,18 +369,23 @@ static int reserve(struct reactor *reactor, struct err *err)
 
 static int end_helpers(struct reactor *reactor, int result, struct err *err)
 {
+	char text[512];
+	struct buf buf = buf_over(text, sizeof(text) - 1);
 	unsigned jobs = 0;
 
 	for (unsigned i = 0; i < reactor->loop_count; i++)
 		jobs += reactor->loops[i].jobs;
 	reactor->stuck = jobs > 0;
+	if (reactor->stuck)
+		helpers_describe(&reactor->helpers, &buf);
 	helpers_end(&reactor->helpers, reactor->stuck);
 	if (!reactor->stuck)
 		return result;
-	return err_set(err, -ETIMEDOUT,
-		       "%u calls of helper threads don't return: a disk or a network file system "
-		       "hangs; ending without them",
-		       jobs);
+	return err_set(
+	    err, -ETIMEDOUT,
+	    "ending without %u jobs of helper threads, which have not come to their end in "
+	    "time: %.*s",
+	    jobs, (int)buf.len, buf.ptr);
 }
 
 bool reactor_is_stuck(const struct reactor *reactor)

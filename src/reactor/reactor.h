@@ -149,6 +149,7 @@ void loop_timer_cancel(struct loop *loop, struct timer *timer);
 struct job {
 	void (*run)(struct job *job);
 	void (*done)(struct job *job);
+	const char *what;  /* it is, for people: "a sync of a log"; constant */
 	struct loop *loop; /* set by helpers_submit() */
 	struct job *next;  /* the pool's */
 };
@@ -163,6 +164,13 @@ int helpers_submit_bulk(struct loop *loop, struct job *job);
  * hangs), named by a number of the caller's: jobs of one number have HELPERS_A_PLACE threads at
  * most, in addition to all others, so that nobody else waits for them. */
 int helpers_submit_at(struct loop *loop, struct job *job, uint64_t place);
+
+/* The same for what makes bytes durable, which others wait for in turn: threads of its own, HELPERS_SYNCS
+ * of them, in addition to all others. */
+int helpers_submit_sync(struct loop *loop, struct job *job);
+/* The same for what is done one by one in the whole process, in the order in which it comes: one thread,
+ * in addition to all others. What takes long goes in steps, each a job, so that everybody has a turn. */
+int helpers_submit_serial(struct loop *loop, struct job *job);
 
 /* ---- the reactor ---- */
 

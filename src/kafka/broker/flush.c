@@ -37,9 +37,10 @@ static void done(struct job *job)
 
 static void submit(struct flush *flush)
 {
+	flush->job.what = "a sync of a log";
 	flush->job.run = run;
 	flush->job.done = done;
-	if (helpers_submit(flush->loop->loop, &flush->job) < 0)
+	if (helpers_submit_sync(flush->loop->loop, &flush->job) < 0)
 		list_push_back(&flush->loop->flushes_waiting, &flush->node);
 }
 

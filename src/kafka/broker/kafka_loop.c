@@ -76,6 +76,7 @@ static void tick(struct timer *timer)
 		spare_trim(&loop->requests[i]);
 	if (loop_index(loop->loop) != 0 || loop->maintaining)
 		return;
+	loop->maintenance.what = "maintenance of the store";
 	loop->maintenance.run = maintain;
 	loop->maintenance.done = maintained;
 	loop->maintaining = helpers_submit_bulk(loop->loop, &loop->maintenance) == 0;

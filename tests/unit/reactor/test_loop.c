@@ -676,6 +676,64 @@ static void quick_jobs_leave_a_helper_for_bulk_ones(void **state)
 	rig_stop(&rig);
 }
 
+/* Syncs and serial jobs, while all others are held; serial ones one by one, in their order. */
+static struct job syncs[4], serial[8];
+static _Atomic unsigned serial_running, serial_done;
+
+static void run_serial(struct job *job)
+{
+	CHECK(atomic_fetch_add(&serial_running, 1) == 0);
+	usleep(1000);
+	atomic_fetch_sub(&serial_running, 1);
+}
+
+static void serial_is_done(struct job *job)
+{
+	CHECK(job == &serial[serial_done]);
+	atomic_fetch_add(&serial_done, 1);
+}
+
+static void submit_apart(void *arg)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(syncs); i++) {
+		syncs[i] = (struct job){.run = run_quick, .done = quick_is_done};
+		CHECK(helpers_submit_sync(loop_current(), &syncs[i]) == 0);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(serial); i++) {
+		serial[i] = (struct job){.run = run_serial, .done = serial_is_done};
+		CHECK(helpers_submit_serial(loop_current(), &serial[i]) == 0);
+	}
+}
+
+static void syncs_and_serial_jobs_have_threads_of_their_own(void **state)
+{
+	struct reactor_options options = with_loops(1);
+	struct rig rig;
+
+	prepare_work();
+	sem_init(&held, 0, 0);
+	many_done = 0;
+	bulk_started = bulk_done = quick_done = serial_running = serial_done = 0;
+	sem_init(&bulk_may_end, 0, 0);
+	options.helpers = 4;
+	rig_start(&rig, &options, "127.0.0.1:0", &echo_ops);
+	wait_for(&opened, 1);
+	loop_post(loops[0], submit_bulk, NULL);
+	wait_for(&bulk_started, 2);
+	loop_post(loops[0], submit_many, NULL);
+	sem_wait(&held);
+	loop_post(loops[0], submit_apart, NULL);
+	wait_for(&quick_done, ARRAY_SIZE(syncs));
+	wait_for(&serial_done, ARRAY_SIZE(serial));
+	assert_int_equal(bulk_done, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(bulk); i++)
+		sem_post(&bulk_may_end);
+	sem_post(&work_may_end);
+	wait_for(&many_done, taken);
+	wait_for(&bulk_done, ARRAY_SIZE(bulk));
+	rig_stop(&rig);
+}
+
 /* ---- start ---- */
 
 static int second_fails(struct loop *loop, void *arg, void **ret_data, struct err *err)
@@ -732,6 +790,7 @@ int main(void)
 	    cmocka_unit_test(the_queue_has_no_end_and_what_it_took_is_done),
 	    cmocka_unit_test(bulk_jobs_leave_helpers_for_quick_ones),
 	    cmocka_unit_test(quick_jobs_leave_a_helper_for_bulk_ones),
+	    cmocka_unit_test(syncs_and_serial_jobs_have_threads_of_their_own),
 	    cmocka_unit_test(a_loop_that_cannot_open_ends_the_start_with_its_reason),
 	    cmocka_unit_test(a_stop_before_the_start_ends_it_at_once),
 	};
