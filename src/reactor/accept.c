@@ -5,10 +5,11 @@
  * Listeners come and go while the loops run (listener.c): a command has each loop compare what it
  * holds with what there is.
  *
- * At the limit of connections, and where few descriptors are left (reactor->descriptors_end), nothing
- * more is accepted, and a level-triggered listener would report what waits for ever: the loop takes its
- * listeners out of epoll and tries again when one of its connections has closed, or after
- * ACCEPT_PAUSE_MS. Nothing spins, the kernel's backlog holds the clients, and it recovers by itself.
+ * At the limit of connections, and where few descriptors are left (reactor->descriptors_end),
+ * nothing more is accepted, and a level-triggered listener would report what waits for ever: the
+ * loop takes its listeners out of epoll and tries again when one of its connections has closed, or
+ * after ACCEPT_PAUSE_MS. Nothing spins, the kernel's backlog holds the clients, and it recovers by
+ * itself.
  */
 #include "reactor/internal.h"
 

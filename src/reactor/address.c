@@ -71,7 +71,7 @@ static bool add_ipv4(struct addresses *addresses, const char *host)
 
 /* A name of DNS or of /etc/hosts. One that ends in a number would be an address, if it were right;
  * resolvers take 1.2.3 for 1.2.0.3. */
-static bool is_name(const char *host)
+static bool address_is_name(const char *host)
 {
 	static const char letters[] =
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
@@ -87,7 +87,7 @@ static bool parse_host(struct addresses *addresses, const char *host)
 		return add_ipv4(addresses, "0.0.0.0") && add_ipv6(addresses, "::");
 	if (add_ipv4(addresses, host))
 		return true;
-	if (!is_name(host))
+	if (!address_is_name(host))
 		return false;
 	snprintf(addresses->host, sizeof(addresses->host), "%s", host);
 	if (strcasecmp(host, "localhost") == 0)

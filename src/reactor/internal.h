@@ -114,8 +114,8 @@ void conns_bury(struct loop *loop);
  *                                  │                                        │
  *                                  └── the last loop drains ────────────────┘
  *
- * A loop holds those that it has registered, and lets go when it hears that one is CLOSING, or when it
- * drains; the last to let go closes the socket. State and holders change by the reactor's
+ * A loop holds those that it has registered, and lets go when it hears that one is CLOSING, or
+ * when it drains; the last to let go closes the socket. State and holders change by the reactor's
  * listeners_lock; everything else is written while no loop holds it.
  */
 enum listener_state { LISTENER_FREE, LISTENER_OPEN, LISTENER_CLOSING };

@@ -214,9 +214,9 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
  * 0777 less the umask; a stale one is replaced, and ours is removed at the end.
  *
  * Before reactor_run() it binds, so that errors come before anything runs, and nobody is answered
- * yet. While the reactor runs, from any thread: clients are served from here on, by all loops. Their
- * connections must not have more data than options.data_size_min, or what was listened at before
- * the run. */
+ * yet. While the reactor runs, from any thread: clients are served from here on, by all loops.
+ * Their connections must not have more data than options.data_size_min, or what was listened at
+ * before the run. */
 int reactor_listen(struct reactor *reactor, const char *where,
 		   const struct listener_options *options, struct err *err);
 /* Takes away what `where` was listened at by, as it was written. While the reactor runs, from any

@@ -1,6 +1,6 @@
 /*
- * A process that serves: its start, its run, its end (serve.h has the order). What a service does at
- * each step stands in its struct service; here is only when, and for all of them.
+ * A process that serves: its start, its run, its end (serve.h has the order). What a service does
+ * at each step stands in its struct service; here is only when, and for all of them.
  *
  * The start may stop at any step: serving_fini() takes back what there is. A service's end() is
  * called before the reactor is freed, which it may still have connections in; where helpers are
@@ -9,6 +9,7 @@
 #include "serve/serve.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "admin/admin.h"
@@ -16,6 +17,7 @@
 #include "leat/leat.h"
 #include "serve/confine.h"
 #include "serve/devices.h"
+#include "sys/sys.h"
 
 #define DRAIN_MS_DEFAULT 10000u
 
@@ -213,7 +215,7 @@ static int keep_places(struct serving *serving, struct err *err)
 	return r;
 }
 
-static int become(struct serving *serving, const struct user *user, struct err *err)
+static int serving_become(struct serving *serving, const struct user *user, struct err *err)
 {
 	int r = confine_become(user, err);
 
@@ -239,7 +241,7 @@ static int open_doors(struct serving *serving, struct err *err)
 	if (r == 0 && options->sandbox)
 		r = keep_places(serving, err);
 	if (r == 0 && options->user)
-		r = become(serving, &user, err);
+		r = serving_become(serving, &user, err);
 	return r;
 }
 
@@ -270,14 +272,18 @@ static int start_services(struct serving *serving, struct err *err)
 
 static int serving_start(struct serving *serving, struct err *err)
 {
-	int r = open_doors(serving, err);
+	int r;
 
+	/* Whoever rotates logs sends it at any time, and means no harm. */
+	sys_signal_block(SIGHUP);
+	r = open_doors(serving, err);
 	if (r == 0)
 		r = open_services(serving, err);
 	if (r < 0)
 		return r;
-	/* Threads are started from here on. Until now a signal ends the process, and harms nobody: no
-	 * port has answered yet, and the recovery of a large store would take minutes to notice. */
+	/* Threads are started from here on. Until now the signals that end the process do so at once,
+	 * and harm nobody: no port has answered yet, and the recovery of a large store would take
+	 * minutes to notice them. */
 	reactor_hold_signals(serving->reactor);
 	say_machine(serving);
 	if (serving->options->sandbox)

@@ -1,6 +1,7 @@
 /*
- * A process that serves: one service or several (service.h) over one reactor, with one set of loops and helpers,
- * one admin listener and one end. What a service is to do is in its own options.
+ * A process that serves: one service or several (service.h) over one reactor, with one set of
+ * loops and helpers, one admin listener and one end. What a service is to do is in its own
+ * options.
  *
  * The start has an order, and either all of it runs or nothing:
  *

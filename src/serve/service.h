@@ -1,11 +1,11 @@
 /*
- * A service, as serve() sees it: one constant for each that there is. serve() knows no protocol; it
- * calls these in the order in which they stand, for all services in the order in which they were
- * asked for, and takes everything back in the opposite order. Those that not every service needs may be
- * NULL: keep_places, check_user, open, keep_opened, start, hangup.
+ * A service, as serve() sees it: one constant for each that there is. serve() knows no protocol;
+ * it calls these in the order in which they stand, for all services in the order in which they
+ * were asked for, and takes everything back in the opposite order. Those that not every service
+ * needs may be NULL: keep_places, check_user, open, keep_opened, start, hangup.
  *
- * `server` is what make() made. Everything is called on the process's main thread, but for loop_open,
- * loop_close and hangup, which run on the thread of each loop.
+ * `server` is what make() made. Everything is called on the process's main thread, but for
+ * loop_open, loop_close and hangup, which run on the thread of each loop.
  */
 #ifndef SERVE_SERVICE_H
 #define SERVE_SERVICE_H

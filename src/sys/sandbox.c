@@ -212,14 +212,16 @@ static const struct call calls[] = {
 #define ALLOW_IF(name, argument, test, value) \
 	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, ALWAYS_SO, false, false},
 #define ALLOW_IF_BOTH(name, argument, test, value, argument2, test2, value2) \
-	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, {argument2, test2, value2}, false, false},
+	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, {argument2, test2, value2}, \
+	 false, false},
 #define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, true, false},
 #define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, ALWAYS_SO, ALWAYS_SO, false, false},
 #include "sys/sandbox_calls.h"
 };
 /* clang-format on */
 
-/* A line has two conditions of four instructions at most, what is said, and its share of the rest. */
+/* A line has two conditions of four instructions at most, what is said, and its share of the
+ * rest. */
 #define PROGRAM_MAX (16 + 12 * ARRAY_SIZE(calls))
 
 struct program {

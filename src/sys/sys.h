@@ -135,8 +135,8 @@ int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len);
 int sys_accept_blocking(int fd);
 int sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int sys_shutdown(int fd, int how);
-/* The addresses of a host's name, without a port, by the system's resolver; may take seconds. How many,
- * at most `max`; -ENOENT: there is no such name; -EAGAIN: nobody answers. */
+/* The addresses of a host's name, without a port, by the system's resolver; may take seconds. How
+ * many, at most `max`; -ENOENT: there is no such name; -EAGAIN: nobody answers. */
 int sys_resolve(const char *host, struct sockaddr_storage *ret, socklen_t *ret_lens, int max);
 int sys_getsockname(int fd, struct sockaddr_storage *ret, socklen_t *ret_len);
 int sys_getpeername(int fd, struct sockaddr_storage *ret, socklen_t *ret_len);

@@ -140,6 +140,7 @@ int user_drop_capabilities(uint64_t keep)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	capability_sets sets;
+	bool changes = false;
 	int r = read_capabilities(&sets);
 
 	if (r < 0)
@@ -148,11 +149,14 @@ int user_drop_capabilities(uint64_t keep)
 	/* Linux before 4.3 has no ambient set, and so nothing in it. */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (unsigned i = 0; i < 2; i++) {
-		sets[i].permitted &= (uint32_t)(keep >> (32 * i));
-		sets[i].effective = sets[i].permitted;
-		sets[i].inheritable = 0;
+		uint32_t permitted = sets[i].permitted & (uint32_t)(keep >> (32 * i));
+		struct __user_cap_data_struct wanted = {permitted, permitted, 0};
+
+		changes |= memcmp(&sets[i], &wanted, sizeof(wanted)) != 0;
+		sets[i] = wanted;
 	}
-	return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
+	/* A service manager may have forbidden the call to those who have nothing to give up. */
+	return changes && syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
 }
 
 /* ---- becoming another user ---- */

@@ -30,8 +30,8 @@ int user_become(const struct user *user, struct err *err);
 /* The calling thread's: permitted or in effect. */
 bool user_has_capabilities(void);
 /* The calling thread keeps those of `keep` that it has (a bit a number, linux/capability.h) and no
- * others, for good: nothing is inherited, and the bounding set is empty as far as it has the right to
- * empty it. Before other threads are started. */
+ * others, for good: nothing is inherited, and the bounding set is empty as far as it has the right
+ * to empty it. Before other threads are started. */
 int user_drop_capabilities(uint64_t keep);
 
 #endif

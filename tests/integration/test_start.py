@@ -6,8 +6,10 @@ import socket
 import subprocess
 
 import pytest
+from inside import status
 from kafka_server import wait_until
 from support import TIMEOUT, free_port, run
+from test_http_stuck import dead_mount
 
 # How each is started; PORT is a free one.
 SERVERS = {
@@ -67,6 +69,20 @@ def test_a_hangup_right_after_the_answer_ends_nothing(leat, tmp_path):
         assert client.recv(12) == b"HTTP/1.1 200"
     process.terminate()
     assert ended(process)[0] == 0
+
+
+def test_a_hangup_during_a_long_start_ends_nothing_and_the_rest_ends_it_at_once(leat, tmp_path):
+    """Its disk does not answer: who rotates logs does no harm, no port answers, and it can be ended."""
+    port = free_port()
+    (tmp_path / "data").mkdir()
+    with dead_mount(tmp_path / "data"):
+        process = start(leat, tmp_path, ["kafka", "-l", "127.0.0.1:PORT", "DIR/data/x"], port)
+        wait_until(lambda: int(status(process.pid, "SigBlk")[0], 16) >> (signal.SIGHUP - 1) & 1)
+        with socket.socket() as client:
+            assert client.connect_ex(("127.0.0.1", port)) != 0
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("words", SERVERS.values(), ids=SERVERS.keys())

@@ -33,8 +33,7 @@ static void echo_at(const char *where)
 	close(fd);
 }
 
-/* A free port at this moment; the reactor's may be lost to others, then the caller's test fails: the
- * kernel gives them in turn, so it would have to come round. */
+/* A port that is free at this moment. */
 static void find_place(char where[128])
 {
 	struct rig rig;

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -542,6 +544,41 @@ static int capabilities_dropped(uint64_t keep)
 	return WELL;
 }
 
+/* As in a service of a manager that forbids the call: whoever has none does not need it. */
+static int dropped_without_the_call(void)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_capset, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {ARRAY_SIZE(code), code};
+
+	need(user_drop_capabilities(0) == 0);
+	need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+	need(user_drop_capabilities(0) == 0);
+	return WELL;
+}
+
+static void who_has_no_capabilities_drops_none(void **state)
+{
+	int status;
+	pid_t pid;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	unit_skip("sanitizers make calls of their own");
+#endif
+	fflush(stdout);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(dropped_without_the_call());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void capabilities_are_dropped_for_good(void **state)
 {
 	static const uint64_t kept[] = {0, 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH};
@@ -695,6 +732,7 @@ int main(void)
 	    TEST(only_known_calls_are_made_with_known_arguments),
 	    TEST(root_keeps_its_rights_over_files_and_no_others),
 	    cmocka_unit_test(capabilities_are_dropped_for_good),
+	    cmocka_unit_test(who_has_no_capabilities_drops_none),
 	    TEST(threads_started_later_are_confined),
 	    TEST(hostile_calls_end_the_process),
 	    cmocka_unit_test(users_are_found_by_name_and_number),
