@@ -12,9 +12,9 @@
  * Conventions. Lengths and offsets are bytes, times are nanoseconds. A function that can fail
  * returns a negative errno and never touches errno's meaning for the caller; output parameters
  * (`ret_...`) are written only on success, unless said otherwise. Descriptors belong to the caller:
- * the library never closes one it was given. Handles are opaque. Structs that cross the border begin
- * with their `size`, as the caller was compiled: begin with ..._INIT. They grow at their end, so a
- * program and a library of different age understand each other. An engine, and the chains made
+ * the library never closes one it was given. Handles are opaque. Structs that cross the border
+ * begin with their `size`, as the caller was compiled: begin with ..._INIT. They grow at their end,
+ * so a program and a library of different age understand each other. An engine, and the chains made
  * from it, belong to one thread at a time; leat_engine_ledger(), leat_capabilities() and
  * leat_load_run() may be called from any thread.
  *
@@ -182,7 +182,8 @@ struct leat_report {
 	char error[160];   /* "" or what went wrong, with offsets and sizes */
 	uint64_t wall_ns;  /* leat_transfer() only */
 	uint64_t cpu_ns;   /* of the calling thread; leat_transfer() only */
-	/* The report grows into this room, because its end belongs to the ledger, which grows too. */
+	/* The report grows into this room, because its end belongs to the ledger, which grows too.
+	 */
 	uint64_t reserved[8];
 	struct leat_ledger ledger;
 };
@@ -206,7 +207,7 @@ struct leat_report {
  *
  * Returns the bytes that the sink accepted, or -errno; among them:
  *
- *   -ENODATA     the source ended before `length` bytes; what came was moved, report->error says where
+ * -ENODATA the source ended before `length` bytes; what came was moved, report->error says where
  *   -EOPNOTSUPP  a forced technique can't do this, or the kernel refused it
  *   -EPIPE, -ECONNRESET  the peer is gone
  *   -ECANCELED   the progress function said so
@@ -239,8 +240,8 @@ struct leat_chain;
 LEAT_API int leat_engine_new(struct leat_engine **ret_engine);
 /* All its chains must be gone. NULL is fine. */
 LEAT_API void leat_engine_free(struct leat_engine *engine);
-/* The sums over all chains so far, as much of them as ret_ledger->size says; any thread, each figure
- * is current, their sum may be between two transfers. */
+/* The sums over all chains so far, as much of them as ret_ledger->size says; any thread, each
+ * figure is current, their sum may be between two transfers. */
 LEAT_API void leat_engine_ledger(const struct leat_engine *engine, struct leat_ledger *ret_ledger);
 
 /* ---- Chains ---- */
@@ -316,9 +317,10 @@ enum leat_mirror_policy {
 	LEAT_MIRROR_WAIT,
 	/* The mirror never holds the sink up. What it doesn't take now is kept for it in a pipe (of
 	 * up to 1 MiB); when that is full and the sink is ready for more, or when it fails, it is
-	 * dropped: it has got a prefix, and its report says so. Only when the sink has everything the
-	 * chain waits for the rest that the mirror's pipe has. While the chain waits for its source,
-	 * the rest goes on with the next step: poll the mirror and step, if that may be long. */
+	 * dropped: it has got a prefix, and its report says so. Only when the sink has everything
+	 * the chain waits for the rest that the mirror's pipe has. While the chain waits for its
+	 * source, the rest goes on with the next step: poll the mirror and step, if that may be
+	 * long. */
 	LEAT_MIRROR_DROP,
 };
 
@@ -348,8 +350,8 @@ LEAT_API int leat_chain_mirror_report(const struct leat_chain *chain, unsigned i
 
 /* Bytes not yet with the sink; LEAT_TO_END while a stream without a length is in it. */
 LEAT_API uint64_t leat_chain_pending(const struct leat_chain *chain);
-/* Drops and releases what is left, and the ledger starts anew: the chain is as new, mirrors that were
- * dropped are back. Waits as leat_chain_free() does. */
+/* Drops and releases what is left, and the ledger starts anew: the chain is as new, mirrors that
+ * were dropped are back. Waits as leat_chain_free() does. */
 LEAT_API void leat_chain_reset(struct leat_chain *chain);
 LEAT_API void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report);
 

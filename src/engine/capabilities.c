@@ -8,7 +8,7 @@
 #include "leat/leat.h"
 #include "sys/caps.h"
 
-static enum leat_answer answer(enum caps_answer caps)
+static enum leat_answer caps_answer_of(enum caps_answer caps)
 {
 	switch (caps) {
 	case CAPS_NO:
@@ -25,14 +25,14 @@ int leat_capabilities(struct leat_capabilities *ret)
 {
 	const struct caps *caps = caps_get();
 	struct leat_capabilities all = {
-	    .sendfile_by_reference = answer(caps->sendfile_by_reference),
-	    .splice_by_reference = answer(caps->splice_by_reference),
-	    .copy_file_range = answer(caps->copy_file_range),
-	    .zerocopy = answer(caps->zerocopy),
-	    .uring = answer(caps->uring),
-	    .ktls = answer(caps->ktls),
-	    .cachestat = answer(caps->cachestat),
-	    .openat2 = answer(caps->openat2),
+	    .sendfile_by_reference = caps_answer_of(caps->sendfile_by_reference),
+	    .splice_by_reference = caps_answer_of(caps->splice_by_reference),
+	    .copy_file_range = caps_answer_of(caps->copy_file_range),
+	    .zerocopy = caps_answer_of(caps->zerocopy),
+	    .uring = caps_answer_of(caps->uring),
+	    .ktls = caps_answer_of(caps->ktls),
+	    .cachestat = caps_answer_of(caps->cachestat),
+	    .openat2 = caps_answer_of(caps->openat2),
 	    .pipe_bytes_max = caps->pipe_bytes_max,
 	};
 
@@ -41,7 +41,7 @@ int leat_capabilities(struct leat_capabilities *ret)
 	return 0;
 }
 
-static const char *by_reference(enum caps_answer caps)
+static const char *caps_reference_word(enum caps_answer caps)
 {
 	static const char *const words[] = {
 	    [CAPS_NO] = "copied",
@@ -52,7 +52,7 @@ static const char *by_reference(enum caps_answer caps)
 	return words[caps];
 }
 
-static const char *yes_no(enum caps_answer caps)
+static const char *caps_yes_no_word(enum caps_answer caps)
 {
 	static const char *const words[] = {
 	    [CAPS_NO] = "no",
@@ -69,7 +69,8 @@ int leat_capabilities_text(char *buf, size_t len)
 
 	return snprintf(buf, len,
 			"Linux %s: sendfile %s, splice %s, io_uring %s, kTLS %s, cachestat %s",
-			caps->kernel, by_reference(caps->sendfile_by_reference),
-			by_reference(caps->splice_by_reference), yes_no(caps->uring),
-			yes_no(caps->ktls), yes_no(caps->cachestat));
+			caps->kernel, caps_reference_word(caps->sendfile_by_reference),
+			caps_reference_word(caps->splice_by_reference),
+			caps_yes_no_word(caps->uring), caps_yes_no_word(caps->ktls),
+			caps_yes_no_word(caps->cachestat));
 }

@@ -1,3 +1,17 @@
+/*
+ * A chain from its first segment to its last: the ring that holds the segments, how they are added,
+ * and how they go.
+ *
+ * Adding (leat_chain_add_...(), chain_add_known_...()) finds out what the descriptor is, unless the
+ * caller knows, and ends in chain_append(): no byte moves. leat_chain_step() (chain_step.c) works
+ * at the head, and calls chain_drop_head() when it is over, which is the one place where a segment
+ * ends: the position of its descriptor, its mapping, its release, unless the kernel still reads its
+ * memory (completion.c keeps the release then). A release may add segments.
+ *
+ * chain_fini() and leat_chain_reset() let go of everything in this order: techniques first, since
+ * they know when the kernel is done with memory; then the segments; then pipe, buffer, mapping,
+ * mirrors. chain_verify() states what holds between any two of these calls.
+ */
 #include "engine/chain.h"
 
 #include <errno.h>
@@ -48,7 +62,27 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine, const stru
 	chain->techniques_used = 0;
 }
 
-static void stop_techniques(struct leat_chain *chain)
+void chain_verify(const struct leat_chain *chain)
+{
+	const struct segment *head = chain->count > 0 ? chain_segment(chain, 0) : NULL;
+
+	CHECK(ledger_sums(&chain->ledger));
+	CHECK(chain->count <= chain->capacity && (chain->capacity & (chain->capacity - 1)) == 0);
+	CHECK(chain->bounce.start <= chain->bounce.end && chain->bounce.end <= BOUNCE_BYTES);
+	CHECK(chain->bounce.data || chain->bounce.end == 0);
+	CHECK(chain->pipe.read_fd >= 0 || chain->piped == 0);
+	CHECK(chain->teed <= chain->piped);
+	CHECK(chain->refused == 0 || chain->sink.kind == SINK_WRITER);
+	if (chain->error == 0) {
+		CHECK(chain_held(chain) == (head ? head->taken - head->sent : 0));
+		CHECK(!head || head->sent <= head->length);
+		CHECK(chain->count < 2 || chain_segment(chain, 1)->taken == 0);
+	}
+	for (unsigned i = 0; i < chain->mirror_count; i++)
+		mirror_verify(chain, &chain->mirrors[i]);
+}
+
+static void chain_stop_techniques(struct leat_chain *chain)
 {
 	for (unsigned id = 0; chain->techniques_used != 0 && id < LEAT_TECHNIQUE_COUNT; id++) {
 		const struct technique *technique;
@@ -65,10 +99,10 @@ static void stop_techniques(struct leat_chain *chain)
 /* Everything that the chain holds of others goes back. First the techniques: they know when the
  * kernel has let go of the memory that release() gives away. A release that adds the next segment
  * is refused, or this would never end. */
-static void let_go(struct leat_chain *chain)
+static void chain_let_go(struct leat_chain *chain)
 {
 	chain->letting_go = true;
-	stop_techniques(chain);
+	chain_stop_techniques(chain);
 	while (chain->count > 0)
 		chain_drop_head(chain);
 	for (unsigned i = 0; i < chain->mirror_count; i++)
@@ -81,7 +115,7 @@ static void let_go(struct leat_chain *chain)
 
 void chain_leave_sink(struct leat_chain *chain)
 {
-	stop_techniques(chain);
+	chain_stop_techniques(chain);
 	chain_fail(chain, -ECANCELED, "the sink is gone");
 }
 
@@ -97,7 +131,7 @@ bool chain_failed_at_source(const struct leat_chain *chain)
 
 void chain_fini(struct leat_chain *chain)
 {
-	let_go(chain);
+	chain_let_go(chain);
 	if (chain->segments != chain->inline_segments)
 		free(chain->segments);
 	chain->segments = NULL;
@@ -114,7 +148,7 @@ void leat_chain_reset(struct leat_chain *chain)
 	const struct chain_sink sink = chain->sink;
 	char route_text[sizeof(chain->route_text)];
 
-	let_go(chain);
+	chain_let_go(chain);
 	memcpy(route_text, chain->route_text, sizeof(route_text));
 	chain_init(chain, chain->engine, &sink);
 	chain->segments = segments;
@@ -123,11 +157,12 @@ void leat_chain_reset(struct leat_chain *chain)
 	chain->mirror_count = mirror_count;
 	chain->reference_column = reference_column; /* the sink is still the same */
 	memcpy(chain->route_text, route_text, sizeof(route_text));
+	chain_verify(chain);
 }
 
 /* ---- The ring ---- */
 
-static bool grow(struct leat_chain *chain)
+static bool chain_grow_ring(struct leat_chain *chain)
 {
 	unsigned capacity = chain->capacity * 2;
 	struct segment *segments = malloc(capacity * sizeof(*segments));
@@ -149,7 +184,7 @@ struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, in
 {
 	struct segment *segment;
 
-	if (chain->letting_go || (chain->count == chain->capacity && !grow(chain)))
+	if (chain->letting_go || (chain->count == chain->capacity && !chain_grow_ring(chain)))
 		return NULL;
 	segment = chain_segment(chain, chain->count++);
 	/* Field by field: of a compound literal gcc 12 makes a "rep stos", the hottest instruction
@@ -167,11 +202,12 @@ struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, in
 	segment->reason = NULL;
 	segment->release = release;
 	segment->release_arg = arg;
+	chain_verify(chain);
 	return segment;
 }
 
 /* Why there was no new segment. */
-static int not_appended(const struct leat_chain *chain)
+static int chain_why_not_appended(const struct leat_chain *chain)
 {
 	return chain->letting_go ? -ECANCELED : -ENOMEM;
 }
@@ -208,7 +244,7 @@ int leat_chain_add_memory(struct leat_chain *chain, const void *data, size_t len
 		return -EINVAL;
 	segment = chain_append(chain, SOURCE_MEMORY, -1, length, release, arg);
 	if (!segment)
-		return not_appended(chain);
+		return chain_why_not_appended(chain);
 	segment->memory = data;
 	return 0;
 }
@@ -219,7 +255,7 @@ int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t file, uint64
 	struct segment *segment = chain_append(chain, SOURCE_FILE, fd, length, release, arg);
 
 	if (!segment)
-		return not_appended(chain);
+		return chain_why_not_appended(chain);
 	segment->offset = offset;
 	segment->file = file;
 	return 0;
@@ -233,7 +269,7 @@ uint64_t chain_file(uint64_t device, uint64_t inode, int64_t ctime_ns)
 	return hash | 1ull << 63;
 }
 
-static uint64_t file_of_stat(const struct stat *st)
+static uint64_t chain_file_of_stat(const struct stat *st)
 {
 	return chain_file(st->st_dev, st->st_ino,
 			  (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec);
@@ -245,7 +281,7 @@ int chain_add_known_stream(struct leat_chain *chain, int fd, enum source_kind ki
 	struct segment *segment = chain_append(chain, kind, fd, length, release, arg);
 
 	if (!segment)
-		return not_appended(chain);
+		return chain_why_not_appended(chain);
 	segment->offset = SEGMENT_CURRENT;
 	segment->may_end_early = true;
 	return 0;
@@ -273,20 +309,20 @@ int leat_chain_add_file(struct leat_chain *chain, int fd, uint64_t offset, uint6
 
 		if (length == LEAT_TO_END)
 			length = size > offset ? size - offset : 0;
-		return chain_add_known_file(chain, fd, file_of_stat(&st), offset, length, release,
-					    arg);
+		return chain_add_known_file(chain, fd, chain_file_of_stat(&st), offset, length,
+					    release, arg);
 	}
 	segment = chain_append(chain, SOURCE_PSEUDO, fd, length, release, arg);
 	if (!segment)
-		return not_appended(chain);
+		return chain_why_not_appended(chain);
 	segment->offset = offset;
 	segment->may_end_early = length == LEAT_TO_END;
 	return 0;
 }
 
 /* A file at its own position: a range of it, and the position follows. */
-static int add_file_at_position(struct leat_chain *chain, int fd, const struct stat *st,
-				uint64_t length, leat_release release, void *arg)
+static int chain_add_file_at_position(struct leat_chain *chain, int fd, const struct stat *st,
+				      uint64_t length, leat_release release, void *arg)
 {
 	uint64_t size = (uint64_t)st->st_size;
 	int64_t position = sys_lseek(fd, 0, SEEK_CUR);
@@ -296,7 +332,7 @@ static int add_file_at_position(struct leat_chain *chain, int fd, const struct s
 	if (position < 0)
 		return (int)position;
 	left = max_u64(size, (uint64_t)position) - (uint64_t)position;
-	r = chain_add_known_file(chain, fd, file_of_stat(st), (uint64_t)position,
+	r = chain_add_known_file(chain, fd, chain_file_of_stat(st), (uint64_t)position,
 				 min_u64(length, left), release, arg);
 	if (r < 0)
 		return r;
@@ -324,7 +360,7 @@ int leat_chain_add_stream(struct leat_chain *chain, int fd, uint64_t length, lea
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)
-		return add_file_at_position(chain, fd, &st, length, release, arg);
+		return chain_add_file_at_position(chain, fd, &st, length, release, arg);
 	if (!(chain->sink.flags & LEAT_MAY_BLOCK) && !(flags & O_NONBLOCK) &&
 	    (kind == SOURCE_PIPE || kind == SOURCE_SOCKET || sys_is_terminal(fd)))
 		return -EINVAL;

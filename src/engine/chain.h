@@ -8,15 +8,19 @@
  *                                     |  ^
  *                                     v  | the awaited event came: step again
  *                                     waiting (WANT_READ, WANT_WRITE, WANT_COMPLETION, WANT_LOAD)
- *     any --a system call fails--> failed (each further step returns the same -errno) --reset-->
- * empty
+ *     any --a system call fails--> failed (each further step returns the same -errno)
+ *     failed --reset--> empty
  *
- * Invariants, CHECKed:
- *   1. sink bytes == sum of the ledger's columns == sum over the segments of segment->sent.
- *   2. segment->taken - segment->sent == bytes of it in the pipe + in the bounce buffer; only the
- * head segment has any.
- *   3. a pipe goes back to the pool only when empty; else it is closed.
- *   4. release is called exactly once a segment.
+ * Invariants. chain_verify() CHECKs them at the end of each step and wherever something is added:
+ *   1. the ledger's columns sum to its bytes: what the sink accepted, which is also the sum of
+ *      segment->sent over all segments there were (chain_account() alone adds to both).
+ *   2. only the head has begun: what was taken of it and is not with the sink is in the pipe or in
+ *      the bounce buffer, unless the chain has failed.
+ *   3. what is held has a place: bytes in a pipe that is there, in a buffer that is there. A pipe
+ *      goes back to the pool only when empty; else it is closed.
+ *   4. only a writer has refused bytes that it must be offered again.
+ *   5. mirrors: see mirror.h.
+ * And release is called exactly once a segment: chain_drop_head() is the one way out.
  *
  * One thread at a time. Nothing is allocated for up to CHAIN_INLINE segments.
  */
@@ -163,17 +167,18 @@ void chain_init(struct leat_chain *chain, struct leat_engine *engine,
 /* Releases what is left; gives back pipe, bounce buffer, mapping. */
 void chain_fini(struct leat_chain *chain);
 
-/* The sink's descriptor is about to be closed while the segments stay (a helper loads one): what the
- * kernel may still read of memory is waited for, for at most a second, and nothing is sent any more. */
+/* The sink's descriptor is about to be closed while the segments stay (a helper loads one): what
+ * the kernel may still read of memory is waited for, for at most a second, and nothing is sent any
+ * more. */
 void chain_leave_sink(struct leat_chain *chain);
-/* Of a chain that has failed: it was the head's source, a stream, that said so. While bytes of it are
- * held nothing is taken from it, so an error then is the sink's. */
+/* Of a chain that has failed: it was the head's source, a stream, that said so. While bytes of it
+ * are held nothing is taken from it, so an error then is the sink's. */
 bool chain_failed_at_source(const struct leat_chain *chain);
 
 /* leat_chain_add_file() and _add_stream() for callers who know what the descriptor is: no system
  * call. The file is regular, has a size above 0, and [offset, offset + length) was in it lately.
- * `file` tells files apart whose descriptors had the same number: what was in memory a moment ago of
- * one is no answer for the other (the price would be a wait for the disk). -ENOMEM. */
+ * `file` tells files apart whose descriptors had the same number: what was in memory a moment ago
+ * of one is no answer for the other (the price would be a wait for the disk). -ENOMEM. */
 int chain_add_known_file(struct leat_chain *chain, int fd, uint64_t file, uint64_t offset,
 			 uint64_t length, leat_release release, void *arg);
 /* A number for `file` from what fstat(2) says; ctime because numbers of inodes are used again, too.
@@ -207,7 +212,8 @@ struct chain_promise {
 /* 0, or -errno: the forced technique can't do it. Asks for the route, once a chain. */
 int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_promise *ret);
 
-/* Kind of a descriptor as a sink: fstat(2) and, for sockets, SO_DOMAIN, SO_TYPE, TLS_TX. 0 or -errno. */
+/* Kind of a descriptor as a sink: fstat(2) and, for sockets, SO_DOMAIN, SO_TYPE, TLS_TX. 0 or
+ * -errno. */
 int sink_kind_of(int fd, enum sink_kind *ret);
 
 /* ---- for the techniques ---- */

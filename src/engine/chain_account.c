@@ -1,5 +1,12 @@
 /*
  * The account of a chain: the ledger's columns, and the verdict with its evidence.
+ *
+ * A technique that copies knows the column of its bytes. One that hands over pages asks
+ * chain_reference_column(): of the sink's kind, of the self-probe, and for TCP of the device on the
+ * way to the peer; with mirrors it is the worst of all sinks. The answer costs system calls and
+ * stays for the chain's life, with the text that says what it rests on. The report takes the worst
+ * column of the bytes that count (payload; memory only when there was nothing else) for its
+ * verdict.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +15,7 @@
 #include "engine/mirror.h"
 #include "sys/route.h"
 
-static uint32_t *columns_of(struct leat_chain *chain, const struct segment *segment)
+static uint32_t *account_segment_columns(struct leat_chain *chain, const struct segment *segment)
 {
 	return segment->kind == SOURCE_MEMORY ? &chain->memory_columns : &chain->payload_columns;
 }
@@ -23,7 +30,7 @@ void chain_account(struct leat_chain *chain, struct segment *segment, enum colum
 	chain->technique_reason[segment->technique->id] = segment->reason;
 	if (segment->refused != 0)
 		chain->ledger.bytes_fallen_back += bytes;
-	*columns_of(chain, segment) |= 1u << column;
+	*account_segment_columns(chain, segment) |= 1u << column;
 }
 
 void chain_fell_back(struct leat_chain *chain, enum leat_technique refused, int error)
@@ -43,7 +50,7 @@ struct basis {
 
 /* What the self-probe saw on a socket pair: the worse of its two answers, since a chain may use
  * both calls. */
-static enum column column_by_probe(struct leat_chain *chain, struct basis *basis)
+static enum column account_probe_column(struct leat_chain *chain, struct basis *basis)
 {
 	const struct caps *caps = engine_caps(chain->engine);
 
@@ -59,9 +66,9 @@ static enum column column_by_probe(struct leat_chain *chain, struct basis *basis
 	return COLUMN_BY_REFERENCE;
 }
 
-static enum column column_by_route(struct leat_chain *chain, int sink, struct basis *basis)
+static enum column account_route_column(struct leat_chain *chain, int sink, struct basis *basis)
 {
-	enum column column = column_by_probe(chain, basis);
+	enum column column = account_probe_column(chain, basis);
 	struct route_features features = {.known = false};
 
 	if (column != COLUMN_BY_REFERENCE)
@@ -82,21 +89,21 @@ static enum column column_by_route(struct leat_chain *chain, int sink, struct ba
 	return COLUMN_BY_REFERENCE;
 }
 
-static const char *transformed_by(enum sink_kind sink)
+static const char *account_transformed_by(enum sink_kind sink)
 {
 	return sink == SINK_KTLS ? "the kernel encrypts what is sent (kTLS)"
 				 : "the sink's writer makes other bytes of them, such as TLS";
 }
 
-static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_kind kind,
-				  struct basis *basis)
+static enum column account_ask_sink(struct leat_chain *chain, int fd, enum sink_kind kind,
+				    struct basis *basis)
 {
 	switch (kind) {
 	case SINK_TCP:
-		return column_by_route(chain, fd, basis);
+		return account_route_column(chain, fd, basis);
 	case SINK_UNIX:
 	case SINK_PIPE:
-		return column_by_probe(chain, basis);
+		return account_probe_column(chain, basis);
 	case SINK_FILE:
 	case SINK_APPEND:
 		/* generic_perform_write copies from the page it is handed. */
@@ -104,7 +111,7 @@ static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_ki
 		return COLUMN_COPIED;
 	case SINK_KTLS:
 	case SINK_WRITER:
-		SAY(basis, "%s", transformed_by(kind));
+		SAY(basis, "%s", account_transformed_by(kind));
 		return COLUMN_TRANSFORMED;
 	case SINK_OTHER:
 	case SINK_KIND_COUNT:
@@ -117,7 +124,7 @@ static enum column ask_about_sink(struct leat_chain *chain, int fd, enum sink_ki
 static const enum column from_worst[] = {COLUMN_COPIED_LATER, COLUMN_COPIED, COLUMN_TRANSFORMED,
 					 COLUMN_UNKNOWN, COLUMN_BY_REFERENCE};
 
-static bool is_worse(enum column column, enum column than)
+static bool account_is_worse(enum column column, enum column than)
 {
 	size_t i = 0;
 
@@ -132,23 +139,23 @@ enum column mirror_reference_column(struct leat_chain *chain, struct mirror *mir
 
 	if (mirror->reference_column < 0) {
 		mirror->reference_column =
-		    (int)ask_about_sink(chain, mirror->fd, mirror->kind, &basis);
+		    (int)account_ask_sink(chain, mirror->fd, mirror->kind, &basis);
 		memcpy(mirror->route_text, basis.text, sizeof(mirror->route_text));
 	}
 	return (enum column)mirror->reference_column;
 }
 
 /* Mirrors get the same pages: what one sink copies was copied. */
-static enum column ask_about_sinks(struct leat_chain *chain)
+static enum column account_ask_all_sinks(struct leat_chain *chain)
 {
 	struct basis basis;
-	enum column worst = ask_about_sink(chain, chain->sink.fd, chain->sink.kind, &basis);
+	enum column worst = account_ask_sink(chain, chain->sink.fd, chain->sink.kind, &basis);
 
 	for (unsigned i = 0; i < chain->mirror_count; i++) {
 		struct mirror *mirror = &chain->mirrors[i];
 		enum column column = mirror_reference_column(chain, mirror);
 
-		if (is_worse(column, worst)) {
+		if (account_is_worse(column, worst)) {
 			worst = column;
 			SAY(&basis, "mirror %u: %.44s", i + 1, mirror->route_text);
 		}
@@ -168,13 +175,13 @@ enum column chain_reference_column(struct leat_chain *chain)
 			return chain_copy_column(chain);
 	}
 	if (chain->reference_column < 0)
-		chain->reference_column = (int)ask_about_sinks(chain);
+		chain->reference_column = (int)account_ask_all_sinks(chain);
 	return (enum column)chain->reference_column;
 }
 
 /* ---- The report ---- */
 
-static uint64_t column_bytes(const struct leat_ledger *ledger, enum column column)
+static uint64_t account_column_bytes(const struct leat_ledger *ledger, enum column column)
 {
 	const uint64_t bytes[COLUMN_COUNT] = {
 	    [COLUMN_BY_REFERENCE] = ledger->bytes_by_reference,
@@ -188,17 +195,18 @@ static uint64_t column_bytes(const struct leat_ledger *ledger, enum column colum
 }
 
 /* The worst column that counts, or COLUMN_COUNT when nothing was moved. */
-static enum column worst_column(const struct leat_chain *chain)
+static enum column account_worst_column(const struct leat_chain *chain)
 {
 	uint32_t used = chain->payload_columns ? chain->payload_columns : chain->memory_columns;
 
 	for (size_t i = 0; i < ARRAY_SIZE(from_worst); i++)
-		if (used & 1u << from_worst[i] && column_bytes(&chain->ledger, from_worst[i]) > 0)
+		if (used & 1u << from_worst[i] &&
+		    account_column_bytes(&chain->ledger, from_worst[i]) > 0)
 			return from_worst[i];
 	return COLUMN_COUNT;
 }
 
-static enum leat_verdict verdict_of(enum column column)
+static enum leat_verdict account_verdict(enum column column)
 {
 	switch (column) {
 	case COLUMN_BY_REFERENCE:
@@ -230,12 +238,12 @@ int chain_promise_file(struct leat_chain *chain, uint64_t length, struct chain_p
 	*ret = (struct chain_promise){
 	    .technique = segment.technique->id,
 	    .reason = segment.reason,
-	    .verdict = verdict_of(column),
+	    .verdict = account_verdict(column),
 	};
 	return 0;
 }
 
-static enum leat_technique main_technique(const struct leat_chain *chain)
+static enum leat_technique account_main_technique(const struct leat_chain *chain)
 {
 	unsigned best = LEAT_AUTO;
 
@@ -245,13 +253,13 @@ static enum leat_technique main_technique(const struct leat_chain *chain)
 	return (enum leat_technique)best;
 }
 
-static const char *evidence_of(const struct leat_chain *chain, enum column column,
-			       enum leat_technique technique)
+static const char *account_evidence(const struct leat_chain *chain, enum column column,
+				    enum leat_technique technique)
 {
 	if (column == COLUMN_COUNT)
 		return "nothing was moved";
 	if (column == COLUMN_TRANSFORMED && sink_transforms(chain->sink.kind))
-		return transformed_by(chain->sink.kind);
+		return account_transformed_by(chain->sink.kind);
 	if (column == COLUMN_COPIED && technique == LEAT_COPY)
 		return "read and written by the CPU";
 	if (column == COLUMN_COPIED && technique == LEAT_MMAP)
@@ -281,38 +289,38 @@ void report_give(struct leat_report *report, struct leat_report *ret_report)
 
 void leat_chain_report(const struct leat_chain *chain, struct leat_report *ret_report)
 {
-	enum column column = worst_column(chain);
-	enum leat_technique technique = main_technique(chain);
+	enum column column = account_worst_column(chain);
+	enum leat_technique technique = account_main_technique(chain);
 	struct leat_report report = {
 	    .ledger = chain->ledger,
 	    .technique = technique,
 	    .reason = chain->technique_reason[technique],
-	    .verdict = verdict_of(column),
+	    .verdict = account_verdict(column),
 	};
 
 	if (!report.reason)
 		report.reason = "nothing was moved";
 	snprintf(report.evidence, sizeof(report.evidence), "%s: %s", leat_technique_name(technique),
-		 evidence_of(chain, column, technique));
+		 account_evidence(chain, column, technique));
 	memcpy(report.fallback, chain->fallback_text, sizeof(report.fallback));
 	memcpy(report.error, chain->error_text, sizeof(report.error));
 	report_give(&report, ret_report);
 }
 
-static enum column worst_column_of(const struct leat_ledger *ledger)
+static enum column account_ledger_worst(const struct leat_ledger *ledger)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(from_worst); i++)
-		if (column_bytes(ledger, from_worst[i]) > 0)
+		if (account_column_bytes(ledger, from_worst[i]) > 0)
 			return from_worst[i];
 	return COLUMN_COUNT;
 }
 
-static const char *evidence_of_mirror(const struct mirror *mirror, enum column column)
+static const char *account_mirror_evidence(const struct mirror *mirror, enum column column)
 {
 	if (column == COLUMN_COUNT)
 		return "nothing was moved";
 	if (sink_transforms(mirror->kind))
-		return transformed_by(mirror->kind);
+		return account_transformed_by(mirror->kind);
 	if ((int)column != mirror->reference_column)
 		return "read and written by the CPU";
 	return mirror->route_text;
@@ -329,10 +337,10 @@ int leat_chain_mirror_report(const struct leat_chain *chain, unsigned index,
 	if (index >= chain->mirror_count)
 		return -EINVAL;
 	mirror = &chain->mirrors[index];
-	column = worst_column_of(&mirror->ledger);
+	column = account_ledger_worst(&mirror->ledger);
 	report.error = mirror->error;
-	report.verdict = verdict_of(column);
-	report.evidence = evidence_of_mirror(mirror, column);
+	report.verdict = account_verdict(column);
+	report.evidence = account_mirror_evidence(mirror, column);
 	report.ledger = mirror->ledger;
 	if (ret_report->size > ledger_at)
 		report.ledger.size = min_size(ret_report->size - ledger_at, sizeof(report.ledger));

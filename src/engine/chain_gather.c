@@ -11,8 +11,9 @@
  * up to 200 ms (MSG_MORE), or leave alone (no MSG_MORE). Only a header that stands alone waits:
  * what was gathered before a cold file is not held up by it.
  *
- * To a writer (struct chain_writer) every file range goes this way, a piece of 64 KiB after the other.
- * What it refused is gathered once more, as many bytes at least, whatever the step's budget is now.
+ * To a writer (struct chain_writer) every file range goes this way, a piece of 64 KiB after the
+ * other. What it refused is gathered once more, as many bytes at least, whatever the step's budget
+ * is now.
  */
 #include <errno.h>
 
@@ -41,7 +42,7 @@ bool gather_fits(const struct leat_chain *chain, const struct segment *segment)
 		(segment_left(segment) <= GATHER_FILE_MAX || chain->sink.kind == SINK_WRITER));
 }
 
-static void add_piece(struct gather *gather, const void *data, size_t len)
+static void gather_add_piece(struct gather *gather, const void *data, size_t len)
 {
 	gather->pieces[gather->count++] = (struct iovec){(void *)data, len};
 	gather->bytes += len;
@@ -49,8 +50,8 @@ static void add_piece(struct gather *gather, const void *data, size_t len)
 
 /* As much of the range as there is: `len`, less at the end of the file; -EAGAIN: it is not in
  * memory. */
-static ssize_t read_range(struct leat_chain *chain, int fd, char *buf, size_t len, uint64_t offset,
-			  bool may_wait)
+static ssize_t gather_read_range(struct leat_chain *chain, int fd, char *buf, size_t len,
+				 uint64_t offset, bool may_wait)
 {
 	size_t done = 0;
 
@@ -72,8 +73,8 @@ static ssize_t read_range(struct leat_chain *chain, int fd, char *buf, size_t le
 }
 
 /* 0, LEAT_WANT_LOAD or -errno. */
-static int add_file(struct leat_chain *chain, struct gather *gather, struct segment *segment,
-		    size_t len)
+static int gather_add_file(struct leat_chain *chain, struct gather *gather, struct segment *segment,
+			   size_t len)
 {
 	char *scratch = engine_scratch(chain->engine);
 	uint64_t start = segment->offset + segment->taken;
@@ -83,26 +84,26 @@ static int add_file(struct leat_chain *chain, struct gather *gather, struct segm
 	if (!scratch)
 		return -ENOMEM;
 	scratch += gather->scratch_used;
-	n = read_range(chain, segment->fd, scratch, len, start, may_wait);
+	n = gather_read_range(chain, segment->fd, scratch, len, start, may_wait);
 	if (n == -EAGAIN) {
 		gather->stopped = gather->count > 1 && gather->bytes >= chain->refused;
 		if (gather->stopped)
 			return 0;
 		if (chain_want_load(chain, segment, start, start + len))
 			return LEAT_WANT_LOAD;
-		n = read_range(chain, segment->fd, scratch, len, start, true);
+		n = gather_read_range(chain, segment->fd, scratch, len, start, true);
 	}
 	gather->stopped = n < (ssize_t)len;
 	if (n < 0) /* what stands before is sent first; then it is the head, and meets this again */
 		return gather->bytes > 0 && gather->bytes >= chain->refused ? 0 : (int)n;
 	gather->scratch_used += (size_t)n;
 	if (n > 0)
-		add_piece(gather, scratch, (size_t)n);
+		gather_add_piece(gather, scratch, (size_t)n);
 	return 0;
 }
 
 /* 0, LEAT_WANT_LOAD or -errno. */
-static int collect(struct leat_chain *chain, struct gather *gather)
+static int gather_collect(struct leat_chain *chain, struct gather *gather)
 {
 	while (!gather->stopped && gather->segments < chain->count && gather->count < PIECES_MAX &&
 	       gather->bytes < gather->max) {
@@ -117,7 +118,7 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 		if (!gather_fits(chain, segment))
 			break;
 		if (segment->kind == SOURCE_MEMORY && len > 0) {
-			add_piece(gather, segment->memory + segment->taken, len);
+			gather_add_piece(gather, segment->memory + segment->taken, len);
 		} else if (len > 0) {
 			if (chain->sink.kind == SINK_WRITER) {
 				room = GATHER_FILE_MAX - gather->scratch_used;
@@ -125,7 +126,7 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 			}
 			if (len == 0 || len > room)
 				break;
-			r = add_file(chain, gather, segment, len);
+			r = gather_add_file(chain, gather, segment, len);
 			if (r != 0)
 				return r;
 		}
@@ -138,14 +139,14 @@ static int collect(struct leat_chain *chain, struct gather *gather)
 }
 
 /* A sink that can be told that bytes follow at once. */
-static bool takes_more(const struct leat_chain *chain)
+static bool gather_sink_takes_more(const struct leat_chain *chain)
 {
 	return sink_is_socket(chain) || chain->sink.kind == SINK_WRITER;
 }
 
 /* Whether the bytes behind what was gathered will follow at once: 1, 0, or LEAT_WANT_LOAD, or
  * -errno. */
-static int is_in_hand(struct leat_chain *chain, const struct gather *gather)
+static int gather_next_in_hand(struct leat_chain *chain, const struct gather *gather)
 {
 	unsigned index = gather->segments;
 	struct segment *next;
@@ -166,7 +167,7 @@ static int is_in_hand(struct leat_chain *chain, const struct gather *gather)
 	return chain_is_resident(chain, next, CHUNK_MAX) ? 1 : LEAT_WANT_LOAD;
 }
 
-static void hand_out(struct leat_chain *chain, size_t bytes)
+static void gather_hand_out(struct leat_chain *chain, size_t bytes)
 {
 	for (unsigned i = 0; bytes > 0; i++) {
 		struct segment *segment = chain_segment(chain, i);
@@ -190,7 +191,7 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 	gather.stopped = gather.partial = false;
 	gather.bytes = gather.scratch_used = 0;
 	gather.max = (size_t)max_u64(max, chain->refused);
-	r = collect(chain, &gather);
+	r = gather_collect(chain, &gather);
 	if (r != 0)
 		return r;
 	if (gather.bytes < chain->refused)
@@ -201,8 +202,8 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 		*ret = (struct moved){0, STOP_SOURCE_END};
 		return 0;
 	}
-	if (gather.bytes < budget && !gather.stopped && takes_more(chain)) {
-		r = is_in_hand(chain, &gather);
+	if (gather.bytes < budget && !gather.stopped && gather_sink_takes_more(chain)) {
+		r = gather_next_in_hand(chain, &gather);
 		if (r < 0 || r == LEAT_WANT_LOAD)
 			return r;
 		more = r == 1;
@@ -216,7 +217,7 @@ int chain_gather(struct leat_chain *chain, size_t max, size_t budget, struct mov
 		return sink_full(chain, ret);
 	if (n < 0)
 		return (int)n;
-	hand_out(chain, (size_t)n);
+	gather_hand_out(chain, (size_t)n);
 	ret->bytes = (size_t)n;
 	return 0;
 }

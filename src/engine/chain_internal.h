@@ -55,6 +55,8 @@ static inline enum column chain_copy_column(const struct leat_chain *chain)
 	return sink_transforms(chain->sink.kind) ? COLUMN_TRANSFORMED : COLUMN_COPIED;
 }
 
+/* chain.c: the invariants that chain.h states. */
+void chain_verify(const struct leat_chain *chain);
 /* chain.c: a new last segment, all zero but for what is given. NULL: no memory, or the chain is
  * letting go of everything. */
 struct segment *chain_append(struct leat_chain *chain, enum source_kind kind, int fd,

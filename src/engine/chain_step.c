@@ -1,3 +1,18 @@
+/*
+ * The step: what moves, by which technique, and what the caller hears.
+ *
+ *     leat_chain_step()   once around: step_run(), give back what is empty, verify, publish
+ *       step_run()        while there is a head: completions, then step_run_head(); at the end the
+ *                         completions that are outstanding
+ * step_run_head() the head is over: drop it; else step_move_head(), and step_after_move() turns
+ *                         the technique's stop into a step
+ *           step_move_head()  chooses a technique if there is none yet (chain_choose()), moves by
+ *                         chain_gather() or by the technique, once; when that is refused before the
+ *                         first byte, step_fall_back() chooses another, and again
+ *
+ * A budget bounds what one step moves, a chunk what one call does. Errors end the chain:
+ * chain_fail() notes the first one with its text, and every later step returns it.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +36,7 @@ int chain_fail(struct leat_chain *chain, int error, const char *fmt, ...)
 	return error;
 }
 
-static const char *error_name(int error)
+static const char *step_error_name(int error)
 {
 	const char *name = strerrorname_np(-error);
 
@@ -36,7 +51,8 @@ void chain_would_block(struct leat_chain *chain, int fd, short poll_events)
 
 /* ---- Which technique ---- */
 
-static enum leat_technique asked_for(const struct leat_chain *chain, const struct segment *segment)
+static enum leat_technique step_asked_technique(const struct leat_chain *chain,
+						const struct segment *segment)
 {
 	if (segment->kind == SOURCE_MEMORY && chain->sink.memory_is_free)
 		return LEAT_AUTO;
@@ -49,7 +65,7 @@ int chain_choose(struct leat_chain *chain, struct segment *segment)
 	    .source = segment->kind,
 	    .sink = chain->sink.kind,
 	    .length = segment->length,
-	    .asked = asked_for(chain, segment),
+	    .asked = step_asked_technique(chain, segment),
 	    .refused = segment->refused,
 	    .mirrored = chain->mirror_count > 0,
 	    .limits = &chain->engine->limits,
@@ -75,27 +91,27 @@ int chain_choose(struct leat_chain *chain, struct segment *segment)
 }
 
 /* Nothing of the segment is with the sink, and what was taken is where copying finds it. */
-static bool may_fall_back(const struct leat_chain *chain, const struct segment *segment)
+static bool step_may_fall_back(const struct leat_chain *chain, const struct segment *segment)
 {
 	return segment->sent == 0 && chain->piped == 0 && segment->taken == chain_held(chain);
 }
 
 /* The technique said -errno: another one, or the end of the chain. 0 or -errno. */
-static int fall_back(struct leat_chain *chain, struct segment *segment, int error)
+static int step_fall_back(struct leat_chain *chain, struct segment *segment, int error)
 {
 	enum leat_technique id = segment->technique->id;
 	const char *name = leat_technique_name(id);
 	int r;
 
-	if (!policy_is_refusal(id, error) || !may_fall_back(chain, segment))
+	if (!policy_is_refusal(id, error) || !step_may_fall_back(chain, segment))
 		return chain_fail(chain, error, "%s failed with %s after %llu bytes of the segment",
-				  name, error_name(error), (unsigned long long)segment->sent);
+				  name, step_error_name(error), (unsigned long long)segment->sent);
 	if (chain->sink.technique != LEAT_AUTO) {
 		snprintf(chain->fallback_text, sizeof(chain->fallback_text), "%s refused (%s)",
-			 name, error_name(error));
+			 name, step_error_name(error));
 		return chain_fail(chain, -EOPNOTSUPP,
 				  "%s was asked for, and refused for these descriptors (%s)", name,
-				  error_name(error));
+				  step_error_name(error));
 	}
 	chain_fell_back(chain, id, error);
 	segment->refused |= 1u << id;
@@ -105,7 +121,7 @@ static int fall_back(struct leat_chain *chain, struct segment *segment, int erro
 		return r;
 	CHECK(segment->technique);
 	snprintf(chain->fallback_text, sizeof(chain->fallback_text),
-		 "%s refused (%s): went on by %s", name, error_name(error),
+		 "%s refused (%s): went on by %s", name, step_error_name(error),
 		 leat_technique_name(segment->technique->id));
 	return 0;
 }
@@ -114,7 +130,7 @@ static int fall_back(struct leat_chain *chain, struct segment *segment, int erro
 
 /* The bytes behind the head are in memory already: the last packet of the head may wait for them.
  */
-static bool next_is_in_hand(const struct leat_chain *chain)
+static bool step_next_in_hand(const struct leat_chain *chain)
 {
 	const struct segment *next;
 
@@ -124,10 +140,10 @@ static bool next_is_in_hand(const struct leat_chain *chain)
 	return next->kind == SOURCE_MEMORY && next->length > 0;
 }
 
-static int move_by_technique(struct leat_chain *chain, struct segment *segment, size_t max,
-			     size_t budget, struct moved *ret)
+static int step_move_by_technique(struct leat_chain *chain, struct segment *segment, size_t max,
+				  size_t budget, struct moved *ret)
 {
-	bool more = max < budget && max == segment_left(segment) && next_is_in_hand(chain);
+	bool more = max < budget && max == segment_left(segment) && step_next_in_hand(chain);
 
 	if (max > 0 && !segment->technique->reads_elsewhere &&
 	    !chain_is_resident(chain, segment, max))
@@ -143,14 +159,14 @@ struct turn {
 	size_t moved;  /* so far */
 };
 
-static size_t turn_left(const struct turn *turn)
+static size_t step_turn_left(const struct turn *turn)
 {
 	return turn->budget - turn->moved;
 }
 
 /* 0, LEAT_WANT_LOAD, or -errno. */
-static int move_head(struct leat_chain *chain, struct segment *segment, const struct turn *turn,
-		     struct moved *ret)
+static int step_move_head(struct leat_chain *chain, struct segment *segment,
+			  const struct turn *turn, struct moved *ret)
 {
 	/* By the whole budget, not by what is left of it: a header must not cost its body a
 	 * second step of a few bytes. */
@@ -164,13 +180,13 @@ static int move_head(struct leat_chain *chain, struct segment *segment, const st
 		return r;
 	for (;;) {
 		if (chain_held(chain) == 0 && gather_fits(chain, segment))
-			r = chain_gather(chain, chunk, turn_left(turn), ret);
+			r = chain_gather(chain, chunk, step_turn_left(turn), ret);
 		else
-			r = move_by_technique(chain, segment, max, turn_left(turn), ret);
+			r = step_move_by_technique(chain, segment, max, step_turn_left(turn), ret);
 		if (r >= 0)
 			break;
 		if (chain->error == 0)
-			r = fall_back(chain, segment, r);
+			r = step_fall_back(chain, segment, r);
 		if (r < 0)
 			return r;
 	}
@@ -183,7 +199,7 @@ static int move_head(struct leat_chain *chain, struct segment *segment, const st
 	return 0;
 }
 
-static int source_ended(struct leat_chain *chain, struct segment *segment)
+static int step_source_ended(struct leat_chain *chain, struct segment *segment)
 {
 	uint64_t start = segment->offset == SEGMENT_CURRENT ? 0 : segment->offset;
 
@@ -199,7 +215,8 @@ static int source_ended(struct leat_chain *chain, struct segment *segment)
 }
 
 /* LEAT_MORE: go on. */
-static int after_move(struct leat_chain *chain, struct segment *segment, const struct moved *moved)
+static int step_after_move(struct leat_chain *chain, struct segment *segment,
+			   const struct moved *moved)
 {
 	CHECK(segment->taken - segment->sent == chain_held(chain));
 	chain->unsettled = moved->stop == STOP_COMPLETION || mirrors_hold_segment(chain);
@@ -211,7 +228,7 @@ static int after_move(struct leat_chain *chain, struct segment *segment, const s
 	case STOP_COMPLETION:
 		return LEAT_WANT_COMPLETION;
 	case STOP_SOURCE_END:
-		return source_ended(chain, segment);
+		return step_source_ended(chain, segment);
 	case STOP_NONE:
 		break;
 	}
@@ -220,32 +237,32 @@ static int after_move(struct leat_chain *chain, struct segment *segment, const s
 
 /* ---- The step ---- */
 
-static bool head_is_over(const struct leat_chain *chain)
+static bool step_head_is_over(const struct leat_chain *chain)
 {
 	return segment_left(chain_segment(chain, 0)) == 0 && !chain->unsettled;
 }
 
 /* The head moves, or is over. LEAT_MORE: go on. */
-static int run_head(struct leat_chain *chain, struct turn *turn)
+static int step_run_head(struct leat_chain *chain, struct turn *turn)
 {
 	struct segment *segment = chain_segment(chain, 0);
 	struct moved moved = {0, STOP_NONE};
 	int r;
 
-	if (head_is_over(chain)) {
+	if (step_head_is_over(chain)) {
 		chain_drop_head(chain);
 		return LEAT_MORE;
 	}
-	r = move_head(chain, segment, turn, &moved);
+	r = step_move_head(chain, segment, turn, &moved);
 	if (r != 0)
 		return r;
 	turn->moved += moved.bytes;
-	return after_move(chain, segment, &moved);
+	return step_after_move(chain, segment, &moved);
 }
 
 /* Releases are called by chain_drop_head() and completion_...() only, where nobody holds a segment:
  * a release may add some. */
-static int run(struct leat_chain *chain, size_t budget)
+static int step_run(struct leat_chain *chain, size_t budget)
 {
 	struct turn turn = {budget, 0};
 	bool outstanding;
@@ -257,9 +274,9 @@ static int run(struct leat_chain *chain, size_t budget)
 			completion_collect(chain);
 			if (chain->error < 0)
 				return chain->error;
-			if (turn.moved >= turn.budget && !head_is_over(chain))
+			if (turn.moved >= turn.budget && !step_head_is_over(chain))
 				return LEAT_MORE;
-			r = run_head(chain, &turn);
+			r = step_run_head(chain, &turn);
 			if (r != LEAT_MORE)
 				return r;
 		}
@@ -276,19 +293,19 @@ int leat_chain_step(struct leat_chain *chain, size_t budget)
 
 	if (unlikely(chain->error < 0))
 		return chain->error;
-	r = run(chain, budget == 0 ? BUDGET_DEFAULT : budget);
+	r = step_run(chain, budget == 0 ? BUDGET_DEFAULT : budget);
 	if (chain->piped == 0)
 		chain_give_pipe(chain);
 	if (chain->bounce.data && chain->bounce.start == chain->bounce.end &&
 	    !mirrors_hold_bounce(chain))
 		chain_give_bounce(chain);
 	chain->ledger.syscalls += sigpipe_let_go(&chain->engine->sigpipe);
-	CHECK(ledger_sums(&chain->ledger));
+	chain_verify(chain);
 	ledger_publish(&chain->engine->totals, &chain->ledger, &chain->published);
 	chain->published = chain->ledger;
 	if (r >= 0)
 		chain->step = (enum leat_step)r;
 	else
-		chain_fail(chain, r, "%s", error_name(r));
+		chain_fail(chain, r, "%s", step_error_name(r));
 	return r;
 }

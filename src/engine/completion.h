@@ -29,8 +29,8 @@ struct completions *completion_find(const struct leat_chain *chain,
 /* From now on the chain collects them. Zeroed by the caller. */
 void completion_begin(struct leat_chain *chain, struct completions *completions,
 		      const struct technique *technique);
-/* Waits for what is outstanding, for at most a second, calls every release that is held, and forgets
- * them: the memory is the technique's again. */
+/* Waits for what is outstanding, for at most a second, calls every release that is held, and
+ * forgets them: the memory is the technique's again. */
 void completion_end(struct leat_chain *chain, struct completions *completions);
 
 /* The segment has ended. True: its release is called once its sends are completed. */

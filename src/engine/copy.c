@@ -7,7 +7,8 @@
  *
  * With mirrors the bounce buffer serves all sinks, memory's bytes too: the sink has yet to get
  * [start, end), a mirror the last mirror->unwritten bytes before `end`. It is filled again when the
- * sink and all mirrors that are waited for have everything, and the rest of the others is put aside.
+ * sink and all mirrors that are waited for have everything, and the rest of the others is put
+ * aside.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,8 +16,8 @@
 #include "engine/mirror.h"
 
 /* The source's next bytes, into `buf`: what read(2) says. */
-static ssize_t read_source(struct leat_chain *chain, const struct segment *segment, char *buf,
-			   size_t len)
+static ssize_t copy_read_source(struct leat_chain *chain, const struct segment *segment, char *buf,
+				size_t len)
 {
 	if (segment->kind == SOURCE_MEMORY) {
 		memcpy(buf, segment->memory + segment->taken, len);
@@ -28,8 +29,8 @@ static ssize_t read_source(struct leat_chain *chain, const struct segment *segme
 	return sys_pread(segment->fd, buf, len, segment->offset + segment->taken);
 }
 
-static int write_once(struct leat_chain *chain, struct segment *segment, const char *data,
-		      size_t len, bool more, struct moved *ret)
+static int copy_write_once(struct leat_chain *chain, struct segment *segment, const char *data,
+			   size_t len, bool more, struct moved *ret)
 {
 	ssize_t n = sink_write(chain, data, len, more);
 
@@ -45,7 +46,7 @@ static int write_once(struct leat_chain *chain, struct segment *segment, const c
 static int copy_memory(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 		       struct moved *ret)
 {
-	int r = write_once(chain, segment, segment->memory + segment->taken, max, more, ret);
+	int r = copy_write_once(chain, segment, segment->memory + segment->taken, max, more, ret);
 
 	segment->taken = segment->sent;
 	return r;
@@ -61,21 +62,21 @@ static int copy_file(struct leat_chain *chain, struct segment *segment, size_t m
 
 	if (!scratch)
 		return -ENOMEM;
-	n = read_source(chain, segment, scratch, len);
+	n = copy_read_source(chain, segment, scratch, len);
 	if (n < 0)
 		return (int)n;
 	if (n == 0) {
 		ret->stop = STOP_SOURCE_END;
 		return 0;
 	}
-	r = write_once(chain, segment, scratch, (size_t)n, more && (size_t)n == max, ret);
+	r = copy_write_once(chain, segment, scratch, (size_t)n, more && (size_t)n == max, ret);
 	segment->taken = segment->sent;
 	return r;
 }
 
 /* The empty bounce buffer is filled. Returns -errno, 0 (with ret->stop), or 1: there are bytes. */
-static int fill_bounce(struct leat_chain *chain, struct segment *segment, size_t max,
-		       struct moved *ret)
+static int copy_fill_bounce(struct leat_chain *chain, struct segment *segment, size_t max,
+			    struct moved *ret)
 {
 	struct bounce *bounce = &chain->bounce;
 	int r = chain_take_bounce(chain);
@@ -83,7 +84,7 @@ static int fill_bounce(struct leat_chain *chain, struct segment *segment, size_t
 
 	if (r < 0)
 		return r;
-	n = read_source(chain, segment, bounce->data, min_size(max, BOUNCE_BYTES));
+	n = copy_read_source(chain, segment, bounce->data, min_size(max, BOUNCE_BYTES));
 	if (n == -EAGAIN)
 		return stop_at(chain, segment->fd, POLLIN, STOP_SOURCE_EMPTY, ret);
 	if (n < 0)
@@ -98,12 +99,12 @@ static int fill_bounce(struct leat_chain *chain, struct segment *segment, size_t
 	return 1;
 }
 
-static int empty_bounce(struct leat_chain *chain, struct segment *segment, bool more,
-			struct moved *ret)
+static int copy_empty_bounce(struct leat_chain *chain, struct segment *segment, bool more,
+			     struct moved *ret)
 {
 	struct bounce *bounce = &chain->bounce;
-	int r = write_once(chain, segment, bounce->data + bounce->start,
-			   bounce->end - bounce->start, more, ret);
+	int r = copy_write_once(chain, segment, bounce->data + bounce->start,
+				bounce->end - bounce->start, more, ret);
 
 	bounce->start += ret->bytes;
 	return r;
@@ -113,18 +114,18 @@ static int copy_stream(struct leat_chain *chain, struct segment *segment, size_t
 		       struct moved *ret)
 {
 	if (chain->bounce.start == chain->bounce.end) {
-		int r = fill_bounce(chain, segment, max, ret);
+		int r = copy_fill_bounce(chain, segment, max, ret);
 
 		if (r <= 0)
 			return r;
 	}
-	return empty_bounce(chain, segment, false, ret);
+	return copy_empty_bounce(chain, segment, false, ret);
 }
 
 /* ---- Mirrors ---- */
 
-/* What the buffer holds, to every sink as far as each takes. A mirror that is full is waited for when
- * the sink has its bytes. */
+/* What the buffer holds, to every sink as far as each takes. A mirror that is full is waited for
+ * when the sink has its bytes. */
 static int copy_to_all(struct leat_chain *chain, struct segment *segment, struct moved *ret)
 {
 	int full_fd = -1;
@@ -140,7 +141,7 @@ static int copy_to_all(struct leat_chain *chain, struct segment *segment, struct
 			full_fd = mirror->fd;
 	}
 	if (chain->bounce.start < chain->bounce.end)
-		return empty_bounce(chain, segment, false, ret);
+		return copy_empty_bounce(chain, segment, false, ret);
 	if (full_fd >= 0)
 		return stop_at(chain, full_fd, POLLOUT, STOP_SINK_FULL, ret);
 	return 0;
@@ -167,7 +168,7 @@ static int copy_mirrored(struct leat_chain *chain, struct segment *segment, size
 		return mirrors_settle(chain, ret);
 	r = copy_put_aside(chain);
 	if (r == 0)
-		r = fill_bounce(chain, segment, max, ret);
+		r = copy_fill_bounce(chain, segment, max, ret);
 	if (r <= 0)
 		return r;
 	for (unsigned i = 0; i < chain->mirror_count; i++)
@@ -183,7 +184,7 @@ static int copy_move(struct leat_chain *chain, struct segment *segment, size_t m
 	if (chain->mirror_count > 0)
 		return copy_mirrored(chain, segment, max, ret);
 	if (chain->bounce.start < chain->bounce.end)
-		return empty_bounce(chain, segment, false, ret);
+		return copy_empty_bounce(chain, segment, false, ret);
 	if (segment->kind == SOURCE_MEMORY)
 		return copy_memory(chain, segment, max, more, ret);
 	if (segment->kind == SOURCE_FILE)

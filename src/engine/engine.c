@@ -1,3 +1,12 @@
+/*
+ * What the chains of a thread share: the pools of pipes and buffers, the one scratch buffer, what
+ * the kernel can do, and the totals.
+ *
+ * A chain takes a pipe or a bounce buffer when bytes have to wait in it, and gives it back when it
+ * is empty, mostly within the same step: so a few of them serve many chains. The scratch buffer is
+ * for the length of one call: nothing is in it between two. Totals and counters are written by the
+ * engine's thread alone and read by any; the rest is the thread's.
+ */
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -96,7 +105,7 @@ char *engine_scratch(struct leat_engine *engine)
 	return engine->scratch;
 }
 
-static int make_pools(struct leat_engine *engine)
+static int engine_make_pools(struct leat_engine *engine)
 {
 	int r = 0;
 
@@ -110,7 +119,7 @@ static int make_pools(struct leat_engine *engine)
 }
 
 /* By its true size: a large pipe that the kernel did not let grow is a small one. */
-static bool is_large(const struct pipe_pair *pipe)
+static bool engine_pipe_is_large(const struct pipe_pair *pipe)
 {
 	return pipe->capacity > ENGINE_SMALL_PIPE_BYTES;
 }
@@ -134,18 +143,18 @@ ssize_t engine_send(struct leat_engine *engine, int socket, const void *data, si
 int engine_take_pipe(struct leat_engine *engine, struct pipe_pair *ret)
 {
 	bool large = engine->large_taken < ENGINE_LARGE_PIPES;
-	int r = make_pools(engine);
+	int r = engine_make_pools(engine);
 
 	if (r == 0)
 		r = pipe_pool_take(large ? engine->large_pipes : engine->small_pipes, ret);
 	if (r == 0)
-		engine->large_taken += is_large(ret);
+		engine->large_taken += engine_pipe_is_large(ret);
 	return r;
 }
 
 void engine_give_pipe(struct leat_engine *engine, struct pipe_pair *pipe, bool empty)
 {
-	bool large = is_large(pipe);
+	bool large = engine_pipe_is_large(pipe);
 
 	engine->large_taken -= large;
 	pipe_pool_give(large ? engine->large_pipes : engine->small_pipes, pipe, empty);

@@ -18,8 +18,8 @@
 #include "sys/pipe_pool.h"
 
 /* Pipes. A chain holds one only while bytes are in it, so few serve many connections: these are
- * large (bench/pair-splice: a relay through 1 MiB costs 0.7 of one through 256 KiB). What more is
- * needed, because many sinks are slow at once, is of the kernel's default size: an unprivileged
+ * large (pair-splice of bench/: a relay through 1 MiB costs 0.7 of one through 256 KiB). What more
+ * is needed, because many sinks are slow at once, is of the kernel's default size: an unprivileged
  * user may have 64 MiB of pipes, and beyond that gets two pages each. */
 #define ENGINE_LARGE_PIPE_BYTES  (1024u * 1024u)
 #define ENGINE_LARGE_PIPES       8u

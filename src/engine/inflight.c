@@ -38,7 +38,7 @@ bool inflight_hold(struct inflight *inflight, leat_release release, void *releas
 }
 
 /* Out of the ring first: the release may look at the chain. */
-static void retire_oldest(struct inflight *inflight)
+static void inflight_retire_oldest(struct inflight *inflight)
 {
 	struct inflight_send send = inflight->sends[SLOT(inflight->first)];
 
@@ -50,13 +50,13 @@ static void retire_oldest(struct inflight *inflight)
 void inflight_retire(struct inflight *inflight)
 {
 	while (inflight_count(inflight) > 0 && inflight->sends[SLOT(inflight->first)].completed)
-		retire_oldest(inflight);
+		inflight_retire_oldest(inflight);
 }
 
 void inflight_drop(struct inflight *inflight)
 {
 	while (inflight_count(inflight) > 0)
-		retire_oldest(inflight);
+		inflight_retire_oldest(inflight);
 	inflight->outstanding = 0;
 	inflight->open = false;
 }

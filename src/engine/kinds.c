@@ -9,12 +9,12 @@
 
 /* Whether the kernel encrypts what is sent: only a socket with keys for sending has a version and a
  * cipher to tell (4.13; ENOPROTOOPT or the like of every other one). */
-static bool socket_encrypts(int fd)
+static bool sink_socket_encrypts(int fd)
 {
 	return sys_getsockopt_int(fd, SOL_TLS, TLS_TX) > 0;
 }
 
-static int kind_of_socket(int fd, enum sink_kind *ret)
+static int sink_kind_of_socket(int fd, enum sink_kind *ret)
 {
 	int domain = sys_getsockopt_int(fd, SOL_SOCKET, SO_DOMAIN);
 	int type = sys_getsockopt_int(fd, SOL_SOCKET, SO_TYPE);
@@ -24,7 +24,7 @@ static int kind_of_socket(int fd, enum sink_kind *ret)
 	if (type < 0)
 		return type;
 	if (type == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6))
-		*ret = socket_encrypts(fd) ? SINK_KTLS : SINK_TCP;
+		*ret = sink_socket_encrypts(fd) ? SINK_KTLS : SINK_TCP;
 	else if (type == SOCK_STREAM && domain == AF_UNIX)
 		*ret = SINK_UNIX;
 	else
@@ -46,7 +46,7 @@ int sink_kind_of(int fd, enum sink_kind *ret)
 	if (r < 0)
 		return r;
 	if (S_ISSOCK(st.st_mode))
-		return kind_of_socket(fd, ret);
+		return sink_kind_of_socket(fd, ret);
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (S_ISREG(st.st_mode))
@@ -58,7 +58,7 @@ int sink_kind_of(int fd, enum sink_kind *ret)
 
 /* File systems that make the text of a file at each read, whatever size they claim: there is no
  * page that could go by reference (copy_splice_read, fs/splice.c). */
-static bool is_generated(int fd)
+static bool source_is_generated(int fd)
 {
 	long magic;
 
@@ -84,8 +84,9 @@ int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret)
 		return -EISDIR;
 	if (S_ISREG(st->st_mode))
 		/* sysfs claims a page and has no blocks; so has a file that is all hole. */
-		*ret = st->st_size == 0 || (st->st_blocks == 0 && is_generated(fd)) ? SOURCE_PSEUDO
-										    : SOURCE_FILE;
+		*ret = st->st_size == 0 || (st->st_blocks == 0 && source_is_generated(fd))
+			   ? SOURCE_PSEUDO
+			   : SOURCE_FILE;
 	else if (S_ISFIFO(st->st_mode))
 		*ret = SOURCE_PIPE;
 	else
@@ -93,7 +94,7 @@ int source_kind_of_stat(int fd, const struct stat *st, enum source_kind *ret)
 	return 0;
 }
 
-static bool could_block(int fd, enum sink_kind kind)
+static bool sink_could_block(int fd, enum sink_kind kind)
 {
 	struct stat st;
 
@@ -106,6 +107,6 @@ static bool could_block(int fd, enum sink_kind kind)
 
 bool sink_would_block(uint32_t flags, int fd, enum sink_kind kind)
 {
-	return !(flags & LEAT_MAY_BLOCK) && could_block(fd, kind) &&
+	return !(flags & LEAT_MAY_BLOCK) && sink_could_block(fd, kind) &&
 	       !(sys_get_flags(fd) & O_NONBLOCK);
 }

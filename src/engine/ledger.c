@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-static uint64_t *column_of(struct leat_ledger *ledger, enum column column)
+static uint64_t *ledger_column(struct leat_ledger *ledger, enum column column)
 {
 	switch (column) {
 	case COLUMN_BY_REFERENCE:
@@ -24,14 +24,14 @@ static uint64_t *column_of(struct leat_ledger *ledger, enum column column)
 void ledger_account(struct leat_ledger *ledger, enum column column, uint64_t bytes)
 {
 	ledger->bytes += bytes;
-	*column_of(ledger, column) += bytes;
+	*ledger_column(ledger, column) += bytes;
 }
 
 void ledger_move(struct leat_ledger *ledger, enum column from, enum column to, uint64_t bytes)
 {
-	CHECK(*column_of(ledger, from) >= bytes);
-	*column_of(ledger, from) -= bytes;
-	*column_of(ledger, to) += bytes;
+	CHECK(*ledger_column(ledger, from) >= bytes);
+	*ledger_column(ledger, from) -= bytes;
+	*ledger_column(ledger, to) += bytes;
 }
 
 bool ledger_sums(const struct leat_ledger *ledger)
@@ -41,17 +41,17 @@ bool ledger_sums(const struct leat_ledger *ledger)
 				    ledger->bytes_unknown;
 }
 
-/* Behind its size a ledger is nothing but uint64_t counters, so that these can be gone through as an
- * array. */
+/* Behind its size a ledger is nothing but uint64_t counters, so that these can be gone through as
+ * an array. */
 #define COUNTERS_AT offsetof(struct leat_ledger, bytes)
 #define COUNTERS    ((sizeof(struct leat_ledger) - COUNTERS_AT) / sizeof(uint64_t))
 
-static uint64_t *counters_of(struct leat_ledger *ledger)
+static uint64_t *ledger_counters(struct leat_ledger *ledger)
 {
 	return &ledger->bytes;
 }
 
-static const uint64_t *counters_in(const struct leat_ledger *ledger)
+static const uint64_t *ledger_const_counters(const struct leat_ledger *ledger)
 {
 	return &ledger->bytes;
 }
@@ -59,8 +59,8 @@ static const uint64_t *counters_in(const struct leat_ledger *ledger)
 void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
 		    const struct leat_ledger *before)
 {
-	uint64_t *total = counters_of(totals);
-	const uint64_t *to = counters_in(now), *from = counters_in(before);
+	uint64_t *total = ledger_counters(totals);
+	const uint64_t *to = ledger_const_counters(now), *from = ledger_const_counters(before);
 
 	/* One writer: load and store are enough, and cheaper than an atomic add. A column may
 	 * shrink (ledger_move): unsigned arithmetic gets that right. */
@@ -71,8 +71,8 @@ void ledger_publish(struct leat_ledger *totals, const struct leat_ledger *now,
 
 void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 {
-	const uint64_t *total = counters_in(totals);
-	uint64_t *copy = counters_of(ret);
+	const uint64_t *total = ledger_const_counters(totals);
+	uint64_t *copy = ledger_counters(ret);
 
 	for (size_t i = 0; i < COUNTERS; i++)
 		copy[i] = __atomic_load_n(&total[i], __ATOMIC_RELAXED);
@@ -80,8 +80,8 @@ void ledger_snapshot(const struct leat_ledger *totals, struct leat_ledger *ret)
 
 void ledger_add(struct leat_ledger *sum, const struct leat_ledger *more)
 {
-	uint64_t *total = counters_of(sum);
-	const uint64_t *from = counters_in(more);
+	uint64_t *total = ledger_counters(sum);
+	const uint64_t *from = ledger_const_counters(more);
 
 	for (size_t i = 0; i < COUNTERS; i++)
 		total[i] += from[i];

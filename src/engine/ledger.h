@@ -10,7 +10,8 @@
 #include "base/check.h"
 #include "leat/leat.h"
 
-/* Why a technique was refused, as far as it is told apart (policy_is_refusal() says what they mean).
+/* Why a technique was refused, as far as it is told apart (policy_is_refusal() says what they
+ * mean).
  */
 enum refusal {
 	REFUSAL_EINVAL,

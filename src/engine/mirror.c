@@ -1,6 +1,6 @@
 /*
- * What becomes of a mirror's bytes once tee.c has shared them or copy.c has read them: the ways out,
- * the rest that is put aside for one that is slow, and the end of one that is dropped.
+ * What becomes of a mirror's bytes once tee.c has shared them or copy.c has read them: the ways
+ * out, the rest that is put aside for one that is slow, and the end of one that is dropped.
  *
  * tee.c and copy.c ask every mirror at each move (mirror_drain(), mirror_write()), before the sink.
  * "Full" of a mirror that is waited for is the move's SINK_FULL; of another one nobody waits, until
@@ -85,6 +85,16 @@ int outlet_drain(struct leat_chain *chain, const struct outlet *outlet, size_t *
 
 /* ---- Beginning and end ---- */
 
+void mirror_verify(const struct leat_chain *chain, const struct mirror *mirror)
+{
+	CHECK(ledger_sums(&mirror->ledger));
+	CHECK(mirror->unwritten <= chain->bounce.end);
+	CHECK(mirror->piped == 0 || mirror->pipe.read_fd >= 0);
+	CHECK(mirror->bounce.start <= mirror->bounce.end);
+	CHECK(mirror->bounce.end == 0 || mirror->bounce.data);
+	CHECK(mirror_is_on(mirror) || mirror_behind(mirror) == 0);
+}
+
 static void mirror_let_go(struct leat_chain *chain, struct mirror *mirror)
 {
 	if (mirror->pipe.read_fd >= 0)
@@ -131,6 +141,7 @@ int leat_chain_add_mirror(struct leat_chain *chain, int fd, enum leat_mirror_pol
 	    .ledger = LEAT_LEDGER_INIT,
 	};
 	chain->reference_column = -1; /* the worst of all sinks: this one counts, too */
+	chain_verify(chain);
 	return 0;
 }
 

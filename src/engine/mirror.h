@@ -48,6 +48,9 @@ static inline size_t mirror_behind(const struct mirror *mirror)
 	return mirror->piped + (mirror->bounce.end - mirror->bounce.start) + mirror->unwritten;
 }
 
+/* The invariants. */
+void mirror_verify(const struct leat_chain *chain, const struct mirror *mirror);
+
 /* What it holds goes back, and it is as new. */
 void mirror_reset(struct leat_chain *chain, struct mirror *mirror);
 
@@ -57,16 +60,16 @@ int mirror_gives_up(struct leat_chain *chain, struct mirror *mirror, int error);
 
 /* Makes sure that it has a pipe. 0 or -errno. */
 int mirror_take_pipe(struct leat_chain *chain, struct mirror *mirror);
-/* What pipe and bounce buffer hold, to its sink. 0, or mirror_gives_up(). *ret_full becomes true when
- * it takes no more now. */
+/* What pipe and bounce buffer hold, to its sink. 0, or mirror_gives_up(). *ret_full becomes true
+ * when it takes no more now. */
 int mirror_drain(struct leat_chain *chain, struct mirror *mirror, bool *ret_full);
 /* All of it, and then the unwritten bytes. */
 int mirror_write(struct leat_chain *chain, struct mirror *mirror, bool *ret_full);
 /* The unwritten bytes, into its pipe: the chain's buffer is needed. */
 int mirror_put_aside(struct leat_chain *chain, struct mirror *mirror);
 
-/* All mirrors have been asked and the sink has everything of the last segment: stops at one that may
- * be dropped and has yet to take its rest. 0. */
+/* All mirrors have been asked and the sink has everything of the last segment: stops at one that
+ * may be dropped and has yet to take its rest. 0. */
 int mirrors_settle(struct leat_chain *chain, struct moved *ret);
 /* The segment that is all sent is not over yet. */
 bool mirrors_hold_segment(const struct leat_chain *chain);

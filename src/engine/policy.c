@@ -1,3 +1,9 @@
+/*
+ * The table of decisions. policy_choose() goes through `rules` from the top and takes the first
+ * that fits source, sink and length, and was not refused: so the order is the preference, and a
+ * refusal leads on to the next. A forced technique passes the rules by; `able` says whether it can
+ * do it at all. What counts as a refusal is at the end, policy_is_refusal().
+ */
 #include "engine/policy.h"
 
 #include <errno.h>
@@ -92,7 +98,7 @@ static const struct {
     [LEAT_URING] = {ANY, TO_SHARED},
 };
 
-static bool condition_holds(enum when when, const struct policy_input *input)
+static bool policy_condition_holds(enum when when, const struct policy_input *input)
 {
 	if (input->mirrored != (when == MIRRORED))
 		return false;
@@ -109,7 +115,7 @@ static bool condition_holds(enum when when, const struct policy_input *input)
 	return true;
 }
 
-static struct policy_choice choose_forced(const struct policy_input *input)
+static struct policy_choice policy_choose_forced(const struct policy_input *input)
 {
 	enum leat_technique asked = input->asked;
 
@@ -130,12 +136,13 @@ static struct policy_choice choose_forced(const struct policy_input *input)
 struct policy_choice policy_choose(const struct policy_input *input)
 {
 	if (input->asked != LEAT_AUTO)
-		return choose_forced(input);
+		return policy_choose_forced(input);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		const struct rule *rule = &rules[i];
 
 		if (rule->sources & BIT(input->source) && rule->sinks & BIT(input->sink) &&
-		    !(input->refused & BIT(rule->technique)) && condition_holds(rule->when, input))
+		    !(input->refused & BIT(rule->technique)) &&
+		    policy_condition_holds(rule->when, input))
 			return (struct policy_choice){rule->technique, rule->reason, 0};
 	}
 	return (struct policy_choice){LEAT_COPY, "everything was refused", -EOPNOTSUPP};

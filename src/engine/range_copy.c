@@ -20,14 +20,14 @@
 /* Shared blocks cost no copying but metadata, and the call can't be interrupted. */
 #define CLONE_MAX (1024ull * 1024 * 1024)
 
-static bool multiple_of(uint64_t n, uint64_t block)
+static bool range_is_multiple(uint64_t n, uint64_t block)
 {
 	return n % block == 0;
 }
 
 /* Shares `len` bytes and moves the sink's position; false: refused. */
-static bool clone_at(struct leat_chain *chain, const struct segment *segment, uint64_t from,
-		     uint64_t to, uint64_t len)
+static bool range_clone_at(struct leat_chain *chain, const struct segment *segment, uint64_t from,
+			   uint64_t to, uint64_t len)
 {
 	chain_syscall(chain);
 	if (sys_clone_range(segment->fd, from, chain->sink.fd, to, len) < 0)
@@ -37,8 +37,8 @@ static bool clone_at(struct leat_chain *chain, const struct segment *segment, ui
 }
 
 /* The bytes that could be shared at `from`: whole blocks, and the odd rest at the source's end. */
-static uint64_t clonable(const struct segment *segment, uint64_t from, uint64_t size,
-			 uint64_t block)
+static uint64_t range_clonable(const struct segment *segment, uint64_t from, uint64_t size,
+			       uint64_t block)
 {
 	uint64_t left = segment_left(segment);
 
@@ -48,7 +48,8 @@ static uint64_t clonable(const struct segment *segment, uint64_t from, uint64_t 
 }
 
 /* Bytes that now share blocks, or 0. *len becomes what may be copied before sharing is possible. */
-static uint64_t clone_some(struct leat_chain *chain, const struct segment *segment, size_t *len)
+static uint64_t range_clone_some(struct leat_chain *chain, const struct segment *segment,
+				 size_t *len)
 {
 	uint64_t from = segment->offset + segment->taken, to, block, share;
 	struct stat in, out;
@@ -60,25 +61,25 @@ static uint64_t clone_some(struct leat_chain *chain, const struct segment *segme
 		return 0;
 	to = (uint64_t)position;
 	block = (uint64_t)out.st_blksize;
-	if (in.st_dev != out.st_dev || block == 0 || !multiple_of(to - from, block))
+	if (in.st_dev != out.st_dev || block == 0 || !range_is_multiple(to - from, block))
 		return 0;
-	if (!multiple_of(from, block)) {
+	if (!range_is_multiple(from, block)) {
 		*len = min_size(*len, block - from % block);
 		return 0;
 	}
-	share = clonable(segment, from, (uint64_t)in.st_size, block);
-	if (share > 0 && clone_at(chain, segment, from, to, share))
+	share = range_clonable(segment, from, (uint64_t)in.st_size, block);
+	if (share > 0 && range_clone_at(chain, segment, from, to, share))
 		return share;
 	/* The odd rest is only welcome at the sink's end. */
-	if (multiple_of(share, block))
+	if (range_is_multiple(share, block))
 		return 0;
 	share -= share % block;
-	return share > 0 && clone_at(chain, segment, from, to, share) ? share : 0;
+	return share > 0 && range_clone_at(chain, segment, from, to, share) ? share : 0;
 }
 
 /* copy_file_range said 0: the file's end, or a file system that does not say what it has. */
-static int nothing_copied(struct leat_chain *chain, const struct segment *segment,
-			  struct moved *ret)
+static int range_nothing_copied(struct leat_chain *chain, const struct segment *segment,
+				struct moved *ret)
 {
 	struct stat st;
 	int r;
@@ -93,7 +94,7 @@ static int nothing_copied(struct leat_chain *chain, const struct segment *segmen
 	return 0;
 }
 
-static int accept_bytes(struct leat_chain *chain, struct segment *segment, enum column column,
+static int range_accept(struct leat_chain *chain, struct segment *segment, enum column column,
 			uint64_t bytes, struct moved *ret)
 {
 	segment->taken += bytes;
@@ -113,10 +114,10 @@ static int range_copy_move(struct leat_chain *chain, struct segment *segment, si
 	if (segment->kind != SOURCE_FILE)
 		return -EINVAL;
 	if (!segment->no_clone) {
-		uint64_t shared = clone_some(chain, segment, &len);
+		uint64_t shared = range_clone_some(chain, segment, &len);
 
 		if (shared > 0)
-			return accept_bytes(chain, segment, COLUMN_BY_REFERENCE, shared, ret);
+			return range_accept(chain, segment, COLUMN_BY_REFERENCE, shared, ret);
 		segment->no_clone = len == max;
 	}
 	chain_syscall(chain);
@@ -124,8 +125,8 @@ static int range_copy_move(struct leat_chain *chain, struct segment *segment, si
 	if (n < 0)
 		return (int)n;
 	if (n == 0)
-		return nothing_copied(chain, segment, ret);
-	return accept_bytes(chain, segment, COLUMN_COPIED, (uint64_t)n, ret);
+		return range_nothing_copied(chain, segment, ret);
+	return range_accept(chain, segment, COLUMN_COPIED, (uint64_t)n, ret);
 }
 
 const struct technique technique_range_copy = {.id = LEAT_RANGE_COPY, .move = range_copy_move};

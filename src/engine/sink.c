@@ -17,7 +17,8 @@ static ssize_t sink_took(ssize_t n)
 	return n == 0 ? -EIO : n;
 }
 
-/* The one place that calls a writer. Its own system calls are not seen from here: it counts as one. */
+/* The one place that calls a writer. Its own system calls are not seen from here: it counts as one.
+ */
 static ssize_t sink_call_writer(struct leat_chain *chain, const struct iovec *iov, int count,
 				bool more)
 {

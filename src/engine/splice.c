@@ -37,7 +37,7 @@ static ssize_t splice_from_source(struct leat_chain *chain, struct segment *segm
 
 /* After EAGAIN between two foreign ends: which of them is to be waited for. Only the side that is a
  * pipe is asked, since it alone is nobody's but ours at this end. */
-static enum stop who_is_not_ready(struct leat_chain *chain, const struct segment *segment)
+static enum stop splice_who_is_not_ready(struct leat_chain *chain, const struct segment *segment)
 {
 	struct pollfd sink = {.fd = chain->sink.fd, .events = POLLOUT};
 
@@ -51,7 +51,8 @@ static enum stop who_is_not_ready(struct leat_chain *chain, const struct segment
 
 /* A source that is a pipe may have less than what was asked for: then nothing stands behind it yet,
  * and the sink would hold the bytes back. */
-static bool has_all(struct leat_chain *chain, const struct segment *segment, size_t max)
+static bool splice_source_has_all(struct leat_chain *chain, const struct segment *segment,
+				  size_t max)
 {
 	if (segment->kind != SOURCE_PIPE)
 		return true;
@@ -62,11 +63,12 @@ static bool has_all(struct leat_chain *chain, const struct segment *segment, siz
 static int splice_direct(struct leat_chain *chain, struct segment *segment, size_t max, bool more,
 			 struct moved *ret)
 {
-	unsigned flags = FLAGS | (more && has_all(chain, segment, max) ? SPLICE_F_MORE : 0);
+	unsigned flags =
+	    FLAGS | (more && splice_source_has_all(chain, segment, max) ? SPLICE_F_MORE : 0);
 	ssize_t n = splice_from_source(chain, segment, chain->sink.fd, max, flags);
 
 	if (n == -EAGAIN) {
-		enum stop stop = who_is_not_ready(chain, segment);
+		enum stop stop = splice_who_is_not_ready(chain, segment);
 
 		/* Once more: bytes, or room, may have come between the call and the question, and
 		 * an edge-triggered loop would never hear of them again. */
@@ -88,7 +90,7 @@ static int splice_direct(struct leat_chain *chain, struct segment *segment, size
 }
 
 /* The sink refused before the first byte: what is in the pipe goes to the bounce buffer. */
-static void read_back(struct leat_chain *chain)
+static void splice_read_back(struct leat_chain *chain)
 {
 	struct bounce *bounce = &chain->bounce;
 	ssize_t n;
@@ -118,7 +120,7 @@ int splice_drain(struct leat_chain *chain, struct segment *segment, bool more, s
 		return stop_at(chain, chain->sink.fd, POLLOUT, STOP_SINK_FULL, ret);
 	if (n < 0) {
 		if (segment->sent == 0 && policy_is_refusal(LEAT_SPLICE, (int)n))
-			read_back(chain);
+			splice_read_back(chain);
 		return (int)n;
 	}
 	if (n == 0) /* a sink that takes nothing, and says nothing: don't spin */

@@ -5,7 +5,7 @@
  *
  * A technique
  *   - is called with at most CHUNK_MAX bytes and makes as few system calls as it can; it never
- * loops until done, never waits for the sink, and never sleeps;
+ *     loops until done, never waits for the sink, and never sleeps;
  *   - says how many bytes the *sink* accepted (moved.bytes) and why it stopped (moved.stop);
  *   - counts each system call by chain_syscall(), adds what it takes from the source to
  *     segment->taken, and accounts accepted bytes by chain_account(), which adds them to
@@ -13,17 +13,18 @@
  *   - says by chain_would_block() where to wait, before it stops with SOURCE_EMPTY, SINK_FULL or
  *     COMPLETION;
  *   - returns -errno for a failure. When no byte of the segment has been taken and
- * policy_is_refusal() says so, the engine asks the policy for another technique; else the transfer
- * has failed.
+ *     policy_is_refusal() says so, the engine asks the policy for another technique; else the
+ *     transfer has failed.
  *
  * A segment that is all sent is still not over while the last stop was STOP_COMPLETION or a mirror
- * is behind: move() is then called with max == 0 until neither is so. Sends whose memory the kernel
- * still reads do not hold up the next segment (completion.h); only their segment's release waits.
+ * holds it (mirrors_hold_segment()): move() is then called with max == 0 until neither is so. Sends
+ * whose memory the kernel still reads do not hold up the next segment (completion.h); only their
+ * segment's release waits.
  *
  * Bytes that were taken from the source but are not yet with the sink live in the chain's pipe
- * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else; what the sink
- * has and a mirror has not, in that mirror's pipe and bounce buffer, or at the end of the chain's
- * (mirror.h).
+ * (chain->pipe, chain->piped) or its bounce buffer (chain->bounce), never anywhere else; what the
+ * sink has and a mirror has not, in that mirror's pipe and bounce buffer, or at the end of the
+ * chain's (mirror.h).
  */
 #ifndef ENGINE_TECHNIQUE_H
 #define ENGINE_TECHNIQUE_H

@@ -101,8 +101,8 @@ static struct mirror *tee_smallest(struct leat_chain *chain)
 	return smallest;
 }
 
-/* The mirror gets the same first `len` bytes as the others. One with an empty pipe that is no smaller
- * takes them all: that it takes less was not seen yet. */
+/* The mirror gets the same first `len` bytes as the others. One with an empty pipe that is no
+ * smaller takes them all: that it takes less was not seen yet. */
 static int tee_the_same(struct leat_chain *chain, struct mirror *mirror, size_t len)
 {
 	bool empty = mirror_behind(mirror) == 0;

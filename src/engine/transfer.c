@@ -15,8 +15,8 @@ struct transfer {
 };
 
 /* A regular file with a size: a range of it. */
-static int add_file(struct transfer *transfer, int in, int64_t offset, uint64_t size,
-		    uint64_t length)
+static int transfer_add_file(struct transfer *transfer, int in, int64_t offset, uint64_t size,
+			     uint64_t length)
 {
 	int64_t position = offset == LEAT_CURRENT ? sys_lseek(in, 0, SEEK_CUR) : offset;
 	struct segment *segment;
@@ -36,7 +36,7 @@ static int add_file(struct transfer *transfer, int in, int64_t offset, uint64_t 
 	return 0;
 }
 
-static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_t length)
+static int transfer_add_source(struct transfer *transfer, int in, int64_t offset, uint64_t length)
 {
 	enum source_kind kind;
 	struct segment *segment;
@@ -58,7 +58,7 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 	if (r < 0)
 		return r;
 	if (kind == SOURCE_FILE)
-		return add_file(transfer, in, offset, (uint64_t)st.st_size, length);
+		return transfer_add_file(transfer, in, offset, (uint64_t)st.st_size, length);
 	if (offset != LEAT_CURRENT && (kind == SOURCE_PIPE || kind == SOURCE_SOCKET))
 		return -ESPIPE;
 	segment = chain_append(&transfer->chain, kind, in, length, NULL, NULL);
@@ -68,7 +68,7 @@ static int add_source(struct transfer *transfer, int in, int64_t offset, uint64_
 	return 0;
 }
 
-static int add_mirrors(struct transfer *transfer)
+static int transfer_add_mirrors(struct transfer *transfer)
 {
 	const struct leat_options *options = &transfer->options;
 	int r = 0;
@@ -79,7 +79,7 @@ static int add_mirrors(struct transfer *transfer)
 }
 
 /* Nobody will read the ledger. */
-static void ask_no_route(struct leat_chain *chain)
+static void transfer_ask_no_route(struct leat_chain *chain)
 {
 	chain->reference_column = COLUMN_UNKNOWN;
 	for (unsigned i = 0; i < chain->mirror_count; i++)
@@ -88,7 +88,7 @@ static void ask_no_route(struct leat_chain *chain)
 
 /* Waits for what the chain wants. While it waits for the source, a sink that breaks wakes it too:
  * nothing more could be delivered. */
-static int wait_for(struct leat_chain *chain, int step)
+static int transfer_wait_for(struct leat_chain *chain, int step)
 {
 	struct pollfd fds[2] = {{.fd = chain->wait.fd, .events = chain->wait.events},
 				{.fd = chain->sink.fd, .events = 0}};
@@ -106,7 +106,7 @@ static int wait_for(struct leat_chain *chain, int step)
 	return 0;
 }
 
-static int tell_progress(struct transfer *transfer)
+static int transfer_tell_progress(struct transfer *transfer)
 {
 	const struct leat_options *options = &transfer->options;
 	uint64_t moved = transfer->chain.ledger.bytes;
@@ -121,7 +121,7 @@ static int tell_progress(struct transfer *transfer)
 	return 0;
 }
 
-static int run(struct transfer *transfer)
+static int transfer_run(struct transfer *transfer)
 {
 	for (;;) {
 		int step = leat_chain_step(&transfer->chain, CHUNK_MAX);
@@ -129,21 +129,21 @@ static int run(struct transfer *transfer)
 
 		if (step < 0)
 			return step;
-		r = tell_progress(transfer);
+		r = transfer_tell_progress(transfer);
 		if (r < 0)
 			return r;
 		if (step == LEAT_DONE)
 			return 0;
 		if (step != LEAT_MORE) {
-			r = wait_for(&transfer->chain, step);
+			r = transfer_wait_for(&transfer->chain, step);
 			if (r < 0)
 				return r;
 		}
 	}
 }
 
-static void fill_report(const struct transfer *transfer, struct leat_report *report,
-			uint64_t wall_ns, uint64_t cpu_ns)
+static void transfer_fill_report(const struct transfer *transfer, struct leat_report *report,
+				 uint64_t wall_ns, uint64_t cpu_ns)
 {
 	struct leat_report full = LEAT_REPORT_INIT;
 
@@ -168,20 +168,20 @@ int64_t leat_transfer(int in, int64_t offset, int out, uint64_t length,
 	engine_init(&transfer.engine);
 	chain_init(&transfer.chain, &transfer.engine, &sink);
 	if (r == 0)
-		r = add_mirrors(&transfer);
+		r = transfer_add_mirrors(&transfer);
 	if (!report)
-		ask_no_route(&transfer.chain);
+		transfer_ask_no_route(&transfer.chain);
 	if (r == 0)
-		r = add_source(&transfer, in, offset, length);
+		r = transfer_add_source(&transfer, in, offset, length);
 	if (r == 0)
-		r = run(&transfer);
+		r = transfer_run(&transfer);
 	else
 		chain_fail(&transfer.chain, r, "these descriptors can't be used: %s",
 			   strerrordesc_np(-r));
 	moved = (int64_t)transfer.chain.ledger.bytes;
 	if (report)
-		fill_report(&transfer, report, sys_now_ns() - wall_ns,
-			    sys_thread_cpu_ns() - cpu_ns);
+		transfer_fill_report(&transfer, report, sys_now_ns() - wall_ns,
+				     sys_thread_cpu_ns() - cpu_ns);
 	chain_fini(&transfer.chain);
 	engine_fini(&transfer.engine);
 	return r < 0 ? r : moved;

@@ -15,7 +15,8 @@
 #include "engine/window.h"
 
 /* The next bytes into `pipe`: more than 0, 0 at the file's end, or -errno. */
-static ssize_t take_pages(struct leat_chain *chain, struct segment *segment, int pipe, size_t max)
+static ssize_t vmsplice_take_pages(struct leat_chain *chain, struct segment *segment, int pipe,
+				   size_t max)
 {
 	struct iovec iov;
 	const char *data;
@@ -35,7 +36,7 @@ static ssize_t take_pages(struct leat_chain *chain, struct segment *segment, int
 	return n;
 }
 
-static int ended(ssize_t n, struct moved *ret)
+static int vmsplice_said_end(ssize_t n, struct moved *ret)
 {
 	if (n == 0)
 		ret->stop = STOP_SOURCE_END;
@@ -43,10 +44,10 @@ static int ended(ssize_t n, struct moved *ret)
 }
 
 /* The sink is a pipe: nothing has to stand between. */
-static int into_sink(struct leat_chain *chain, struct segment *segment, size_t max,
-		     struct moved *ret)
+static int vmsplice_into_sink(struct leat_chain *chain, struct segment *segment, size_t max,
+			      struct moved *ret)
 {
-	ssize_t n = take_pages(chain, segment, chain->sink.fd, max);
+	ssize_t n = vmsplice_take_pages(chain, segment, chain->sink.fd, max);
 
 	if (n == -EAGAIN) {
 		chain_would_block(chain, chain->sink.fd, POLLOUT);
@@ -54,7 +55,7 @@ static int into_sink(struct leat_chain *chain, struct segment *segment, size_t m
 		return 0;
 	}
 	if (n <= 0)
-		return ended(n, ret);
+		return vmsplice_said_end(n, ret);
 	chain_account(chain, segment, chain_reference_column(chain), (uint64_t)n);
 	ret->bytes = (size_t)n;
 	return 0;
@@ -67,16 +68,16 @@ static int vmsplice_move(struct leat_chain *chain, struct segment *segment, size
 
 	*ret = (struct moved){0, STOP_NONE};
 	if (chain->sink.kind == SINK_PIPE)
-		return into_sink(chain, segment, max, ret);
+		return vmsplice_into_sink(chain, segment, max, ret);
 	r = chain_take_pipe(chain);
 	if (r < 0)
 		return r;
 	if (chain->piped == 0) {
-		ssize_t n =
-		    take_pages(chain, segment, chain->pipe.write_fd, pipe_piece(segment, max));
+		ssize_t n = vmsplice_take_pages(chain, segment, chain->pipe.write_fd,
+						pipe_piece(segment, max));
 
 		if (n <= 0)
-			return ended(n, ret);
+			return vmsplice_said_end(n, ret);
 		chain->piped = (size_t)n;
 	}
 	return splice_drain(chain, segment, more && chain->piped == max, ret);

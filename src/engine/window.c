@@ -5,7 +5,7 @@
 #include "engine/chain_internal.h"
 
 /* Bytes of the file from where the segment stands; 0 or more, or -errno. */
-static int64_t file_left(struct leat_chain *chain, const struct segment *segment)
+static int64_t window_file_left(struct leat_chain *chain, const struct segment *segment)
 {
 	uint64_t offset = segment->offset + segment->taken;
 	struct stat st;
@@ -32,7 +32,7 @@ int window_at(struct leat_chain *chain, const struct segment *segment, size_t ma
 	}
 	if (segment->kind != SOURCE_FILE)
 		return -EINVAL;
-	left = file_left(chain, segment);
+	left = window_file_left(chain, segment);
 	if (left <= 0)
 		return (int)left;
 	len = min_u64(max, (uint64_t)left);
@@ -49,6 +49,6 @@ bool window_was_cut(struct leat_chain *chain, const struct segment *segment, siz
 
 	if (segment->kind != SOURCE_FILE)
 		return false;
-	left = file_left(chain, segment);
+	left = window_file_left(chain, segment);
 	return left >= 0 && (uint64_t)left < len;
 }

@@ -90,7 +90,7 @@ static void zerocopy_completed(struct leat_chain *chain, struct zerocopy *zeroco
 	zerocopy->copied_in_a_row = copied ? zerocopy->copied_in_a_row + 1 : 0;
 }
 
-static bool is_completion(const struct cmsghdr *cmsg)
+static bool zerocopy_is_completion(const struct cmsghdr *cmsg)
 {
 	const struct sock_extended_err *error = (const void *)CMSG_DATA(cmsg);
 
@@ -120,7 +120,7 @@ static bool zerocopy_take_message(struct leat_chain *chain, struct zerocopy *zer
 	if (n < 0)
 		return false;
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
-		if (is_completion(cmsg))
+		if (zerocopy_is_completion(cmsg))
 			zerocopy_completed(chain, zerocopy, (const void *)CMSG_DATA(cmsg));
 	return true;
 }

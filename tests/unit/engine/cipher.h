@@ -1,8 +1,8 @@
 /*
- * A chain's writer for tests: it encrypts in the simplest way (XOR with the position), and behaves as
- * SSL_write() does. Of what it is offered it makes a record of at most 16 KiB; while the record isn't
- * sent whole it says -EAGAIN, and wants to see the same bytes, and no fewer, each time. Now and then it
- * has to hear from its peer first, as in a renegotiation: the peer says a byte.
+ * A chain's writer for tests: it encrypts in the simplest way (XOR with the position), and behaves
+ * as SSL_write() does. Of what it is offered it makes a record of at most 16 KiB; while the record
+ * isn't sent whole it says -EAGAIN, and wants to see the same bytes, and no fewer, each time. Now
+ * and then it has to hear from its peer first, as in a renegotiation: the peer says a byte.
  */
 #ifndef TESTS_ENGINE_CIPHER_H
 #define TESTS_ENGINE_CIPHER_H

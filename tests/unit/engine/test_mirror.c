@@ -296,7 +296,8 @@ static void a_mirror_that_reads_nothing_is_dropped_and_the_reports_say_so(void *
 	close(file);
 }
 
-/* The sink has everything; what the mirror's pipe has yet is waited for, unless there is more to send. */
+/* The sink has everything; what the mirror's pipe has yet is waited for, unless there is more to
+ * send. */
 static void the_rest_of_a_late_mirror_is_waited_for_only_at_the_end(void **state)
 {
 	int file = pattern_file(300000);
