@@ -927,10 +927,27 @@ def test_the_command_line_goes_before_listeners(leat, tmp_path):
     assert broker.end() == 0
 
 
+@pytest.mark.parametrize(("words", "says"), [
+    (["--advertise", "0.0.0.0:9"], "--advertise: 0.0.0.0:9 is no address that clients can go to"),
+    (["--advertise", "[::]:9"], "no address that clients can go to"),
+    (["-o", "advertised.listeners=PLAINTEXT://0.0.0.0:9"], "advertised.listeners: 0.0.0.0:9 is no address"),
+    # What --listen and --advertise replace is looked at all the same.
+    (["-o", "advertised.listeners=PLAINTEXT://0.0.0.0:9", "--advertise", "h:1"], "advertised.listeners: 0.0.0.0:9 is no address"),
+    (["-o", "advertised.listeners=PLAINTEXT://h", "--advertise", "h:1"], "must be HOST:PORT"),
+    (["-o", "listeners=WHAT://127.0.0.1:1"], "does not say what WHAT stands for"),
+    (["-o", "listeners=127.0.0.1:1"], "not of the form"),
+    (["-o", "log.retention.hours=x", "-o", "log.retention.ms=5"], "log.retention.hours is a number, not 'x'"),
+])
+def test_what_clients_can_not_be_told(leat, tmp_path, words, says):
+    ran = run([leat, "kafka", "--listen", "127.0.0.1:0", *words], cwd=tmp_path)
+    assert ran.returncode in (1, 2) and says in ran.stderr and ran.stderr.count("\n") == 1, ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("settings", "says"), [
     (["listeners=SSL://127.0.0.1:0"], "only PLAINTEXT is supported"),
     (["listeners=PLAINTEXT://127.0.0.1:0", "advertised.listeners=OTHER://h:1"], "there is no listener OTHER"),
-    (["listeners=PLAINTEXT://:0"], "tell them one with --advertise HOST:PORT"),
+    (["listeners=PLAINTEXT://:0"], "or --advertise HOST:PORT"),
     (["listeners=A://127.0.0.1:0"], "does not say what A stands for"),
     (["process.roles=controller"], "this is a broker"),
     (["log.dirs=/a,/b"], "one directory"),

@@ -57,11 +57,13 @@ static const struct other {
     {"broker.heartbeat.interval.ms", NULL, NULL},
     {"broker.id.generation.enable", NULL, NULL},
     {"broker.session.timeout.ms", NULL, NULL},
+    {"confluent.*", NULL, NULL},
     {"connection.failed.authentication.delay.ms", NULL, NULL},
     {"connections.max.reauth.ms", NULL, NULL},
     {"control.plane.listener.name", NULL, NULL},
     {"controlled.shutdown.*", NULL, NULL},
     {"controller.*", NULL, NULL},
+    {"cruise.control.*", NULL, NULL},
     {"delegation.token.*", NULL, NULL},
     {"delete.records.purgatory.*", NULL, NULL},
     {"early.start.listeners", NULL, NULL},
@@ -124,6 +126,7 @@ static const struct other {
     {"socket.listen.backlog.size", NULL, NULL},
     {"socket.receive.buffer.bytes", NULL, NULL},
     {"socket.send.buffer.bytes", NULL, NULL},
+    {"strimzi.*", NULL, NULL},
     {"telemetry.max.bytes", NULL, NULL},
     {"transaction.*", NULL, NULL},
     {"transactional.id.expiration.ms", NULL, NULL},
@@ -270,20 +273,26 @@ static int set_roles(struct slice value, const char *where, struct err *err)
 		       (int)value.len, value.ptr);
 }
 
-static int set_topic(struct kafka_config *config, enum topic_config_id id, int64_t factor,
-		     struct slice value, const char *where, struct err *err)
+/* `unit`: of the times that Kafka has several settings for, in milliseconds; else 0. */
+static int set_topic(struct kafka_config *config, struct slice name, enum topic_config_id id,
+		     int64_t unit, struct slice value, const char *where, struct err *err)
 {
+	char memory[ERR_TEXT_MAX];
+	struct buf why = buf_over(memory, sizeof(memory));
 	int64_t number;
 	int r = topic_config_parse(id, value, &number);
 
-	if (r == 0 && factor > 1 && __builtin_mul_overflow(number, factor, &number))
+	if (r == 0 && unit > 1 && number != -1 && __builtin_mul_overflow(number, unit, &number))
 		r = -ERANGE;
-	if (r == -ERANGE)
-		return err_set(err, -EINVAL, "%s: %s: '%.*s' is out of bounds", where,
-			       topic_configs[id].server_name, (int)value.len, value.ptr);
-	if (r < 0)
-		return err_set(err, -EINVAL, "%s: %s has no value '%.*s'", where,
-			       topic_configs[id].server_name, (int)value.len, value.ptr);
+	if (r < 0) {
+		topic_config_explain(id, unit, value, r, &why);
+		return err_set(err, -EINVAL, "%s: %.*s %s", where, (int)name.len, name.ptr,
+			       buf_text(&why));
+	}
+	/* The smaller unit wins, as with Kafka, wherever it stands. */
+	if (unit > 0 && config->units[id] && config->units[id] < unit)
+		return 0;
+	config->units[id] = unit;
 	topic_config_set(&config->topics, id, number);
 	if (id == TOPIC_CONFIG_CLEANUP_POLICY && topic_config_lists(number, TOPIC_CLEANUP_COMPACT))
 		log_warning("%s: %s asks for compaction: nothing is compacted yet", where,
@@ -291,7 +300,7 @@ static int set_topic(struct kafka_config *config, enum topic_config_id id, int64
 	return 0;
 }
 
-/* Kafka's other units for the same: the smaller unit wins, as there. */
+/* Kafka's other units for the same. */
 static int set_in_units(struct kafka_config *config, struct slice name, struct slice value,
 			const char *where, struct err *err)
 {
@@ -312,12 +321,7 @@ static int set_in_units(struct kafka_config *config, struct slice name, struct s
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!slice_eq(name, slice_of(units[i].name)))
 			continue;
-		if (config->units[units[i].id] && config->units[units[i].id] < units[i].factor)
-			return 0;
-		config->units[units[i].id] = units[i].factor;
-		return set_topic(config, units[i].id,
-				 slice_eq(value, SLICE_LITERAL("-1")) ? 1 : units[i].factor, value,
-				 where, err);
+		return set_topic(config, name, units[i].id, units[i].factor, value, where, err);
 	}
 	return -ENOENT;
 }
@@ -326,6 +330,9 @@ static int set_other(struct slice name, struct slice value, const char *where, s
 {
 	int topic = topic_config_find(name);
 
+	if (name.len == 0)
+		return err_set(err, -EINVAL, "%s: a value without a setting's name before it",
+			       where);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		const struct other *other = &others[i];
 
@@ -377,7 +384,7 @@ int kafka_config_set(struct kafka_config *config, struct slice name, struct slic
 		return r;
 	id = topic_config_find_server(name);
 	if (id >= 0)
-		return set_topic(config, (enum topic_config_id)id, 1, value, where, err);
+		return set_topic(config, name, (enum topic_config_id)id, 0, value, where, err);
 	return set_other(name, value, where, err);
 }
 

@@ -14,29 +14,15 @@
 
 /* ---- one setting ---- */
 
-/* A setting and its value in a text: printf's "%s: '%.*s'". */
-#define SETTING(info, value) (info)->name, (int)(value).len, (value).ptr
-
 /* Why it does not take the value. */
-static const char *refusal(struct kafka_call *call, const struct topic_config_info *info,
-			   struct slice value, int error)
+static const char *refusal(struct kafka_call *call, enum topic_config_id id, struct slice value,
+			   int error)
 {
-	char least[32], most[32];
-	struct buf low = buf_over(least, sizeof(least)), high = buf_over(most, sizeof(most));
+	char text[CALL_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
 
-	topic_config_format((enum topic_config_id)(info - topic_configs), info->min, &low);
-	topic_config_format((enum topic_config_id)(info - topic_configs), info->max, &high);
-	if (info->min == info->max)
-		return call_printf(call, "%s: '%.*s': it is always %s here", SETTING(info, value),
-				   buf_text(&low));
-	if (info->words)
-		return call_printf(call, "%s: '%.*s' is not %s%s", SETTING(info, value),
-				   info->kind == TOPIC_CONFIG_LIST ? "a list of " : "one of ",
-				   info->words);
-	if (error == -ERANGE)
-		return call_printf(call, "%s: '%.*s' is not from %s to %s", SETTING(info, value),
-				   buf_text(&low), buf_text(&high));
-	return call_printf(call, "%s: '%.*s' is no number", SETTING(info, value));
+	topic_config_explain(id, 0, value, error, &buf);
+	return call_printf(call, "%s %s", topic_configs[id].name, buf_text(&buf));
 }
 
 static enum kafka_error change_list(struct kafka_call *call, struct topic_config *config,
@@ -79,7 +65,7 @@ enum kafka_error config_change(struct kafka_call *call, struct topic_config *con
 	}
 	r = topic_config_parse(id, value, &number);
 	if (r < 0) {
-		*ret_text = refusal(call, &topic_configs[id], value, r);
+		*ret_text = refusal(call, id, value, r);
 		return KAFKA_INVALID_CONFIG;
 	}
 	if (operation != CONFIG_SET)
@@ -131,10 +117,10 @@ static enum kafka_error check_changes(struct altering *a)
 			return complain(a, call_printf(a->call, "there is no operation %d",
 						       change->operation));
 		if (!change->value.ptr && change->operation != CONFIG_DELETE)
-			return complain(a, call_printf(a->call, "%.*s: a value is missing",
+			return complain(a, call_printf(a->call, "'%.*s': a value is missing",
 						       (int)change->name.len, change->name.ptr));
 		if (twins[i] != NAME_ALONE)
-			return complain(a, call_printf(a->call, "%.*s is there twice",
+			return complain(a, call_printf(a->call, "'%.*s' is there twice",
 						       (int)change->name.len, change->name.ptr));
 	}
 	return KAFKA_NONE;

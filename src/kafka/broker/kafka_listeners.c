@@ -1,7 +1,9 @@
 #include "kafka/broker/kafka_listeners.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/size.h"
 #include "kafka/broker/kafka_conn.h"
@@ -82,10 +84,13 @@ static int check_protocol(const struct kafka_config *config, struct slice name, 
 			       "listeners: listener.security.protocol.map does not say what %.*s "
 			       "stands for",
 			       (int)name.len, name.ptr);
-	if (!slice_eq_nocase(protocol, SLICE_LITERAL("PLAINTEXT")))
-		return err_set(err, -EINVAL, "listeners: %.*s is %.*s: only PLAINTEXT is supported",
-			       (int)name.len, name.ptr, (int)protocol.len, protocol.ptr);
-	return 0;
+	if (slice_eq_nocase(protocol, SLICE_LITERAL("PLAINTEXT")))
+		return 0;
+	if (slice_eq_nocase(protocol, name))
+		return err_set(err, -EINVAL, "listeners: %.*s: only PLAINTEXT is supported",
+			       (int)name.len, name.ptr);
+	return err_set(err, -EINVAL, "listeners: %.*s is for %.*s: only PLAINTEXT is supported",
+		       (int)name.len, name.ptr, (int)protocol.len, protocol.ptr);
 }
 
 static bool is_controllers(const struct kafka_config *config, struct slice name)
@@ -147,7 +152,7 @@ static int tell(const struct kafka_config *config, struct slice entry,
 		return err_set(err, -EINVAL, "advertised.listeners: there is no listener %.*s",
 			       (int)name.len, name.ptr);
 	put_text(text, where, false);
-	return kafka_listener_tell(find(listeners, count, name), text, err);
+	return kafka_listener_tell(find(listeners, count, name), "advertised.listeners", text, err);
 }
 
 int kafka_listeners_parse(const struct kafka_config *config, struct kafka_listener *ret,
@@ -169,7 +174,26 @@ int kafka_listeners_parse(const struct kafka_config *config, struct kafka_listen
 	return r;
 }
 
-int kafka_listener_tell(struct kafka_listener *listener, const char *text, struct err *err)
+/* An address that stands for all of a machine's own, in any of its spellings: nobody can go there. */
+static bool is_wildcard(const char *host)
+{
+	static const unsigned char zeros[sizeof(struct in6_addr)];
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (strcmp(host, "*") == 0)
+		return true;
+	if (inet_aton(host, &in))
+		return in.s_addr == 0;
+	if (inet_pton(AF_INET6, host, &in6) != 1 || memcmp(&in6.s6_addr[12], zeros, 4) != 0)
+		return false;
+	return memcmp(in6.s6_addr, zeros, sizeof(mapped)) == 0 ||
+	       memcmp(in6.s6_addr, mapped, sizeof(mapped)) == 0;
+}
+
+int kafka_listener_tell(struct kafka_listener *listener, const char *setting, const char *text,
+			struct err *err)
 {
 	const char *colon = strrchr(text, ':'), *host = text;
 	size_t len = colon ? (size_t)(colon - text) : 0;
@@ -181,10 +205,16 @@ int kafka_listener_tell(struct kafka_listener *listener, const char *text, struc
 	}
 	if (len == 0 || len >= KAFKA_HOST_MAX || number_parse(colon + 1, &port) < 0 || port == 0 ||
 	    port > 65535)
-		return err_set(err, -EINVAL, "what clients are told must be HOST:PORT, not '%s'",
+		return err_set(err, -EINVAL,
+			       "%s: what clients are told must be HOST:PORT, not '%s'", setting,
 			       text);
 	memcpy(listener->host, host, len);
 	listener->host[len] = '\0';
+	if (is_wildcard(listener->host))
+		return err_set(err, -EINVAL,
+			       "%s: %s is no address that clients can go to: tell them one with "
+			       "advertised.listeners or --advertise HOST:PORT",
+			       setting, text);
 	listener->port = (int32_t)port;
 	return 0;
 }
@@ -219,47 +249,54 @@ static int take_options(struct kafka_server *server, struct err *err)
  * for all. */
 static int tell_all(struct kafka_server *server, struct err *err)
 {
+	const char *advertise = server->options->advertise, *setting = "--advertise";
 	const char *advertised = config_text(server->config, KAFKA_TEXT_ADVERTISED);
+	struct slice rest = slice_of(advertised ? advertised : ""), entry, more, name, where;
 	char text[KAFKA_LISTENER_WHERE_MAX];
-	struct slice rest, entry, more, name, where;
 	int r = 0;
 
-	rest = slice_of(advertised ? advertised : "");
-	if (!server->options->advertise && take_entry(&rest, &entry)) {
+	if (!advertise && take_entry(&rest, &entry)) {
 		if (take_entry(&rest, &more))
 			return err_set(
 			    err, -EINVAL,
 			    "advertised.listeners: which of them holds for --listen? Say "
 			    "it with --advertise HOST:PORT");
-		r = split(entry, "advertised.listeners", &name, &where, err);
+		setting = "advertised.listeners";
+		r = split(entry, setting, &name, &where, err);
 		if (r < 0)
 			return r;
 		put_text(text, where, false);
-	} else if (!server->options->advertise) {
-		return 0;
+		advertise = text;
 	}
-	for (unsigned i = 0; i < server->listeners_count && r == 0; i++)
-		r = kafka_listener_tell(&server->listeners[i],
-					server->options->advertise ? server->options->advertise
-								   : text,
-					err);
+	for (unsigned i = 0; advertise && i < server->listeners_count && r == 0; i++)
+		r = kafka_listener_tell(&server->listeners[i], setting, advertise, err);
+	return r;
+}
+
+/* What the command line has replaced must be right all the same: it may hold at the next start. */
+static int check_replaced(const struct kafka_config *config, struct err *err)
+{
+	struct kafka_listener *scratch = calloc(KAFKA_LISTENERS_MAX, sizeof(*scratch));
+	const char *advertised = config_text(config, KAFKA_TEXT_ADVERTISED);
+	struct slice rest = slice_of(advertised ? advertised : ""), entry, name, where;
+	char text[KAFKA_LISTENER_WHERE_MAX];
+	unsigned count;
+	int r = scratch ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+	if (r == 0 && config_text(config, KAFKA_TEXT_LISTENERS))
+		r = kafka_listeners_parse(config, scratch, &count, err);
+	while (r == 0 && take_entry(&rest, &entry)) {
+		r = split(entry, "advertised.listeners", &name, &where, err);
+		if (r < 0 || is_controllers(config, name))
+			continue;
+		put_text(text, where, false);
+		r = kafka_listener_tell(scratch, "advertised.listeners", text, err);
+	}
+	free(scratch);
 	return r;
 }
 
 /* ---- opening ---- */
-
-/* Where it listens; a wildcard address is no place to go to. */
-static int tell_place(struct kafka_listener *listener, const char *name, struct err *err)
-{
-	int r = kafka_listener_tell(listener, name, err);
-
-	if (r == 0 && (strcmp(listener->host, "0.0.0.0") == 0 || strcmp(listener->host, "::") == 0))
-		return err_set(err, -EINVAL,
-			       "%s is no address that clients can go to: tell them one with "
-			       "--advertise HOST:PORT",
-			       name);
-	return r;
-}
 
 /* The name of its first socket. */
 static int find_place(const struct kafka_server *server, const struct kafka_listener *listener,
@@ -296,9 +333,9 @@ static int open_one(struct kafka_server *server, struct kafka_listener *listener
 	/* A name is what others know it by; its addresses may be of a network of containers. */
 	if (addresses_parse(listener->where, &addresses, NULL) == 0 && addresses.host[0]) {
 		snprintf(told, sizeof(told), "%s%s", addresses.host, strrchr(name, ':'));
-		return kafka_listener_tell(listener, told, err);
+		return kafka_listener_tell(listener, "listeners", told, err);
 	}
-	return tell_place(listener, name, err);
+	return kafka_listener_tell(listener, "listeners", name, err);
 }
 
 /* A UNIX socket's clients are told where the others go. */
@@ -328,10 +365,12 @@ int kafka_listeners_open(struct kafka_server *server, struct err *err)
 	const struct kafka_options *options = server->options;
 	bool configured =
 	    options->listen_count == 0 && config_text(options->config, KAFKA_TEXT_LISTENERS);
-	int r = configured ? kafka_listeners_parse(options->config, server->listeners,
-						   &server->listeners_count, err)
-			   : take_options(server, err);
+	int r = check_replaced(options->config, err);
 
+	if (r == 0)
+		r = configured ? kafka_listeners_parse(options->config, server->listeners,
+						       &server->listeners_count, err)
+			       : take_options(server, err);
 	if (r == 0 && (!configured || options->advertise))
 		r = tell_all(server, err);
 	for (unsigned i = 0; i < server->listeners_count && r == 0; i++)

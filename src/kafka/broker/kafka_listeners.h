@@ -37,8 +37,9 @@ struct kafka_listener {
 /* The listeners of the configuration: none if it has none. -EINVAL. */
 int kafka_listeners_parse(const struct kafka_config *config, struct kafka_listener *ret,
 			  unsigned *ret_count, struct err *err);
-/* HOST:PORT, [HOST]:PORT. */
-int kafka_listener_tell(struct kafka_listener *listener, const char *text, struct err *err);
+/* HOST:PORT, [HOST]:PORT; not a wildcard address. `setting`: whose it is, for `err`. */
+int kafka_listener_tell(struct kafka_listener *listener, const char *setting, const char *text,
+			struct err *err);
 
 /* Whose socket it is, by the reactor's listener_options.arg; NULL: none of Kafka's. */
 const struct kafka_listener *kafka_listener_of(const struct kafka_server *server, const void *arg);

@@ -206,6 +206,44 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 	return 0;
 }
 
+/* The least and the most there may be of a unit. */
+static void explain_bounds(enum topic_config_id id, int64_t unit, struct buf *buf)
+{
+	const struct topic_config_info *info = &topic_configs[id];
+	int64_t least = info->min, most = info->max;
+
+	if (unit > 1) {
+		least = least > 0 ? (least - 1) / unit + 1 : least;
+		most /= unit;
+	}
+	buf_add_text(buf, "is from ");
+	topic_config_format(id, least, buf);
+	buf_add_text(buf, " to ");
+	topic_config_format(id, most, buf);
+}
+
+void topic_config_explain(enum topic_config_id id, int64_t unit, struct slice text, int error,
+			  struct buf *buf)
+{
+	const struct topic_config_info *info = &topic_configs[id];
+
+	if (info->min == info->max) {
+		buf_add_text(buf, "is always ");
+		topic_config_format(id, info->min, buf);
+		buf_add_text(buf, " here");
+	} else if (info->kind == TOPIC_CONFIG_BOOLEAN) {
+		buf_add_text(buf, "is true or false");
+	} else if (info->words) {
+		buf_printf(buf, "is %s%s",
+			   info->kind == TOPIC_CONFIG_LIST ? "a list of " : "one of ", info->words);
+	} else if (error == -ERANGE) {
+		explain_bounds(id, unit, buf);
+	} else {
+		buf_add_text(buf, "is a number");
+	}
+	buf_printf(buf, ", not '%.*s'", (int)min_size(text.len, TOPIC_CONFIG_SHOWN), text.ptr);
+}
+
 void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf)
 {
 	const struct topic_config_info *info = &topic_configs[id];

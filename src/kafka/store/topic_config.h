@@ -164,6 +164,12 @@ int topic_config_find_server(struct slice name);
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret);
 /* Of two LISTs: the first with what is in the second behind it, or without that. */
 int64_t topic_config_joined(int64_t list, int64_t more, bool append);
+/* Why the value is none, behind the setting's name: "is from 1 to 9, not '0'". `unit`: of which there
+ * are so many in the value's place (1000: seconds of a setting in milliseconds); 0 or 1: itself. */
+void topic_config_explain(enum topic_config_id id, int64_t unit, struct slice text, int error,
+			  struct buf *buf);
+/* Of a value that is none, so much is shown. */
+#define TOPIC_CONFIG_SHOWN 200
 void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf);
 
 /* Values, and which of them were set: a topic's own, or the server's defaults. */

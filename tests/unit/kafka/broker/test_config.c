@@ -97,10 +97,21 @@ static void what_makes_no_sense_names_its_line(void **state)
 	    {"sasl.enabled.mechanisms=PLAIN", "SASL is not supported"},
 	    {"ssl.keystore.location=x", "TLS is not supported"},
 	    {"remote.log.storage.system.enable=true", "tiered storage"},
-	    {"log.retention.hours=9999999999999999", "out of bounds"},
+	    {"log.retention.hours=9999999999999999",
+	     "f:1: log.retention.hours is from -1 to 2562047788015, not '9999999999999999'"},
+	    {"log.retention.ms=5\nlog.retention.hours=many",
+	     "f:2: log.retention.hours is a number, not 'many'"},
+	    {"compression.gzip.level=100", "compression.gzip.level is from -1 to 9, not '100'"},
+	    {"compression.type=lz5",
+	     "compression.type is one of producer,uncompressed,gzip,snappy,"},
+	    {"log.cleanup.policy=shrink", "log.cleanup.policy is a list of delete,compact, not"},
+	    {"log.preallocate=maybe", "log.preallocate is true or false, not 'maybe'"},
+	    {"log.roll.hours=0", "log.roll.hours is from 1 to"},
+	    {"=5", "f:1: a value without a setting's name"},
 	    {"process.roles=controller", "this is a broker"},
 	    {"retention.ms=5", "it is a topic's, the default for topics is log.retention.ms"},
-	    {"log.cleaner.min.cleanable.ratio=2", "out of bounds"},
+	    {"log.cleaner.min.cleanable.ratio=2",
+	     "log.cleaner.min.cleanable.ratio is from 0.0 to 1.0, not '2'"},
 	    {"log.message.timestamp.difference.max.ms=5", "log.message.timestamp.before.max.ms"},
 	    {"delegation.token.secret.key=x", "not supported"},
 	    {"authorizer.class.name=org.X", "access control"},
@@ -178,7 +189,11 @@ static void what_only_tunes_kafka_is_ignored(void **state)
 {
 	assert_int_equal(parse("num.io.threads=8\nsocket.send.buffer.bytes=1\n"
 			       "process.roles=broker,controller\ntransaction.state.log.min.isr=1\n"
-			       "security.inter.broker.protocol=PLAINTEXT\n"),
+			       "security.inter.broker.protocol=PLAINTEXT\n"
+			       /* Of vendors. */
+			       "confluent.license.topic.replication.factor=1\n"
+			       "confluent.metrics.reporter.bootstrap.servers=b:1\n"
+			       "cruise.control.metrics.topic=x\nstrimzi.x=1\n"),
 			 0);
 }
 
