@@ -318,6 +318,13 @@ void file_cache_unwatch(struct file_cache *cache)
 	cache->watch = NULL;
 }
 
+void file_cache_forget(struct file_cache *cache)
+{
+	if (cache->watch)
+		file_watch_forget(cache->watch);
+	drop_all(cache);
+}
+
 void file_cache_sync(struct file_cache *cache)
 {
 	if (cache->watch)

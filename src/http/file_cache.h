@@ -58,6 +58,8 @@ void file_cache_free(struct file_cache *cache);
 int file_cache_fd(const struct file_cache *cache);
 /* That descriptor can't be polled: from here on as if there were none. */
 void file_cache_unwatch(struct file_cache *cache);
+/* Drops everything. */
+void file_cache_forget(struct file_cache *cache);
 /* Drops what has changed until now. */
 void file_cache_sync(struct file_cache *cache);
 
@@ -65,6 +67,7 @@ void file_cache_sync(struct file_cache *cache);
 struct file_ask {
 	struct file_entry *known; /* is it still so? With a reference; or NULL */
 	uint64_t place;           /* of which helpers: helpers_submit_at() */
+	bool looks_at_root;       /* the caller's: first at what the root is */
 };
 
 /* With a reference; or what is to be said of the name; or -EAGAIN, and what a helper is to be

@@ -7,6 +7,7 @@
 
 #include "http/core/etag.h"
 #include "http/http_limits.h"
+#include "http/http_root.h"
 #include "sys/sys.h"
 
 /* RESOLVE_CACHED came with 5.12; found out once, by doing it. */
@@ -343,7 +344,7 @@ static size_t cut_at(struct slice path, unsigned slashes)
  * since names can have thousands of directories. */
 static uint64_t place_above(const struct http_site *site, struct slice path)
 {
-	uint64_t place = site->root_place;
+	uint64_t place = site->root->place;
 	char name[PATH_MAX];
 	unsigned low = 0, high = 0;
 

@@ -34,6 +34,7 @@
 #include "reactor/reactor.h"
 
 struct dir_list_account;
+struct http_root;
 
 /* What is served, the same for all threads, never changed after start. */
 struct http_site {
@@ -54,6 +55,7 @@ struct http_site {
 	/* What of it changes, atomically. */
 	struct dir_list_account *lists;
 	struct file_systems *systems;
+	struct http_root *root;
 };
 
 /* Two looks at a name with equal ids saw the same version of the same file: ctime moves with every

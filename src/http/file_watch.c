@@ -230,7 +230,7 @@ static void drop_tree(struct file_watch *watch, struct watched_dir *top, bool ke
 		file_watch_release(watch, above);
 }
 
-static void drop_all(struct file_watch *watch)
+void file_watch_forget(struct file_watch *watch)
 {
 	watch->ops.lost(watch->arg);
 	if (watch->root)
@@ -277,7 +277,7 @@ static void handle_event(struct file_watch *watch, const struct inotify_event *e
 	struct watched_dir *dir;
 
 	if (event->mask & IN_Q_OVERFLOW) {
-		drop_all(watch);
+		file_watch_forget(watch);
 		return;
 	}
 	/* Unknown: of a directory that was left, whose entries were dropped with it. */
@@ -306,7 +306,7 @@ void file_watch_read(struct file_watch *watch)
 			at += sizeof(*event) + event->len;
 		}
 	}
-	drop_all(watch);
+	file_watch_forget(watch);
 }
 
 /* ---- life ---- */

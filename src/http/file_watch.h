@@ -56,6 +56,8 @@ void file_watch_read(struct file_watch *watch);
 int file_watch_dir(struct file_watch *watch, struct slice file, struct watched_dir **ret);
 /* Stops watching it, and the parents, if nothing in them is of interest any more. */
 void file_watch_release(struct file_watch *watch, struct watched_dir *dir);
+/* Stops watching everything, and calls lost(). */
+void file_watch_forget(struct file_watch *watch);
 unsigned file_watch_count(const struct file_watch *watch);
 
 #endif

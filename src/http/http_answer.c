@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/http_record.h"
+#include "http/http_root.h"
 
 #define ALLOW "Allow: GET, HEAD, OPTIONS\r\n"
 
@@ -124,6 +125,7 @@ enum http_answered answer_errno(struct answer *a, int error)
 	case -ENOMEM:
 	case -EAGAIN:
 	case -EBUSY:
+	case -ENODEV: /* no root */
 		say_refused(a, 503, error);
 		return answer_error(a, 503, slice_make(NULL, 0),
 				    SLICE_LITERAL("Retry-After: " HTTP_RETRY_AFTER "\r\n"));
@@ -209,6 +211,7 @@ enum http_answered answer_submit_file(struct answer *a, struct slice path, enum 
 		job->coding = coding;
 		job->place = ask->place;
 		job->known = ask->known;
+		job->looks_at_root = ask->looks_at_root;
 	} else if (ask->known) {
 		file_entry_unref(ask->known);
 	}
@@ -244,8 +247,8 @@ void http_answer_forget(struct http_conn *c)
 	c->refused = 0;
 }
 
-static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding,
-		      struct file_entry **ret, struct file_ask *ret_ask)
+static int get_from_cache(struct http_conn *c, struct slice path, enum http_coding coding,
+			  struct file_entry **ret, struct file_ask *ret_ask)
 {
 	struct file_cache *cache = c->loop->cache;
 	uint64_t now_ms = loop_now_ms(c->loop->loop);
@@ -254,6 +257,40 @@ static int get_cached(struct http_conn *c, struct slice path, enum http_coding c
 	if ((r == -EMFILE || r == -ENFILE) && file_cache_shed(cache) > 0)
 		r = file_cache_get(cache, path, coding, now_ms, ret, ret_ask);
 	return r == -EAGAIN ? -EINPROGRESS : r;
+}
+
+static void drop_ask(struct file_ask *ask)
+{
+	if (ask->known)
+		file_entry_unref(ask->known);
+	ask->known = NULL;
+}
+
+/* A miss may be one because the directory is another by now, or gone. */
+static int get_cached(struct http_conn *c, struct slice path, enum http_coding coding,
+		      struct file_entry **ret, struct file_ask *ret_ask)
+{
+	unsigned generation = c->loop->root_generation;
+	int r = get_from_cache(c, path, coding, ret, ret_ask), root;
+
+	if (r == 0)
+		return 0;
+	root = http_loop_look_root(c->loop, true);
+	if (root == -ENODEV || generation != c->loop->root_generation) {
+		if (r == -EINPROGRESS)
+			drop_ask(ret_ask);
+		if (root == -ENODEV)
+			return root;
+		r = get_from_cache(c, path, coding, ret, ret_ask);
+	}
+	if (root < 0 && r < 0) {
+		if (r != -EINPROGRESS)
+			*ret_ask = (struct file_ask){
+			    .place = http_server_site(c->loop->server)->root->place};
+		ret_ask->looks_at_root = true;
+		r = -EINPROGRESS;
+	}
+	return r;
 }
 
 /* What a helper found; the reference is the caller's. -EINPROGRESS: it ran out of descriptors, and
@@ -313,6 +350,8 @@ static enum http_answered answer_path(struct answer *a)
 	struct file_ask ask;
 	int r;
 
+	if (http_loop_look_root(a->c->loop, false) == -ENODEV)
+		return answer_errno(a, -ENODEV);
 	r = http_path_decode(a->request->path, buf, sizeof(buf), &path);
 	if (r < 0)
 		return answer_status(a, r == -ENAMETOOLONG ? 414 : 400);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "http/http_root.h"
+
 struct http_job *http_job_new(struct http_loop *loop, struct conn *conn, enum http_job_kind kind)
 {
 	struct http_job *job = spare_take(&loop->jobs);
@@ -60,6 +62,10 @@ static void run(struct job *base)
 		job->error = -ECANCELED;
 		return;
 	}
+	if (job->looks_at_root)
+		job->error = http_root_look(http_server_site(job->loop->server), FILE_LOAD_WAIT);
+	if (job->error < 0)
+		return;
 	switch (job->kind) {
 	case HTTP_JOB_FILE:
 		job->error = load_file(job);

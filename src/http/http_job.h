@@ -37,6 +37,7 @@ struct http_job {
 	int error; /* 0 or -errno: the result */
 
 	uint64_t place;           /* what it asks may hang: helpers_submit_at(); 0: a local disk */
+	bool looks_at_root;       /* first: its name may mean another directory */
 	enum http_coding coding;  /* HTTP_JOB_FILE: of what `path` names */
 	struct file_entry *known; /* HTTP_JOB_FILE: is it still so? Or NULL */
 	bool same;                /* the result: it is, and `entry` is it */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/http_record.h"
+#include "http/http_root.h"
 #include "sys/sys.h"
 
 const char *http_loop_date(struct http_loop *loop)
@@ -18,6 +19,63 @@ const char *http_loop_date(struct http_loop *loop)
 	}
 	return loop->date;
 }
+
+/* ---- the root ---- */
+
+static void forget_old_root(struct http_loop *loop)
+{
+	const struct http_root *root = http_server_site(loop->server)->root;
+	unsigned generation = atomic_load(&root->generation);
+
+	if (generation == loop->root_generation)
+		return;
+	loop->root_generation = generation;
+	file_cache_forget(loop->cache);
+}
+
+static void root_run(struct job *job)
+{
+	struct http_loop *loop = container_of(job, struct http_loop, root_job);
+
+	(void)http_root_look(http_server_site(loop->server), FILE_LOAD_WAIT);
+}
+
+static void root_done(struct job *job)
+{
+	struct http_loop *loop = container_of(job, struct http_loop, root_job);
+
+	loop->root_asked = false;
+}
+
+/* Nobody waits for the answer: the next requests have it. */
+static void ask_for_root(struct http_loop *loop)
+{
+	const struct http_root *root = http_server_site(loop->server)->root;
+
+	if (loop->root_asked)
+		return;
+	loop->root_job = (struct job){.run = root_run, .done = root_done};
+	loop->root_asked = helpers_submit_at(loop->loop, &loop->root_job, root->place) == 0;
+}
+
+int http_loop_look_root(struct http_loop *loop, bool now)
+{
+	const struct http_site *site = http_server_site(loop->server);
+	uint64_t now_ms = loop_now_ms(loop->loop);
+	bool missing = atomic_load_explicit(&site->root->error, memory_order_relaxed);
+	int r = 0;
+
+	if (now || missing || now_ms - loop->root_looked_ms >= HTTP_CACHE_FRESH_MS) {
+		loop->root_looked_ms = now_ms;
+		r = http_root_look(site, FILE_LOAD_CACHED);
+		if (r == -EAGAIN && (!now || missing))
+			ask_for_root(loop);
+	}
+	forget_old_root(loop);
+	return atomic_load_explicit(&site->root->error, memory_order_relaxed) ? -ENODEV : r;
+}
+
+/* ---- the loop's state ---- */
 
 static void files_changed(struct watch *watch, uint32_t events)
 {

@@ -48,6 +48,10 @@ struct http_loop {
 	struct leat_engine *engine;
 	struct file_cache *cache;
 	struct watch cache_watch; /* fd -1: none */
+	uint64_t root_looked_ms;  /* when its name was last looked up */
+	unsigned root_generation; /* what the cache has is of this one */
+	struct job root_job;      /* a helper looks */
+	bool root_asked;          /* it is under way */
 
 	struct spare flights, kept_small, kept_large, jobs;
 
@@ -74,6 +78,10 @@ void http_loop_close(struct loop *loop, const struct http_server *server);
 /* The server's, in its end. NULL is fine. */
 void http_loop_free(struct http_loop *loop);
 
+/* The root's name is looked up if it is time, or `now`: 0, -EAGAIN (a helper has to, before it
+ * looks for a file), -ENODEV (there is none: 503). What the cache has of another root is gone
+ * then. */
+int http_loop_look_root(struct http_loop *loop, bool now);
 /* The Date of answers made now. */
 const char *http_loop_date(struct http_loop *loop);
 

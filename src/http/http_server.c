@@ -9,6 +9,7 @@
 #include "http/http_site.h"
 #include "http/http_limits.h"
 #include "http/http_record.h"
+#include "http/http_root.h"
 #include "sys/sys.h"
 
 #define MIME_FILE_MAX  (4u * 1024u * 1024u)
@@ -25,6 +26,7 @@ struct http_server {
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
 	struct dir_list_account lists;
 	struct file_systems systems;
+	struct http_root root;
 };
 
 const struct http_site *http_server_site(const struct http_server *server)
@@ -115,39 +117,6 @@ static int load_mime(struct http_site *site, const struct http_options *options,
 	return r;
 }
 
-static void find_root_place(struct http_site *site, int fd)
-{
-	struct sys_mount mount;
-	struct stat st;
-	bool in_memory;
-	enum file_system system = file_system_learn(site->systems, fd, &in_memory);
-
-	if (sys_stat_cached(fd, "", &st, &mount) == 0)
-		site->root_place = file_system_place(system, &st);
-}
-
-static int open_root(struct http_site *site, const char *dir, struct err *err)
-{
-	int fd = sys_open(dir, O_PATH | O_DIRECTORY, 0);
-
-	if (fd < 0)
-		return err_set(err, fd, "%s: %s", dir,
-			       fd == -ENOTDIR ? "not a directory" : strerror(-fd));
-	site->root_fd = fd;
-	site->root_name = dir;
-	/* A sandbox that forbids openat2(2) leaves no safe way to resolve names. */
-	fd = file_open_beneath(site, ".", O_PATH | O_DIRECTORY, 0, FILE_LOAD_WAIT);
-	if (fd == -ENOSYS || fd == -EPERM)
-		return err_set(err, fd,
-			       "openat2 is not available: leat http needs Linux 5.6, and a "
-			       "container whose seccomp profile allows it");
-	if (fd < 0)
-		return err_set(err, fd, "%s: %s", dir, strerror(-fd));
-	find_root_place(site, fd);
-	sys_close(fd);
-	return 0;
-}
-
 /* ---- limits ---- */
 
 static uint32_t or_default(uint32_t value, uint32_t standard)
@@ -193,10 +162,11 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 	server->site.precompressed = options->precompressed;
 	server->site.lists = &server->lists;
 	server->site.systems = &server->systems;
+	server->site.root = &server->root;
 	server->site.explain = options->explain;
 	server->site.no_symlinks = options->no_symlinks;
 	set_limits(server, options, loops);
-	r = open_root(&server->site, options->dir, err);
+	r = http_root_open(options->dir, &server->site, err);
 	if (r == 0)
 		r = load_mime(&server->site, options, err);
 	if (r == 0)
@@ -283,7 +253,6 @@ void http_server_free(struct http_server *server)
 		http_loop_free(http_server_loop(server, i));
 	http_mime_free(server->site.mime);
 	http_site_free_headers(&server->site);
-	if (server->site.root_fd >= 0)
-		sys_close(server->site.root_fd);
+	http_root_close(&server->site);
 	free(server);
 }

@@ -17,11 +17,19 @@ static void name_folder(struct confinement *kept, const char *name)
 
 int confine_add_site(struct confinement *kept, const struct http_site *site, struct err *err)
 {
+	unsigned parents = http_root_parents(site, kept->parents);
 	int r = sandbox_add_open(&kept->places, site->root_fd, SANDBOX_READ);
 
+	for (unsigned i = 0; i < parents && r == 0; i++)
+		r = sandbox_add_folder(&kept->places, kept->parents[i], SANDBOX_READ);
 	if (r < 0)
 		return err_set(err, r, "%s: %s", site->root_name, strerror(-r));
-	name_folder(kept, site->root_name);
+	if (parents == 0)
+		name_folder(kept, site->root_name);
+	for (unsigned i = 0; i < parents; i++)
+		name_folder(kept, kept->parents[i]);
+	kept->root = site->root;
+	kept->root->fixed = parents == 0;
 	return 0;
 }
 
@@ -105,9 +113,12 @@ int confine_apply(struct confinement *kept, struct err *err)
 	struct sandbox_report report;
 	int r = sandbox_apply(&kept->places, &report, err);
 
-	if (r == 0)
-		say(kept, &report);
-	return r;
+	if (r < 0)
+		return r;
+	say(kept, &report);
+	if (kept->root && (report.sanitizer || report.landlock < 0))
+		kept->root->fixed = false;
+	return 0;
 }
 
 int confine_become(const struct user *user, struct err *err)

@@ -5,21 +5,24 @@
 #ifndef SERVE_CONFINE_H
 #define SERVE_CONFINE_H
 
-#include "http/file_entry.h"
+#include "http/http_root.h"
 #include "kafka/store/store.h"
 #include "sys/sandbox.h"
 #include "sys/user.h"
 
-#define CONFINE_FOLDERS_MAX 2
+#define CONFINE_FOLDERS_MAX 4
 
 /* What is to be kept, collected before the rights to open it are gone. Zeroed: nothing. */
 struct confinement {
 	struct sandbox_options places;
 	const char *folders[CONFINE_FOLDERS_MAX]; /* for people */
 	unsigned folders_count;
+	char parents[2][PATH_MAX]; /* of the site's directory, which may be replaced in there */
+	struct http_root *root;    /* the site's; NULL: there is none */
 };
 
-/* The files of a site, for reading. */
+/* The files of a site, for reading, and what stands in the place of its directory one day, unless
+ * its parent has too much in it (http_root_parents()). */
 int confine_add_site(struct confinement *kept, const struct http_site *site, struct err *err);
 /* The store's directory, and the calls that keep data. */
 int confine_add_store(struct confinement *kept, const struct store *store, struct err *err);

@@ -429,6 +429,12 @@ int sandbox_add_open(struct sandbox_options *options, int fd, enum sandbox_acces
 	return add(options, sys_dup_cloexec(fd), access);
 }
 
+int sandbox_add_folder(struct sandbox_options *options, const char *path,
+		       enum sandbox_access access)
+{
+	return add(options, sys_open(path, O_PATH | O_DIRECTORY, 0), access);
+}
+
 int sandbox_add_place(struct sandbox_options *options, const char *path, enum sandbox_access access)
 {
 	char real[PATH_MAX];

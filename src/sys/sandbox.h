@@ -48,6 +48,9 @@ struct sandbox_options {
 
 /* What is open already, a directory mostly. */
 int sandbox_add_open(struct sandbox_options *options, int fd, enum sandbox_access access);
+/* The same by its name. */
+int sandbox_add_folder(struct sandbox_options *options, const char *path,
+		       enum sandbox_access access);
 /* The directory of a file that may be replaced or made anew (a log, a socket), or the file itself
  * where it is neither regular nor missing. 0, or -errno: -ENOENT, -EACCES..., -ENOSPC when there are
  * too many. */

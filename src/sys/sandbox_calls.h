@@ -35,6 +35,7 @@ ALLOW(tee)
 ALLOW(vmsplice)
 ALLOW(copy_file_range)
 ALLOW(pipe2)
+ALLOW(dup3)
 
 /* ---- file.c ---- */
 ALLOW(openat)

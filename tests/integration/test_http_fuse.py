@@ -187,3 +187,24 @@ def test_a_file_that_shrinks_ends_its_download(leat, root):
             assert "file shrank" in server.log()
         finally:
             assert server.stop() == 0
+
+
+def test_a_root_on_it_is_followed_when_it_is_replaced(leat, root):
+    (root / "fs").mkdir()
+    (root / "link").symlink_to("fs/dist")
+    with Fuse(root / "fs", {"dist": {"a": b"one"}}) as fs:
+        server = Server(leat, root / "link", "--threads", "2", "--no-sandbox")
+        try:
+            fs.seen.clear()
+            assert server.get("/a").body == b"one"
+            fs.remove("dist")
+            assert server.get("/a").status == 503
+            assert server.get("/").status == 503
+            fs.put("dist", {"a": b"two"})
+            deadline = time.monotonic() + 60
+            while (response := server.get("/a")).status == 503:
+                assert time.monotonic() < deadline
+            assert response.body == b"two"
+            assert asked_by_loops(fs) == []
+        finally:
+            assert server.stop() == 0

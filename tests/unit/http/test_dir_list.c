@@ -14,6 +14,7 @@
 
 #include "http/dir_list.h"
 #include "http/http_limits.h"
+#include "http/http_root.h"
 
 struct fixture {
 	char dir[64];
@@ -21,6 +22,7 @@ struct fixture {
 	struct dir_list_account account;
 	struct http_site site;
 	struct file_systems systems;
+	struct http_root root;
 };
 
 static int setup(void **state)
@@ -37,6 +39,7 @@ static int setup(void **state)
 	    .root_name = "root",
 	    .lists = &f->account,
 	    .systems = &f->systems,
+	    .root = &f->root,
 	};
 	assert_int_equal(chdir("root"), 0);
 	*state = f;

@@ -16,12 +16,14 @@
 
 #include "http/file_cache.h"
 #include "http/http_limits.h"
+#include "http/http_root.h"
 
 struct fixture {
 	char dir[64];
 	int home; /* the directory that the test came from */
 	struct http_site site;
 	struct file_systems systems;
+	struct http_root root;
 	struct file_cache *cache;
 	uint64_t now_ms;
 };
@@ -41,6 +43,7 @@ static int setup(void **state)
 	    .root_fd = open("root", O_PATH | O_DIRECTORY),
 	    .root_name = "root",
 	    .systems = &f->systems,
+	    .root = &f->root,
 	};
 	assert_int_equal(chdir("root"), 0);
 	f->now_ms = 1000000;
