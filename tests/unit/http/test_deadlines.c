@@ -5,7 +5,7 @@
  *
  * A loop asks its clock when it wakes; pass_time() turns it and wakes the loop by requests of
  * another connection, the second of which is answered in a turn after the one that saw the new
- * time.
+ * time. It does so twice: deadlines that are overdue by much wait for what has come meanwhile.
  */
 #include "unit/unit.h"
 
@@ -199,11 +199,12 @@ static bool timed_out(int fd)
 
 static void pass_time(const struct fixture *f, uint64_t ms)
 {
-	int fd;
+	const uint64_t steps[] = {ms, 1000};
+	int fd = client(f, 0);
 
-	turned_ns += ms * 1000000;
-	fd = client(f, 0);
-	for (int i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 4; i++) {
+		if (i % 2 == 0)
+			turned_ns += steps[i / 2] * 1000000;
 		say(fd, GET_SMALL);
 		assert_true(answered(fd));
 	}
