@@ -225,10 +225,13 @@ typedef void (*stream_link_done)(void *arg, struct stream *from, struct stream *
  * Both are of the calling thread's loop; a stream has one link in each direction. While it is there
  * the protocols neither receive from the one (stream_recv() says -EAGAIN) nor send to the other.
  * `half_close`: when `from` ends, the sending side of `to` is closed behind its last byte. `done` is
- * called once, at the end of a turn of `to` or when one of the two is closed. Where the source
- * failed, `to` is open: stream_reset() tells its peer that this is not all.
+ * called once, at the end of a turn of `to` or when one of the two is closed. Where the source or
+ * the sink has failed, both streams are still open: stream_reset() tells a peer that this was not
+ * all, and what a sink that failed had said before can still be received.
  * -EBUSY, -ENOMEM: there is no link. */
 int stream_link(struct stream *from, struct stream *to, uint64_t length, bool half_close,
 		stream_link_done done, void *arg);
+/* What the link to `to` has moved so far; 0 when there is none. */
+uint64_t stream_link_bytes(const struct stream *to);
 
 #endif

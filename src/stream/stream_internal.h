@@ -76,8 +76,9 @@ bool stream_connected(struct stream *stream, unsigned events);
 enum stream_sent stream_link_pump(struct stream *to);
 /* The chain of `to` has moved bytes. */
 void stream_link_chain_moved(struct stream *to, uint64_t bytes);
-/* The chain of `to` has failed. True: by the link's source, and the sink is sound. */
-bool stream_link_chain_failed(struct stream *to, int error);
+/* Sending to `to` has failed. True: there is a link, and the end of the turn tells of it; false: it is
+ * the stream's own affair. */
+bool stream_link_send_failed(struct stream *to, int error);
 /* At the end of a turn of `to`: tells, if the link is over. `to` may be closed then. */
 void stream_link_settle(struct stream *to);
 /* The stream is about to be closed: its links end. */

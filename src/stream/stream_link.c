@@ -71,62 +71,60 @@ static void stream_link_source_ended(struct stream_link *link)
 		stream_shut(link->to);
 }
 
-static void stream_link_source_failed(struct stream_link *link, int error)
+static void stream_link_failed(struct stream_link *link, int error, bool source)
 {
 	link->over = true;
 	link->linked.error = error;
-	link->linked.source = true;
-	link->from->error = error;
+	link->linked.source = source;
+	if (source)
+		link->from->error = error;
+	else
+		link->to->error = error;
+}
+
+/* The same, of the sink. What waits there goes nowhere. */
+static enum stream_sent stream_link_sink_failed(struct stream_link *link, int error)
+{
+	stream_link_failed(link, error, false);
+	return STREAM_SENT_SOME; /* the end of the turn tells */
 }
 
 /* What the socket did not take of `data` waits in the queue. */
-static enum stream_sent stream_link_send(struct stream *to, const char *data, size_t len)
+static enum stream_sent stream_link_send(struct stream_link *link, const char *data, size_t len)
 {
+	struct stream *to = link->to;
 	ssize_t n = engine_send(to->home->engine, conn_fd(to->conn), data, len);
 	size_t sent = n > 0 ? (size_t)n : 0;
 
-	if (n < 0 && n != -EAGAIN) {
-		to->error = (int)n;
-		return STREAM_SENT_FAILED;
-	}
-	if (sent == len)
-		return STREAM_SENT_ALL;
-	if (stream_put_bytes(to, data + sent, len - sent) < 0) {
-		to->error = -ENOMEM;
-		return STREAM_SENT_FAILED;
-	}
+	if (n < 0 && n != -EAGAIN)
+		return stream_link_sink_failed(link, (int)n);
+	if (sent < len && stream_put_bytes(to, data + sent, len - sent) < 0)
+		return stream_link_sink_failed(link, -ENOMEM);
+	stream_link_moved(link, len);
 	/* Until -EAGAIN, so that the event that says "more room" is certain to come. */
-	return stream_flush(to);
+	return sent == len ? STREAM_SENT_ALL : stream_flush(to);
 }
 
 static enum stream_sent stream_link_copy(struct stream_link *link)
 {
 	char *buf = engine_scratch(link->to->home->engine);
-	size_t room = (size_t)min_u64(STREAM_LINK_BYTES, link->left);
-	enum stream_sent sent;
 	ssize_t n;
 
-	if (!buf) {
-		link->to->error = -ENOMEM;
-		return STREAM_SENT_FAILED;
-	}
-	n = stream_recv_here(link->from, buf, room);
+	if (!buf)
+		return stream_link_sink_failed(link, -ENOMEM);
+	n = stream_recv_here(link->from, buf, (size_t)min_u64(STREAM_LINK_BYTES, link->left));
 	if (n == -EAGAIN)
 		return STREAM_SENT_SOME;
 	if (n == 0)
 		stream_link_source_ended(link);
 	if (n < 0)
-		stream_link_source_failed(link, (int)n);
+		stream_link_failed(link, (int)n, true);
 	if (n <= 0)
 		return STREAM_SENT_ALL;
-	sent = stream_link_send(link->to, buf, (size_t)n);
-	if (sent == STREAM_SENT_FAILED)
-		return sent;
-	stream_link_moved(link, (uint64_t)n);
 	stream_use_turn(link->to->home, (uint64_t)n);
 	link->splices = n == STREAM_LINK_BYTES;
 	link->shorts = 0;
-	return sent;
+	return stream_link_send(link, buf, (size_t)n);
 }
 
 /* The segment in the sink's chain. */
@@ -163,10 +161,8 @@ static enum stream_sent stream_link_splice(struct stream_link *link)
 	uint64_t before = link->linked.bytes;
 	enum stream_sent sent;
 
-	if (stream_link_enter_chain(link) < 0) {
-		to->error = -ENOMEM;
-		return STREAM_SENT_FAILED;
-	}
+	if (stream_link_enter_chain(link) < 0)
+		return stream_link_sink_failed(link, -ENOMEM);
 	sent = stream_flush(to);
 	if (sent == STREAM_SENT_ALL)
 		stream_link_left_chain(link, link->linked.bytes - before);
@@ -179,14 +175,20 @@ void stream_link_chain_moved(struct stream *to, uint64_t bytes)
 		stream_link_moved(to->from, bytes);
 }
 
-bool stream_link_chain_failed(struct stream *to, int error)
+bool stream_link_send_failed(struct stream *to, int error)
 {
 	struct stream_link *link = to->from;
 
-	if (!link || !link->in_chain || !chain_failed_at_source(&to->queue->chain))
+	if (!link)
 		return false;
-	stream_link_source_failed(link, error);
+	stream_link_failed(link, error,
+			   link->in_chain && chain_failed_at_source(&to->queue->chain));
 	return true;
+}
+
+uint64_t stream_link_bytes(const struct stream *to)
+{
+	return to->from ? to->from->linked.bytes : 0;
 }
 
 enum stream_sent stream_link_pump(struct stream *to)
@@ -219,6 +221,14 @@ static struct stream *stream_if_open(struct stream *stream)
 	return stream->state == STREAM_STATE_CLOSED ? NULL : stream;
 }
 
+/* What the sink has not taken did not go over. */
+static void stream_link_uncount(struct stream_link *link)
+{
+	uint64_t pending = link->in_chain ? 0 : stream_pending(link->to);
+
+	link->linked.bytes -= min_u64(pending, link->linked.bytes);
+}
+
 /* The last word: both streams are free of it. */
 static void stream_link_tell(struct stream_link *link)
 {
@@ -241,20 +251,21 @@ void stream_link_settle(struct stream *to)
 
 	if (!link->over)
 		return;
-	/* The chain has failed at its source: nothing is held back. */
-	if (link->in_chain && to->queue)
+	/* A chain that has failed goes nowhere, at its source (then nothing is held back) or its sink;
+	 * nor does what is queued in front of a sink that has failed. */
+	if (to->queue && link->linked.error < 0 && (link->in_chain || !link->linked.source)) {
+		stream_link_uncount(link);
 		stream_queue_drop(to);
+	}
 	/* What was received before the end is sent first. */
 	if (!to->queue)
 		stream_link_tell(link);
 }
 
-/* One of its two streams is being closed. What the sink has not taken did not go over. */
+/* One of its two streams is being closed. */
 static void stream_link_break(struct stream_link *link, bool source)
 {
-	uint64_t pending = link->in_chain ? 0 : stream_pending(link->to);
-
-	link->linked.bytes -= min_u64(pending, link->linked.bytes);
+	stream_link_uncount(link);
 	if (link->linked.error == 0 && !link->linked.ended) {
 		link->linked.error = -ECONNABORTED;
 		link->linked.source = source;

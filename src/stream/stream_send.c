@@ -178,6 +178,23 @@ void stream_use_turn(struct stream_loop *home, uint64_t bytes)
 	home->turn_left -= min_u64(bytes, home->turn_left);
 }
 
+static bool stream_peer_is_gone(int error)
+{
+	return error == -EPIPE || error == -ECONNRESET || error == -ETIMEDOUT;
+}
+
+static enum stream_sent stream_send_failed(struct stream *stream, int error)
+{
+	const char *text = stream->queue->chained ? stream->queue->chain.error_text : "";
+
+	if (stream_link_send_failed(stream, error))
+		return STREAM_SENT_SOME;
+	stream->error = error;
+	if (stream->ops->failed && !stream_peer_is_gone(error))
+		stream->ops->failed(stream, error, text[0] ? text : strerrordesc_np(-error));
+	return STREAM_SENT_FAILED;
+}
+
 /* One send for all that is in the buffer. Until -EAGAIN, so that the event that says "more room" is
  * certain to come. */
 static enum stream_sent stream_send_buffer(struct stream *stream)
@@ -193,32 +210,13 @@ static enum stream_sent stream_send_buffer(struct stream *stream)
 			stream_wait_writable(stream, queue->sent > before);
 			return STREAM_SENT_SOME;
 		}
-		if (n < 0) {
-			stream->error = (int)n;
-			return STREAM_SENT_FAILED;
-		}
+		if (n < 0)
+			return stream_send_failed(stream, (int)n);
 		queue->sent += (size_t)n;
 		stream_use_turn(stream->home, (uint64_t)n);
 	}
 	stream->home->small_ms = loop_now_ms(stream->home->loop);
 	return STREAM_SENT_ALL;
-}
-
-static bool stream_peer_is_gone(int error)
-{
-	return error == -EPIPE || error == -ECONNRESET || error == -ETIMEDOUT;
-}
-
-static enum stream_sent stream_send_failed(struct stream *stream, int error)
-{
-	const char *text = stream->queue->chain.error_text;
-
-	if (stream_link_chain_failed(stream, error))
-		return STREAM_SENT_SOME; /* the end of the turn tells */
-	stream->error = error;
-	if (stream->ops->failed && !stream_peer_is_gone(error))
-		stream->ops->failed(stream, error, text[0] ? text : strerrordesc_np(-error));
-	return STREAM_SENT_FAILED;
 }
 
 /* ---- cold ranges ---- */
