@@ -16,6 +16,7 @@ MAY_INCLUDE = {
     "engine": {"base", "sys", "leat"},
     "reactor": {"base", "sys"},
     "stream": {"base", "sys", "engine", "reactor", "leat"},
+    "upstream": {"base"},
     "http/core": {"base"},
     "kafka/wire": {"base"},
     "kafka/codec": {"base", "kafka/wire"},
