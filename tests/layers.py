@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "engine": {"base", "sys", "leat"},
     "reactor": {"base", "sys"},
     "stream": {"base", "sys", "engine", "reactor", "leat"},
-    "upstream": {"base"},
+    "upstream": {"base", "sys"},
     "http/core": {"base"},
     "kafka/wire": {"base"},
     "kafka/codec": {"base", "kafka/wire"},
@@ -26,11 +26,12 @@ MAY_INCLUDE = {
                      "kafka/broker/core", "leat"},
     "admin": {"base", "sys", "engine", "reactor", "stream", "http/core", "leat"},
     "http": {"base", "sys", "engine", "reactor", "http/core", "admin", "leat"},
-    "serve": {"base", "sys", "engine", "reactor", "admin", "http", "kafka/store", "kafka/broker", "leat"},
+    "relay": {"base", "sys", "engine", "reactor", "stream", "upstream", "admin", "leat"},
+    "serve": {"base", "sys", "engine", "reactor", "stream", "upstream", "admin", "http", "relay", "kafka/store", "kafka/broker", "leat"},
     "copystat": {"base", "sys"},
     "lab": {"base", "sys", "leat", "copystat"},
     "cmd": {"base", "sys", "engine", "reactor", "http/core", "http", "kafka/wire", "kafka/store",
-            "kafka/broker", "serve", "copystat", "lab", "leat"},
+            "kafka/broker", "relay", "upstream", "stream", "serve", "copystat", "lab", "leat"},
 }
 
 # The kernel is asked in src/sys only. These are libc's names for asking it; a word that is also an

@@ -20,6 +20,7 @@ int cmd_copystat(int argc, char **argv);
 int cmd_http(int argc, char **argv);
 int cmd_kafka(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
+int cmd_relay(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* One line on stderr, "leat COMMAND: text (leat COMMAND --help explains)"; returns EXIT_USAGE. */

@@ -28,6 +28,7 @@ static const struct command {
     {"kafka", cmd_kafka, "a log broker for Kafka clients"},
     {"lab", cmd_lab,
      "measure every technique on this machine, and the table that everybody repeats"},
+    {"relay", cmd_relay, "relay TCP connections to one of several targets, by splice"},
     {"run", cmd_run, "serve HTTP and Kafka in one process"},
 };
 

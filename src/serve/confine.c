@@ -1,6 +1,7 @@
 #include "serve/confine.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -40,7 +41,7 @@ int confine_add_store(struct confinement *kept, const struct store *store, struc
 	if (r < 0)
 		return err_set(err, r, "%s: %s", store_dir(store), strerror(-r));
 	name_folder(kept, store_dir(store));
-	kept->places.stores = true;
+	kept->places.needs |= SANDBOX_STORES;
 	return 0;
 }
 
@@ -59,6 +60,21 @@ int confine_add_log(struct confinement *kept, const char *path, struct err *err)
 	if (path && strcmp(path, "-") != 0)
 		r = sandbox_add_place(&kept->places, path, SANDBOX_WRITE);
 	return r < 0 ? err_set(err, r, "the directory of %s: %s", path, strerror(-r)) : 0;
+}
+
+int confine_add_target(struct confinement *kept, const struct sockaddr_storage *address,
+		       const char *name, struct err *err)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+	int r = 0;
+
+	kept->places.needs |= SANDBOX_CALLERS;
+	/* The port stands at the same place in both families. */
+	if (address->ss_family == AF_INET || address->ss_family == AF_INET6)
+		r = sandbox_add_port(&kept->places, ntohs(in->sin_port));
+	return r < 0 ? err_set(err, r, "%s: more than %u ports to connect to", name,
+			       SANDBOX_PORTS_MAX)
+		     : 0;
 }
 
 void confine_fini(struct confinement *kept)
@@ -87,8 +103,11 @@ static void say_landlock(const struct confinement *kept, int version)
 			buf_add_literal(&buf, " and ");
 		buf_add_text(&buf, kept->folders[i]);
 	}
-	log_info("confined by Landlock (version %d): opens only what is below %.*s", version,
-		 (int)buf.len, buf.ptr);
+	if (kept->folders_count == 0)
+		log_info("confined by Landlock (version %d): opens no file", version);
+	else
+		log_info("confined by Landlock (version %d): opens only what is below %.*s",
+			 version, (int)buf.len, buf.ptr);
 }
 
 static void say(const struct confinement *kept, const struct sandbox_report *report)

@@ -5,6 +5,8 @@
 #ifndef SERVE_CONFINE_H
 #define SERVE_CONFINE_H
 
+#include <sys/socket.h>
+
 #include "http/http_root.h"
 #include "kafka/store/store.h"
 #include "sys/sandbox.h"
@@ -31,6 +33,9 @@ int confine_add_store(struct confinement *kept, const struct store *store, struc
 void confine_add_listener(struct confinement *kept, const char *name);
 /* A log that may be opened anew; NULL and "-" are none. */
 int confine_add_log(struct confinement *kept, const char *path, struct err *err);
+/* Connections to this address, of TCP or a socket file; `name` is for people. */
+int confine_add_target(struct confinement *kept, const struct sockaddr_storage *address,
+		       const char *name, struct err *err);
 /* Nothing but this from here on, and says what holds now. */
 int confine_apply(struct confinement *kept, struct err *err);
 void confine_fini(struct confinement *kept);

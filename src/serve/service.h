@@ -53,7 +53,7 @@ struct service {
 	void (*abandon)(void *server);
 };
 
-/* Each with its options: struct http_options, struct kafka_options. */
-extern const struct service http_service, kafka_service;
+/* Each with its options: struct http_options, struct kafka_options, struct relay_options. */
+extern const struct service http_service, kafka_service, relay_service;
 
 #endif

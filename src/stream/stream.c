@@ -73,12 +73,17 @@ void stream_close(struct stream *stream)
 	conn_close(stream->conn);
 }
 
-void stream_reset(struct stream *stream)
+void stream_reset_at_close(struct stream *stream)
 {
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	/* A socket of the UNIX family has no reset: its peer sees the end. */
 	(void)sys_setsockopt(conn_fd(stream->conn), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+void stream_reset(struct stream *stream)
+{
+	stream_reset_at_close(stream);
 	stream_close(stream);
 }
 

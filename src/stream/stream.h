@@ -154,6 +154,9 @@ void stream_again(struct stream *stream);
 void stream_close(struct stream *stream);
 /* The same, and the peer sees a reset: for what was cut, so that it doesn't look complete. */
 void stream_reset(struct stream *stream);
+/* However it ends from here on, the peer sees a reset, and what the socket has not sent is dropped. For
+ * an ops->open that refuses. */
+void stream_reset_at_close(struct stream *stream);
 /* Nothing more will be sent: when the queue is empty, the peer is told (FIN). */
 void stream_shut(struct stream *stream);
 /* The protocol's own deadline, `ms` from now; 0: none. A socket that is full has its own: it

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <linux/sockios.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -101,4 +102,11 @@ int sys_readable_bytes(int fd)
 	int bytes = 0;
 
 	return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
+}
+
+int sys_unsent_bytes(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
 }

@@ -46,7 +46,8 @@
 /* Newer than Debian 12's headers: landlock(7) has the versions. */
 #define FS_TRUNCATE  (1ull << 14)            /* 3, Linux 6.2 */
 #define FS_IOCTL_DEV (1ull << 15)            /* 5, Linux 6.10 */
-#define NET_TCP      (1ull << 0 | 1ull << 1) /* bind, connect: 4, Linux 6.7 */
+#define NET_BIND     (1ull << 0)             /* 4, Linux 6.7 */
+#define NET_CONNECT  (1ull << 1)             /* the same */
 #define SCOPES       (1ull << 0 | 1ull << 1) /* abstract sockets, signals: 6, 6.12 */
 #define FS_VERSION_1 ((1ull << 13) - 1)
 
@@ -65,7 +66,7 @@ static struct ruleset denied(int version, size_t *ret_size)
 	if (version >= 3)
 		set.fs |= FS_TRUNCATE;
 	if (version >= 4) {
-		set.net = NET_TCP;
+		set.net = NET_BIND | NET_CONNECT;
 		*ret_size = offsetof(struct ruleset, scoped);
 	}
 	if (version >= 5)
@@ -113,12 +114,30 @@ static int add_rule(int ruleset, const struct sandbox_path *path, uint64_t known
 	return errno == EBADFD ? 0 : -errno;
 }
 
-static int restrict_self(int ruleset, const struct sandbox_options *options, uint64_t known)
+/* linux/landlock.h of 6.7. */
+struct port_rule {
+	uint64_t allowed, port;
+};
+
+#define RULE_NET_PORT 2
+
+static int add_port(int ruleset, uint16_t port)
+{
+	const struct port_rule rule = {.allowed = NET_CONNECT, .port = port};
+
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0 ? 0 : -errno;
+}
+
+/* `known`: the rights of files and of the network that this version can be told of. */
+static int restrict_self(int ruleset, const struct sandbox_options *options,
+			 const struct ruleset *known)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < options->count && r == 0; i++)
-		r = add_rule(ruleset, &options->paths[i], known);
+		r = add_rule(ruleset, &options->paths[i], known->fs);
+	for (unsigned i = 0; i < options->ports_count && known->net && r == 0; i++)
+		r = add_port(ruleset, options->ports[i]);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r;
@@ -140,7 +159,7 @@ static int landlock(const struct sandbox_options *options, struct err *err)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &set, size, 0);
 	if (ruleset < 0)
 		return -errno;
-	r = restrict_self(ruleset, options, set.fs);
+	r = restrict_self(ruleset, options, &set);
 	sys_close(ruleset);
 	if (r < 0)
 		err_set(err, r, "Landlock: %s; --no-sandbox does without", strerror(-r));
@@ -201,21 +220,26 @@ struct call {
 	uint32_t action;
 	struct condition first, second;
 	bool absent;
-	bool of_stores;
+	unsigned needs; /* enum sandbox_need, for which it is there; 0: always */
 };
 
 /* clang-format off */
 static const struct call calls[] = {
 #define ALWAYS_SO {0, ALWAYS, 0}
-#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, false},
-#define ALLOW_STORES(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, true},
+#define ALLOW(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, 0},
+#define ALLOW_STORES(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, SANDBOX_STORES},
 #define ALLOW_IF(name, argument, test, value) \
-	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, ALWAYS_SO, false, false},
+	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, ALWAYS_SO, false, 0},
 #define ALLOW_IF_BOTH(name, argument, test, value, argument2, test2, value2) \
 	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, {argument2, test2, value2}, \
-	 false, false},
-#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, true, false},
-#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, ALWAYS_SO, ALWAYS_SO, false, false},
+	 false, 0},
+#define ALLOW_CALLERS(name) \
+	{__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, false, SANDBOX_CALLERS},
+#define ALLOW_CALLERS_IF_BOTH(name, argument, test, value, argument2, test2, value2) \
+	{__NR_##name, SECCOMP_RET_ALLOW, {argument, test, value}, {argument2, test2, value2}, \
+	 false, SANDBOX_CALLERS},
+#define ABSENT(name) {__NR_##name, SECCOMP_RET_ALLOW, ALWAYS_SO, ALWAYS_SO, true, 0},
+#define KILL(name) {__NR_##name, SECCOMP_RET_KILL_PROCESS, ALWAYS_SO, ALWAYS_SO, false, 0},
 #include "sys/sandbox_calls.h"
 };
 /* clang-format on */
@@ -300,8 +324,13 @@ static void put_line(struct program *program, const struct call *call)
 	say(program, call->action);
 }
 
+static bool is_wanted(const struct call *call, unsigned needs)
+{
+	return call->number != NONE && (call->needs == 0 || call->needs & needs);
+}
+
 /* All lines of one call, and what is said where none of them fits. */
-static void put_call(struct program *program, unsigned first)
+static void put_call(struct program *program, unsigned first, unsigned needs)
 {
 	unsigned jump = program->length, length;
 
@@ -310,7 +339,7 @@ static void put_call(struct program *program, unsigned first)
 		say(program, calls[first].action);
 	} else {
 		for (unsigned i = first; i < ARRAY_SIZE(calls); i++)
-			if (calls[i].number == calls[first].number)
+			if (calls[i].number == calls[first].number && is_wanted(&calls[i], needs))
 				put_line(program, &calls[i]);
 		say(program, SECCOMP_RET_ERRNO | EPERM);
 	}
@@ -320,12 +349,12 @@ static void put_call(struct program *program, unsigned first)
 	program->code[jump].jf = (uint8_t)length;
 }
 
-static bool is_first_line(unsigned line)
+static bool is_first_line(unsigned line, unsigned needs)
 {
-	if (calls[line].number == NONE)
+	if (!is_wanted(&calls[line], needs))
 		return false;
 	for (unsigned i = 0; i < line; i++)
-		if (calls[i].number == calls[line].number)
+		if (calls[i].number == calls[line].number && is_wanted(&calls[i], needs))
 			return false;
 	return true;
 }
@@ -340,15 +369,15 @@ static void begin(struct program *program)
 }
 
 /* The calls that it allows. */
-static int make_program(struct program *program, bool stores)
+static int make_program(struct program *program, unsigned needs)
 {
 	int allowed = 0;
 
 	begin(program);
 	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-		if (!is_first_line(i) || (calls[i].of_stores && !stores))
+		if (!is_first_line(i, needs))
 			continue;
-		put_call(program, i);
+		put_call(program, i, needs);
 		allowed += calls[i].action == SECCOMP_RET_ALLOW && !calls[i].absent;
 	}
 	say(program, SECCOMP_RET_ERRNO | ENOSYS);
@@ -384,7 +413,7 @@ static int install(const struct program *program, unsigned flags)
 	return -errno;
 }
 
-static int seccomp(bool stores)
+static int seccomp(unsigned needs)
 {
 	struct program program;
 	int allowed, r;
@@ -394,7 +423,7 @@ static int seccomp(bool stores)
 	make_quiet_program(&program);
 	r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW);
 	/* After this one nothing can be installed any more. */
-	allowed = make_program(&program, stores);
+	allowed = make_program(&program, needs);
 	if (r == 0)
 		r = install(&program, SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_LOG);
 	return r < 0 ? r : allowed;
@@ -453,6 +482,17 @@ int sandbox_add_place(struct sandbox_options *options, const char *path, enum sa
 	return add(options, fd, access);
 }
 
+int sandbox_add_port(struct sandbox_options *options, uint16_t port)
+{
+	for (unsigned i = 0; i < options->ports_count; i++)
+		if (options->ports[i] == port)
+			return 0;
+	if (options->ports_count == SANDBOX_PORTS_MAX)
+		return -ENOSPC;
+	options->ports[options->ports_count++] = port;
+	return 0;
+}
+
 void sandbox_close(struct sandbox_options *options)
 {
 	for (unsigned i = 0; i < options->count; i++)
@@ -482,7 +522,7 @@ int sandbox_apply(struct sandbox_options *options, struct sandbox_report *ret, s
 		if (r == 0 && report.landlock < 0 && !is_missing(report.landlock))
 			r = report.landlock;
 		if (r == 0)
-			report.seccomp = seccomp(options->stores);
+			report.seccomp = seccomp(options->needs);
 		if (r == 0 && report.seccomp < 0 && !is_missing(report.seccomp))
 			r = err_set(err, report.seccomp, "seccomp: %s", strerror(-report.seccomp));
 	}

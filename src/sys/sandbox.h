@@ -3,8 +3,9 @@
  * little else from here on.
  *
  *     Landlock   names below the paths given may be opened for reading (or used as is said of
- *                them), nothing else on any file system; no TCP connection out, no signal to other
- *                processes, no abstract socket (as far as the kernel's version knows of these)
+ *                them), nothing else on any file system; no TCP connection out but to the ports
+ *                given, no signal to other processes, no abstract socket (as far as the kernel's
+ *                version knows of these)
  *     seccomp    the system calls of sandbox_calls.h; what is unknown fails with -ENOSYS and is
  *                logged by the kernel, what is hostile ends the process
  *     and no capabilities; root's process keeps its rights over files (CAP_DAC_OVERRIDE,
@@ -40,10 +41,20 @@ struct sandbox_path {
 
 #define SANDBOX_PATHS_MAX 72
 
+#define SANDBOX_PORTS_MAX 256 /* of as many targets */
+
+/* Calls that only some need. */
+enum sandbox_need {
+	SANDBOX_STORES = 1u << 0,  /* those of whoever keeps data */
+	SANDBOX_CALLERS = 1u << 1, /* those of whoever connects to others */
+};
+
 struct sandbox_options {
 	struct sandbox_path paths[SANDBOX_PATHS_MAX];
 	unsigned count;
-	bool stores; /* the calls of who keeps data are needed, too */
+	uint16_t ports[SANDBOX_PORTS_MAX]; /* where connections of its own may go */
+	unsigned ports_count;
+	unsigned needs; /* enum sandbox_need */
 };
 
 /* What is open already, a directory mostly. */
@@ -56,6 +67,9 @@ int sandbox_add_folder(struct sandbox_options *options, const char *path,
  * too many. */
 int sandbox_add_place(struct sandbox_options *options, const char *path,
 		      enum sandbox_access access);
+
+/* TCP connections to this port, of any address. -ENOSPC. */
+int sandbox_add_port(struct sandbox_options *options, uint16_t port);
 
 struct sandbox_report {
 	int landlock;   /* the version of its interface, or why there is none: -errno */

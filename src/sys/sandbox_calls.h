@@ -5,7 +5,9 @@
  * the number.
  *
  * ALLOW(name)                        whatever its arguments
- * ALLOW_STORES(name)                 the same, where data is kept (sandbox_options.stores)
+ * ALLOW_STORES(name)                 the same, where data is kept (SANDBOX_STORES)
+ * ALLOW_CALLERS(name), ALLOW_CALLERS_IF_BOTH(...)
+ *                                    where others are connected to (SANDBOX_CALLERS)
  * ALLOW_IF(name, argument, TEST, value)
  *                                    EQUAL, ANY_OF (bits), NONE_OF (bits), OWN_PID (0); several
  *                                    lines for one call: any of them; else -EPERM
@@ -72,7 +74,19 @@ ALLOW_STORES(fallocate)
 ALLOW_STORES(mkdirat)
 ALLOW_STORES(renameat)
 
-/* ---- net.c: nobody is called, only answered; netlink tells the device of a route ---- */
+/* ---- net.c, for connections of its own: to the ports that Landlock allows ---- */
+ALLOW_CALLERS(connect)
+ALLOW_CALLERS_IF_BOTH(socket, 0, EQUAL, AF_INET, 1, EQUAL,
+		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ALLOW_CALLERS_IF_BOTH(socket, 0, EQUAL, AF_INET6, 1, EQUAL,
+		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ALLOW_CALLERS_IF_BOTH(socket, 0, EQUAL, AF_UNIX, 1, EQUAL,
+		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ALLOW_CALLERS_IF_BOTH(setsockopt, 1, EQUAL, SOL_SOCKET, 2, EQUAL, SO_KEEPALIVE)
+ALLOW_CALLERS_IF_BOTH(setsockopt, 1, EQUAL, IPPROTO_TCP, 2, EQUAL, TCP_KEEPIDLE)
+ALLOW_CALLERS_IF_BOTH(setsockopt, 1, EQUAL, IPPROTO_TCP, 2, EQUAL, TCP_USER_TIMEOUT)
+
+/* ---- net.c: else nobody is called, only answered; netlink tells the device of a route ---- */
 ALLOW(accept4)
 ALLOW(listen) /* what was bound before, when everything else stands */
 ALLOW(shutdown)
@@ -87,6 +101,7 @@ ALLOW_IF_BOTH(socket, 0, EQUAL, AF_NETLINK, 2, EQUAL, NETLINK_ROUTE)
 ALLOW_IF(ioctl, 1, EQUAL, SIOCETHTOOL)
 ALLOW_IF(ioctl, 1, EQUAL, SIOCGIFNAME)
 ALLOW_IF(ioctl, 1, EQUAL, FIONREAD)
+ALLOW_IF(ioctl, 1, EQUAL, SIOCOUTQ)
 
 /* ---- event.c, signal.c, process.c, kernel.c ---- */
 ALLOW(epoll_create1)

@@ -121,6 +121,8 @@ int sys_pipe_resize(int fd, int bytes);
 int sys_pipe_size(int fd);
 /* FIONREAD: bytes that can be read now from a pipe or a stream socket. */
 int sys_readable_bytes(int fd);
+/* SIOCOUTQ: bytes of a socket that its peer has not acknowledged (TCP), or not read (UNIX). */
+int sys_unsent_bytes(int fd);
 
 /* ---- net.c ---- */
 

@@ -5,7 +5,6 @@
 #include "upstream/upstream.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,10 @@
 
 #include "base/hash.h"
 #include "base/size.h"
+#include "sys/sys.h"
+
+/* Of one name. */
+#define UPSTREAM_ADDRESSES_MAX 64
 
 /* ---- peers from texts ---- */
 
@@ -118,12 +121,26 @@ static int upstream_add_unix(struct upstream_group *group, struct upstream_peer 
 	return upstream_add(group, peer) ? 0 : upstream_too_many(err);
 }
 
-static int upstream_add_addresses(struct upstream_group *group, struct upstream_peer *peer,
-				  const struct addrinfo *found, struct err *err)
+/* The port stands at the same place in both families. */
+static void upstream_set_port(struct sockaddr_storage *address, uint64_t port)
 {
-	for (; found; found = found->ai_next) {
-		memcpy(&peer->address, found->ai_addr, found->ai_addrlen);
-		peer->address_len = found->ai_addrlen;
+	((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+}
+
+static int upstream_add_addresses(struct upstream_group *group, struct upstream_peer *peer,
+				  const char *host, uint64_t port, struct err *err)
+{
+	struct sockaddr_storage addresses[UPSTREAM_ADDRESSES_MAX];
+	socklen_t lens[UPSTREAM_ADDRESSES_MAX];
+	int count = sys_resolve(host, addresses, lens, UPSTREAM_ADDRESSES_MAX);
+
+	if (count < 0)
+		return err_set(err, count, "%s: the name can't be looked up: %s", peer->name,
+			       count == -ENOENT ? "there is no such host" : strerror(-count));
+	for (int i = 0; i < count; i++) {
+		peer->address = addresses[i];
+		peer->address_len = lens[i];
+		upstream_set_port(&peer->address, port);
 		if (!upstream_add(group, peer))
 			return upstream_too_many(err);
 	}
@@ -133,11 +150,8 @@ static int upstream_add_addresses(struct upstream_group *group, struct upstream_
 static int upstream_look_up(struct upstream_group *group, struct upstream_peer *peer,
 			    struct err *err)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	char text[UPSTREAM_NAME_MAX], *host, *port;
-	struct addrinfo *found = NULL;
 	uint64_t number;
-	int r;
 
 	strcpy(text, peer->name);
 	if (upstream_split(text, &host, &port) < 0 || number_parse(port, &number) < 0 ||
@@ -145,13 +159,7 @@ static int upstream_look_up(struct upstream_group *group, struct upstream_peer *
 		return err_set(err, -EINVAL,
 			       "%s: expected HOST:PORT, [IPv6]:PORT or unix:/path as a target",
 			       peer->name);
-	r = getaddrinfo(host, port, &hints, &found);
-	if (r != 0)
-		return err_set(err, -ENOENT, "%s: the name can't be looked up: %s", peer->name,
-			       gai_strerror(r));
-	r = upstream_add_addresses(group, peer, found, err);
-	freeaddrinfo(found);
-	return r;
+	return upstream_add_addresses(group, peer, host, number, err);
 }
 
 static int upstream_add_text(struct upstream_group *group, const char *text, struct err *err)

@@ -46,7 +46,7 @@ def pkg_config(stage, libdir, *what):
 def test_everything_is_there(stage):
     names = {path.name for path in stage.rglob("*") if not path.is_dir()}
     assert {"leat", "leat.h", "libleat.a", "libleat.so", "leat.pc", "leat.service", "leat.socket",
-            "leat-kafka.service", "leat.1", "leat-http.1", "leat-kafka.1", "leat-run.1", "leat-copy.1",
+            "leat-kafka.service", "leat.1", "leat-http.1", "leat-kafka.1", "leat-relay.1", "leat-run.1", "leat-copy.1",
             "leat-kafka.conf.5", "libleat.3"} <= names
 
 
