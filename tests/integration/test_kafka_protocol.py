@@ -651,6 +651,40 @@ def test_the_log_tells_who_changed_what(broker, client):
         wait_until(lambda line=line: re.search(line, broker.log()))
 
 
+def test_the_log_tells_what_retention_deletes(leat, tmp_path):
+    broker = Broker(leat, tmp_path / "data", "-o", "log.initial.task.delay.ms=0", "-o", "log.retention.check.interval.ms=100")
+    with Client(broker.port) as client:
+        make_topics(client, "t", segment_bytes="1024", retention_bytes="1500")
+        for _ in range(5):
+            assert produce(client, record_batch([b"x" * 900]))["error_code"] == 0
+    line = wait_until(lambda: re.search(r"data/t-0: by its retention (\d+) segments go: it begins at (\d+), before at 0", broker.log()))
+    assert line[1] == line[2] and int(line[1]) >= 1
+    assert broker.end() == 0
+
+
+def test_the_log_tells_why_a_group_rebalances(broker, client):
+    make_topics(client, "t")
+    use_groups(client)
+    first = join(client, "g", 9, reason="needs\npartitions")["member_id"]
+    joined = join(client, "g", 9, first, reason="needs\npartitions")
+    client.call("SyncGroup", 3, group_id="g", generation_id=joined["generation_id"], member_id=first,
+                assignments=[{"member_id": first, "assignment": b"all"}])
+    assert joined["error_code"] == 0
+    with Client(broker.port) as other:
+        second = join(other, "g", 9, session_timeout_ms=6000)["member_id"]
+        other.send("JoinGroup", 9, group_id="g", member_id=second, session_timeout_ms=6000, rebalance_timeout_ms=30000,
+                   protocol_type="consumer", protocols=CONSUMER)
+        wait_until(lambda: client.call("Heartbeat", 3, group_id="g", generation_id=1, member_id=first)["error_code"] == 27)
+        joined = join(client, "g", 9, first)
+        client.call("SyncGroup", 3, group_id="g", generation_id=joined["generation_id"], member_id=first, assignments=[])
+    wait_until(lambda: f"group g: member {second} (client 'test' at /127.0.0.1) was not heard of until its session ended" in broker.log())
+    assert client.call("LeaveGroup", 5, group_id="g", members=[{"member_id": first, "reason": "goes home"}])["error_code"] == 0
+    for line in (f"group g: member {first} (client 'test' at /127.0.0.1) joined: needs?partitions", f"(client 'test' at /127.0.0.1) left: goes home",
+                 "group g, generation 0, 1 members: rebalances, as a member joined", "generation 1, 2 members: rebalances, as a member joined",
+                 "generation 2, 1 members: rebalances, as a member was not heard of"):
+        wait_until(lambda line=line: line in broker.log())
+
+
 def test_the_log_tells_whose_request_was_refused_and_by_which_limit(leat, tmp_path):
     broker = Broker(leat, tmp_path / "data", "-o", "socket.request.max.bytes=5000")
     with Client(broker.port) as client:

@@ -13,11 +13,38 @@
 
 static enum kafka_error store_group(struct group *group);
 
+static void tell_of_group(const struct group *group, enum group_cause cause,
+			  const struct group_member *member, struct slice reason);
+
 static const struct group_ops group_ops = {
+    .tell = tell_of_group,
     .joined = group_api_joined,
     .synced = group_api_synced,
     .store = store_group,
 };
+
+/* Names and reasons are what strangers say: the log has their beginning. */
+#define SHOWN 100
+
+static void tell_of_group(const struct group *group, enum group_cause cause,
+			  const struct group_member *member, struct slice reason)
+{
+	const int id_len = (int)min_size(group->id.len, SHOWN);
+
+	if (!member)
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO,
+			   "group %.*s, generation %d, %d members: rebalances, as a member %s",
+			   id_len, group->id.ptr, group->generation, group->members_count,
+			   group_cause_text(cause));
+	else
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO,
+			   "group %.*s: member %.*s (client '%.*s' at %.*s) %s%s%.*s", id_len,
+			   group->id.ptr, (int)min_size(member->id.len, SHOWN), member->id.ptr,
+			   (int)min_size(member->client_id.len, SHOWN), member->client_id.ptr,
+			   (int)member->client_host.len, member->client_host.ptr,
+			   group_cause_text(cause), reason.len > 0 ? ": " : "",
+			   (int)min_size(reason.len, SHOWN), reason.ptr ? reason.ptr : "");
+}
 
 static struct list *bucket(struct shard *shard, uint64_t hash)
 {
@@ -248,7 +275,7 @@ static void look_at(struct shard *shard, struct coordinator_group *cg, void *not
 	const struct group *group = cg->group;
 	uint64_t next = group_next(group);
 
-	shard->generations += cg->generation != group->generation;
+	shard->generations[group->cause] += cg->generation != group->generation;
 	cg->generation = group->generation;
 	/* Nobody is in it, nothing is stored of it. */
 	if (group->state == GROUP_EMPTY && group->generation == 0 && group->pending_count == 0 &&
@@ -344,7 +371,8 @@ void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats
 	for (int32_t i = 0; (shard = coordinator_shard(coordinator, i)); i++) {
 		pthread_mutex_lock(&shard->lock);
 		shard_each_group(shard, add_group, &sum);
-		sum.generations += shard->generations;
+		for (int cause = 0; cause < GROUP_CAUSE_COUNT; cause++)
+			sum.generations[cause] += shard->generations[cause];
 		pthread_mutex_unlock(&shard->lock);
 	}
 	*ret = sum;

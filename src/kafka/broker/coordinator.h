@@ -43,7 +43,7 @@ struct shard {
 	pthread_mutex_t lock;
 	struct list groups[SHARD_BUCKETS];
 	uint32_t groups_count;
-	uint64_t generations; /* that its groups have begun */
+	uint64_t generations[GROUP_CAUSE_COUNT]; /* that its groups have begun */
 	struct batch_writer writer;
 	uint64_t live_bytes, log_bytes; /* of the last rewriting; since then */
 	bool flush_due;                 /* see shard_unlock_and_flush() */
@@ -83,7 +83,7 @@ bool coordinator_is_ready(const struct coordinator *coordinator);
 struct coordinator_stats {
 	uint64_t all, groups[GROUP_DEAD]; /* by state */
 	uint64_t members, offsets;
-	uint64_t generations; /* that groups have begun since the start */
+	uint64_t generations[GROUP_CAUSE_COUNT]; /* that groups have begun since the start */
 };
 void coordinator_stats(struct coordinator *coordinator, struct coordinator_stats *ret);
 

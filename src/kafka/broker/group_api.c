@@ -214,6 +214,7 @@ static enum handled join_visited(struct kafka_call *call, struct visit *visit,
 	    .returns_with_id = call->header.version >= 4,
 	    .skips_assignment = call->header.version >= 9,
 	    .fresh_id = fresh_id(call, request->group_instance_id),
+	    .reason = request->reason,
 	};
 
 	_Static_assert(sizeof(struct group_protocol) ==
@@ -365,11 +366,12 @@ enum handled handle_heartbeat(struct kafka_call *call)
 
 /* ---- LeaveGroup ---- */
 
-static enum kafka_error leave(struct visit *visit, struct slice member_id, struct slice instance_id)
+static enum kafka_error leave(struct visit *visit, struct slice member_id, struct slice instance_id,
+			      struct slice reason)
 {
 	if (!visit->found)
 		return KAFKA_UNKNOWN_MEMBER_ID;
-	return group_leave(visit->found->group, member_id, instance_id, visit->time);
+	return group_leave(visit->found->group, member_id, instance_id, reason, visit->time);
 }
 
 static void leave_all(struct visit *visit, const struct kafka_leave_group_request *request,
@@ -381,8 +383,8 @@ static void leave_all(struct visit *visit, const struct kafka_leave_group_reques
 
 		to->member_id = member->member_id;
 		to->group_instance_id = member->group_instance_id;
-		to->error_code =
-		    (int16_t)leave(visit, member->member_id, member->group_instance_id);
+		to->error_code = (int16_t)leave(visit, member->member_id, member->group_instance_id,
+						member->reason);
 	}
 	response->members.count = request->members.count;
 }
@@ -408,7 +410,8 @@ enum handled handle_leave_group(struct kafka_call *call)
 		if (call->header.version >= 3)
 			leave_all(&visit, &request, &response);
 		else
-			error = leave(&visit, request.member_id, slice_make(NULL, 0));
+			error = leave(&visit, request.member_id, slice_make(NULL, 0),
+				      slice_make(NULL, 0));
 		visit_end(&visit);
 	}
 	response.error_code = (int16_t)error;

@@ -49,7 +49,7 @@
 	M(members, "leat_kafka_group_members", GAUGE, "Members of all groups.")                   \
 	M(offsets, "leat_kafka_committed_offsets", GAUGE, "Offsets that groups have committed.")  \
 	M(generations, "leat_kafka_rebalances_total", COUNTER,                                    \
-	  "Rebalances of groups that led to a new generation.")                                   \
+	  "Rebalances of groups that led to a new generation, by what began them.")               \
 	M(ids, "leat_kafka_producer_ids_total", COUNTER, "Ids given to idempotent producers.")
 
 static METRICS_TABLE(METRICS) metrics = METRICS_ROWS(METRICS);
@@ -142,7 +142,10 @@ static void put_groups(struct buf *out, const struct coordinator_stats *g)
 				 group_state_name((enum group_state)state), g->groups[state]);
 	metric_put(out, &metrics.members, g->members);
 	metric_put(out, &metrics.offsets, g->offsets);
-	metric_put(out, &metrics.generations, g->generations);
+	metric_begin(out, &metrics.generations);
+	for (unsigned cause = 0; cause < GROUP_CAUSE_COUNT; cause++)
+		metric_sample_of(out, &metrics.generations, "reason",
+				 group_cause_name((enum group_cause)cause), g->generations[cause]);
 }
 
 static void write_metrics(void *arg, struct buf *out)

@@ -169,15 +169,15 @@ static bool has_superfluous(struct partition *partition, int64_t now_ms)
 	return has;
 }
 
-/* True: something went, and there may be more. */
-static bool retain_some(struct partition *partition, int64_t now_ms)
+/* How many segments went: there may be more. */
+static unsigned retain_some(struct partition *partition, int64_t now_ms)
 {
 	struct leaving leaving = {.count = 0};
 
 	learn_oldest(partition);
 	/* Where there is nothing to do, nobody waits for a sync that is under way. */
 	if (!has_superfluous(partition, now_ms))
-		return false;
+		return 0;
 	/* The topic can't go until the files have their new names: then there may be others of
 	 * theirs, of another topic. */
 	pthread_mutex_lock(&partition->sync);
@@ -187,7 +187,7 @@ static bool retain_some(struct partition *partition, int64_t now_ms)
 	pthread_mutex_unlock(&partition->lock);
 	drop_segments(partition, &leaving);
 	pthread_mutex_unlock(&partition->sync);
-	return leaving.count > 0;
+	return leaving.count;
 }
 
 /* ---- the rest ---- */
@@ -231,14 +231,34 @@ static void tell_if_moved(struct partition *partition, const struct look *before
 		store->moved(partition);
 }
 
+static void tell_retained(struct partition *partition, unsigned segments, const struct look *before)
+{
+	const struct store *store = partition->topic->store;
+	const struct look after = look_at(partition);
+	long long start = after.ends.log_start, was = before->ends.log_start;
+
+	if (after.error == KAFKA_NONE && before->error == KAFKA_NONE && start != was)
+		log_bursts(
+		    sys_now_ns(), LOG_LEVEL_INFO,
+		    "%s/%s: by its retention %u segments go: it begins at %lld, before at %lld",
+		    store->dir, partition->folder, segments, start, was);
+	else
+		log_bursts(sys_now_ns(), LOG_LEVEL_INFO,
+			   "%s/%s: %u segments go, whose records had been deleted", store->dir,
+			   partition->folder, segments);
+}
+
 bool partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
 {
 	struct store *store = partition->topic->store;
 	struct look before = look_at(partition);
+	unsigned gone = 0, more;
 	bool sync = false;
 
-	while (retain_some(partition, now_ms))
-		;
+	while ((more = retain_some(partition, now_ms)) > 0)
+		gone += more;
+	if (gone > 0)
+		tell_retained(partition, gone, &before);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->state == PARTITION_GOOD) {
 		partition_advance(partition);

@@ -108,6 +108,7 @@ static bool expire_members(struct group *group, uint64_t now_ms)
 		next = node->next;
 		if (deadline_of(member) > now_ms)
 			continue;
+		group_tell(group, GROUP_EXPIRED, member, slice_make(NULL, 0));
 		group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
 		any = true;
 	}
@@ -143,7 +144,7 @@ void group_tick(struct group *group, struct group_time time)
 		return;
 	if (expire_members(group, time.now_ms)) {
 		if (group->members_count < before && group->state != GROUP_PREPARING)
-			group_begin_rebalance(group, time);
+			group_begin_rebalance(group, GROUP_EXPIRED, time);
 		else
 			group_try_complete(group, time);
 	}
@@ -152,6 +153,31 @@ void group_tick(struct group *group, struct group_time time)
 	if (group->sync_deadline_ms <= time.now_ms)
 		group_sync_time_is_up(group, time);
 	group->next_ms = earliest(group);
+}
+
+/* ---- for people ---- */
+
+#define GROUP_CAUSE_ROW(id, name, text) [GROUP_##id] = {name, text},
+static const struct {
+	const char *name, *text;
+} causes[GROUP_CAUSE_COUNT] = {GROUP_CAUSES(GROUP_CAUSE_ROW)};
+#undef GROUP_CAUSE_ROW
+
+const char *group_cause_name(enum group_cause cause)
+{
+	return causes[cause].name;
+}
+
+const char *group_cause_text(enum group_cause cause)
+{
+	return causes[cause].text;
+}
+
+void group_tell(const struct group *group, enum group_cause cause,
+		const struct group_member *member, struct slice reason)
+{
+	if (group->ops->tell)
+		group->ops->tell(group, cause, member, reason);
 }
 
 /* ---- answers ---- */
@@ -210,13 +236,13 @@ enum kafka_error group_heartbeat(struct group *group, struct slice member_id,
 static void left(struct group *group, struct group_time time)
 {
 	if (group->state == GROUP_COMPLETING || group->state == GROUP_STABLE)
-		group_begin_rebalance(group, time);
+		group_begin_rebalance(group, GROUP_LEFT, time);
 	else
 		group_try_complete(group, time);
 }
 
 enum kafka_error group_leave(struct group *group, struct slice member_id, struct slice instance_id,
-			     struct group_time time)
+			     struct slice reason, struct group_time time)
 {
 	struct group_member *member = group_find_pending(group, member_id);
 	enum kafka_error error;
@@ -236,6 +262,7 @@ enum kafka_error group_leave(struct group *group, struct slice member_id, struct
 	}
 	if (error != KAFKA_NONE)
 		return error;
+	group_tell(group, GROUP_LEFT, member, reason);
 	group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
 	left(group, time);
 	return KAFKA_NONE;

@@ -70,6 +70,26 @@ struct group_joined {
 	bool with_members; /* to the leader: list group->members with their metadata */
 };
 
+/* What happens to a member, and so why a group rebalances. X(ID, its name in metrics, what the log says
+ * of the member) */
+#define GROUP_CAUSES(X)                                                             \
+	X(JOINED, "joined", "joined")                                               \
+	X(REJOINED, "rejoined", "joined again, as the leader or with other topics") \
+	X(REPLACED, "replaced", "came back under a new id")                         \
+	X(LEFT, "left", "left")                                                     \
+	X(EXPIRED, "expired", "was not heard of until its session ended")           \
+	X(LATE, "late", "did not join again in time")                               \
+	X(UNASSIGNED, "unassigned", "did not ask for its assignment in time")       \
+	X(UNSTORED, "unstored", "has assigned what could not be stored")
+
+#define GROUP_CAUSE_ENUM(id, ...) GROUP_##id,
+enum group_cause { GROUP_CAUSES(GROUP_CAUSE_ENUM) GROUP_CAUSE_COUNT };
+#undef GROUP_CAUSE_ENUM
+
+/* As metrics call it, and the log. */
+const char *group_cause_name(enum group_cause cause);
+const char *group_cause_text(enum group_cause cause);
+
 /* Called from inside events: what they point at is valid until they return, and they must not call
  * the group's events. */
 struct group_ops {
@@ -78,6 +98,10 @@ struct group_ops {
 		       struct slice assignment);
 	/* The group's state, as it is now, must be kept. NONE, or why that failed. */
 	enum kafka_error (*store)(struct group *group);
+	/* For people; NULL: nobody reads it. Of a member; `reason`: its own words, ptr NULL: none. And
+	 * with NULL for the member: a rebalance begins. */
+	void (*tell)(const struct group *group, enum group_cause cause,
+		     const struct group_member *member, struct slice reason);
 };
 
 struct group_limits {
@@ -97,6 +121,7 @@ struct group {
 	struct slice id;
 	enum group_state state;
 	enum group_state before; /* PREPARING: where it came from */
+	enum group_cause cause;  /* of the last rebalance */
 	int32_t generation;
 	struct slice protocol_type, protocol; /* ptr NULL: none */
 	int64_t state_since_ms;               /* wall clock, of the last change of state */
@@ -139,6 +164,7 @@ struct group_join {
 	bool returns_with_id;  /* version 4 and later: a new member first gets its id */
 	bool skips_assignment; /* version 9 and later */
 	struct slice fresh_id; /* for a new member: "client-uuid" */
+	struct slice reason;   /* for people; ptr NULL: none */
 };
 
 void group_join(struct group *group, const struct group_join *join, struct group_time time);
@@ -166,9 +192,9 @@ void group_sync(struct group *group, const struct group_sync *sync, struct group
 enum kafka_error group_heartbeat(struct group *group, struct slice member_id,
 				 struct slice instance_id, int32_t generation,
 				 struct group_time time);
-/* One member goes; an empty id with an instance id names a static one. */
+/* One member goes; an empty id with an instance id names a static one. `reason`: for people. */
 enum kafka_error group_leave(struct group *group, struct slice member_id, struct slice instance_id,
-			     struct group_time time);
+			     struct slice reason, struct group_time time);
 /* May these commit offsets now? A member's session is renewed by it. */
 enum kafka_error group_commit(struct group *group, struct slice member_id, struct slice instance_id,
 			      int32_t generation, struct group_time time);

@@ -49,6 +49,10 @@ void group_wake_by(struct group *group, uint64_t deadline_ms);
 /* The member has shown that it lives. */
 void group_renew(struct group *group, struct group_member *member, struct group_time time);
 
+/* To ops->tell, if there is one. */
+void group_tell(const struct group *group, enum group_cause cause,
+		const struct group_member *member, struct slice reason);
+
 void group_answer_join(struct group *group, struct group_member *member,
 		       const struct group_joined *answer);
 void group_answer_sync(struct group *group, struct group_member *member, enum kafka_error error);
@@ -63,8 +67,8 @@ const struct group_protocol *group_choose_protocol(const struct group *group);
 bool group_supports(const struct group *group, struct slice type,
 		    const struct group_protocol *protocols, int32_t count);
 /* A rebalance begins; one that is under way may be complete by now. */
-void group_rebalance(struct group *group, struct group_time time);
-void group_begin_rebalance(struct group *group, struct group_time time);
+void group_rebalance(struct group *group, enum group_cause cause, struct group_time time);
+void group_begin_rebalance(struct group *group, enum group_cause cause, struct group_time time);
 /* All are there? Then the next generation begins. */
 void group_try_complete(struct group *group, struct group_time time);
 void group_join_time_is_up(struct group *group, struct group_time time);

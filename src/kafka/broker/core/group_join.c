@@ -64,7 +64,8 @@ static void add_member(struct group *group, const struct group_join *join, struc
 	member->deadline_ms = time.now_ms + GROUP_NEW_MEMBER_MS;
 	group_wake_by(group, member->deadline_ms);
 	group_add(group, member);
-	group_rebalance(group, time);
+	group_tell(group, GROUP_JOINED, member, join->reason);
+	group_rebalance(group, GROUP_JOINED, time);
 }
 
 static void give_id(struct group *group, const struct group_join *join, struct group_time time)
@@ -168,13 +169,14 @@ static void replace_static(struct group *group, const struct group_join *join,
 	member->session_ms = join->session_ms;
 	member->rebalance_ms = join->rebalance_ms;
 	group_renew(group, member, time);
+	group_tell(group, GROUP_REPLACED, member, join->reason);
 	chosen = group_choose_protocol(group);
 	if (group->state == GROUP_STABLE && chosen && slice_eq(chosen->name, group->protocol)) {
 		replace_quietly(group, join, &change, time);
 	} else {
 		/* In COMPLETING, too: the leader may be assigning to the old id. */
 		wait_in_join(group, member, join->waiter);
-		group_rebalance(group, time);
+		group_rebalance(group, GROUP_REPLACED, time);
 	}
 	text_free(&change.old_id);
 	free(change.old_protocols);
@@ -212,8 +214,11 @@ static void rejoin(struct group *group, const struct group_join *join, struct gr
 	}
 	member->session_ms = join->session_ms;
 	member->rebalance_ms = join->rebalance_ms;
+	/* In a rebalance everybody joins again. */
+	if (group->state != GROUP_PREPARING)
+		group_tell(group, GROUP_REJOINED, member, join->reason);
 	wait_in_join(group, member, join->waiter);
-	group_rebalance(group, time);
+	group_rebalance(group, GROUP_REJOINED, time);
 }
 
 static void join_known(struct group *group, const struct group_join *join, struct group_time time)
@@ -369,7 +374,7 @@ static void assign(struct group *group, const struct group_sync *sync, struct gr
 		group_enter(group, GROUP_STABLE, time);
 	answer_syncs(group, error, time);
 	if (error != KAFKA_NONE)
-		group_begin_rebalance(group, time);
+		group_begin_rebalance(group, GROUP_UNSTORED, time);
 }
 
 static void sync_arrived(struct group *group, struct group_member *member)

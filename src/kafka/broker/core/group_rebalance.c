@@ -111,11 +111,13 @@ static void wait_for_joins(struct group *group, uint64_t ms, struct group_time t
 	group_wake_by(group, group->join_deadline_ms);
 }
 
-void group_begin_rebalance(struct group *group, struct group_time time)
+void group_begin_rebalance(struct group *group, enum group_cause cause, struct group_time time)
 {
 	uint64_t delay = (uint64_t)group->limits->initial_delay_ms, longest = rebalance_ms(group);
 	bool initial = group->state == GROUP_EMPTY;
 
+	group->cause = cause;
+	group_tell(group, cause, NULL, slice_make(NULL, 0));
 	forget_syncs(group, time);
 	group_enter(group, GROUP_PREPARING, time);
 	if (!initial) {
@@ -131,12 +133,12 @@ void group_begin_rebalance(struct group *group, struct group_time time)
 		group_join_time_is_up(group, time);
 }
 
-void group_rebalance(struct group *group, struct group_time time)
+void group_rebalance(struct group *group, enum group_cause cause, struct group_time time)
 {
 	if (group->state == GROUP_PREPARING)
 		group_try_complete(group, time);
 	else
-		group_begin_rebalance(group, time);
+		group_begin_rebalance(group, cause, time);
 }
 
 /* ---- the next generation ---- */
@@ -147,8 +149,10 @@ static void drop_absent(struct group *group)
 		struct group_member *member = container_of(node, struct group_member, node);
 
 		next = node->next;
-		if (!member->join && !member->instance_id.ptr)
-			group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
+		if (member->join || member->instance_id.ptr)
+			continue;
+		group_tell(group, GROUP_LATE, member, slice_make(NULL, 0));
+		group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
 	}
 }
 
@@ -263,8 +267,10 @@ void group_sync_time_is_up(struct group *group, struct group_time time)
 		struct group_member *member = container_of(node, struct group_member, node);
 
 		next = node->next;
-		if (member->sync_missing)
-			group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
+		if (!member->sync_missing)
+			continue;
+		group_tell(group, GROUP_UNASSIGNED, member, slice_make(NULL, 0));
+		group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
 	}
-	group_begin_rebalance(group, time);
+	group_begin_rebalance(group, GROUP_UNASSIGNED, time);
 }

@@ -251,7 +251,8 @@ static int leave(int member, int instance)
 {
 	const struct before before = {both.model.state, both.model.generation};
 	char id[16], i[16];
-	int error = group_leave(both.group, name('m', member, id), name('i', instance, i), now());
+	int error = group_leave(both.group, name('m', member, id), name('i', instance, i),
+				slice_make(NULL, 0), now());
 
 	assert_int_equal(error, model_leave(&both.model, member, instance, both.now));
 	compare();
