@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kafka_batches import batch, record
 from kafka_messages import Client
-from kafka_server import Broker
+from kafka_server import Broker, wait_until
 from kafka_wire import connect, fetch, send_batch
 
 
@@ -40,3 +40,95 @@ def test_a_fetch_of_many_partitions_leaves_descriptors(leat, tmp_path):
         with Client(broker.port) as other:
             assert other.call("Metadata", 9, topics=[])["brokers"]
     assert broker.end() == 0, broker.log()
+
+
+NEW = {"num_partitions": 1, "replication_factor": 1, "assignments": [], "configs": []}
+NOT_CONTROLLER, UNKNOWN_TOPIC = 41, 3
+A_STEP = 64
+
+
+def create(client, names, wait=True):
+    fields = {"topics": [{"name": name, **NEW} for name in names], "timeout_ms": 60000, "validate_only": False}
+    if wait:
+        return [topic["error_code"] for topic in client.call("CreateTopics", 5, **fields)["topics"]]
+    client.send("CreateTopics", 5, **fields)
+
+
+def names_of(client):
+    return {topic["name"] for topic in client.call("Metadata", 4, topics=None, allow_auto_topic_creation=False)["topics"]}
+
+
+def ask_for(client, names):
+    client.send("Metadata", 4, topics=[{"name": name} for name in names], allow_auto_topic_creation=True)
+
+
+def test_topics_made_by_asking_are_few_at_once(start_broker):
+    """Of 2,000 names a request makes some, and says of the others that they are not there: clients ask again."""
+    broker = start_broker("-o", "log.flush.interval.messages=1")
+    names = [f"asked{i}" for i in range(2000)]
+    with Client(broker.port) as client, connect(broker) as connection:
+        assert create(client, ["t"]) == [0]
+        for round_ in range(1, 4):
+            ask_for(client, names)
+            assert send_batch(connection, batch(record(0, value=b"x"), 1, now=1000)) == 0
+            told = client.answer()["topics"]
+            assert [topic["error_code"] for topic in told].count(0) == round_ * A_STEP
+            assert {topic["error_code"] for topic in told} == {0, UNKNOWN_TOPIC}
+        assert len(names_of(client)) == 3 * A_STEP + 1
+
+
+def test_clients_that_have_left_get_no_more_topics(start_broker):
+    """Each change is a step; what nobody waits for any more is not begun."""
+    broker = start_broker("-o", "log.flush.interval.messages=1")
+    with Client(broker.port) as client, connect(broker) as connection:
+        assert create(client, ["t"]) == [0]
+        for number in range(8):
+            with Client(broker.port) as other:
+                create(other, [f"left{number}-{i}" for i in range(2000)], wait=False)
+        # Others have their turn in between.
+        assert send_batch(connection, batch(record(0, value=b"x"), 1, now=1000)) == 0
+        assert create(client, ["after"]) == [0]
+        assert create(client, ["again"]) == [0]
+        made = len(names_of(client))
+        assert made < 8 * 2000 / 4
+        assert create(client, ["later"]) == [0]
+        assert len(names_of(client)) == made + 1
+
+
+def test_an_end_does_not_wait_for_changes(start_broker):
+    """What is not begun is refused, what has been answered is there, and the store is closed properly."""
+    broker = start_broker()
+    with Client(broker.port) as client, Client(broker.port) as other:
+        create(client, [f"end{i}" for i in range(5000)], wait=False)
+        wait_until(lambda: names_of(other))
+        broker.process.terminate()
+        told = {topic["name"]: topic["error_code"] for topic in client.answer()["topics"]}
+    assert broker.end() == 0
+    assert set(told.values()) == {0, NOT_CONTROLLER}
+    assert "closed properly" not in broker.log()
+    broker.start()
+    assert "closed properly" not in broker.log()
+    with Client(broker.port) as client:
+        assert names_of(client) == {name for name, error in told.items() if error == 0}
+
+
+def test_many_changes_in_one_request(start_broker):
+    """Over many steps each has its answer, in order."""
+    broker = start_broker()
+    names = [f"t{i}" for i in range(200)]
+    with Client(broker.port) as client:
+        assert create(client, names) == [0] * 200
+        assert create(client, [*names[:100], "new"]) == [36] * 100 + [0]
+        grown = client.call("CreatePartitions", 1, topics=[{"name": name, "count": 2, "assignments": None} for name in names],
+                            timeout_ms=1000, validate_only=False)["results"]
+        assert [(each["name"], each["error_code"]) for each in grown] == [(name, 0) for name in names]
+        altered = client.call("IncrementalAlterConfigs", 1, validate_only=False, resources=[
+            {"resource_type": 2, "resource_name": name,
+             "configs": [{"name": "retention.ms", "config_operation": 0, "value": "70000"}]} for name in names])["responses"]
+        assert [(each["resource_name"], each["error_code"]) for each in altered] == [(name, 0) for name in names]
+        cut = client.call("DeleteRecords", 1, timeout_ms=1000, topics=[
+            {"name": name, "partitions": [{"partition_index": i, "offset": 0} for i in range(3)]} for name in names])["topics"]
+        assert [[part["error_code"] for part in topic["partitions"]] for topic in cut] == [[0, 0, UNKNOWN_TOPIC]] * 200
+        gone = client.call("DeleteTopics", 3, topic_names=[*names, "never"], timeout_ms=1000)["responses"]
+        assert [(each["name"], each["error_code"]) for each in gone] == [(name, 0) for name in names] + [("never", UNKNOWN_TOPIC)]
+        assert names_of(client) == {"new"}

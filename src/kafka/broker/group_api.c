@@ -56,7 +56,7 @@ enum handled handle_find_coordinator(struct kafka_call *call)
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	if (!call->may_block && !coordinator_is_ready(call->server->coordinator))
-		return CALL_BLOCKS;
+		return call_change(call);
 	error = find(call, request.key_type);
 	kafka_find_coordinator_response_init(&response);
 	put_coordinator(call, error, &one);

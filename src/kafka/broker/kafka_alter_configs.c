@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "kafka/broker/kafka_change.h"
 #include "kafka/broker/kafka_configs.h"
 #include "kafka/broker/kafka_log.h"
 #include "kafka/broker/names.h"
@@ -165,32 +166,23 @@ static void tell_changed(struct altering *a, const struct topic *topic,
 			   log_client(a->call, &client));
 }
 
-static enum kafka_error alter_topic(struct altering *a, struct topic *topic)
+/* What the topic is to have. */
+static enum kafka_error alter_topic(struct altering *a, const struct topic_config *before,
+				    struct topic_config *ret)
 {
-	struct topic_config config = {0}, before;
 	enum kafka_error error = KAFKA_NONE;
 
-	topic_config_own(topic, &before);
-	if (!a->from_nothing)
-		config = before;
+	*ret = a->from_nothing ? (struct topic_config){0} : *before;
 	for (int32_t i = 0; i < a->changes_count && error == KAFKA_NONE; i++)
-		error =
-		    config_change(a->call, &config, (enum config_operation)a->changes[i].operation,
-				  a->changes[i].name, a->changes[i].value, &a->text);
-	if (error != KAFKA_NONE || a->validate_only)
-		return error;
-	error = store_topic_configure(a->call->server->store, topic, &config);
-	if (error == KAFKA_NONE) {
-		tell_changed(a, topic, &before, &config);
-		config_tell_undone(topic);
-	}
+		error = config_change(a->call, ret, (enum config_operation)a->changes[i].operation,
+				      a->changes[i].name, a->changes[i].value, &a->text);
 	return error;
 }
 
-static enum kafka_error alter(struct altering *a)
+/* NONE, with a reference to the topic: it may have settings. */
+static enum kafka_error find_altered(struct altering *a, struct topic **ret)
 {
 	enum kafka_error error;
-	struct topic *topic;
 
 	if (a->twice)
 		return complain(a, "the resource is named twice");
@@ -203,12 +195,77 @@ static enum kafka_error alter(struct altering *a)
 		return complain(a, "a topic has a name");
 	if (!store_topic_name_valid(a->name))
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	topic = store_topic(a->call->server->store, a->name);
-	if (!topic)
-		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	error = alter_topic(a, topic);
-	topic_unref(topic);
-	return error;
+	if (a->call->ending)
+		return KAFKA_NOT_CONTROLLER;
+	*ret = store_topic(a->call->server->store, a->name);
+	return *ret ? KAFKA_NONE : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+/* All of a request, and where it is. */
+struct alterings {
+	struct altering *all;
+	enum kafka_error *errors;
+	int32_t count, next;
+	enum handled (*answer)(struct kafka_call *call, const struct alterings *alterings);
+	struct batch batch;
+	struct topic_config before[KAFKA_CHANGES_A_STEP], after[KAFKA_CHANGES_A_STEP];
+	int32_t numbers[KAFKA_CHANGES_A_STEP];
+};
+
+/* Into the batch, or answered. */
+static void alter_take(struct alterings *alterings, int32_t number)
+{
+	struct altering *a = &alterings->all[number];
+	struct batch *batch = &alterings->batch;
+	struct topic_config *before = &alterings->before[batch->count],
+			    *after = &alterings->after[batch->count];
+	struct topic *topic = NULL;
+	enum kafka_error error = find_altered(a, &topic);
+
+	if (error == KAFKA_NONE) {
+		topic_config_own(topic, before);
+		error = alter_topic(a, before, after);
+	}
+	if (error == KAFKA_NONE && !a->validate_only) {
+		alterings->numbers[batch->count] = number;
+		batch->changes[batch->count++] =
+		    (struct store_change){.topic = topic, .config = after};
+		return;
+	}
+	if (topic)
+		topic_unref(topic);
+	alterings->errors[number] = error;
+}
+
+static void alter_batch(struct kafka_call *call, struct alterings *alterings)
+{
+	struct batch *batch = &alterings->batch;
+
+	store_topics_configure(call->server->store, batch->changes, batch->count);
+	for (unsigned i = 0; i < batch->count; i++) {
+		const struct store_change *change = &batch->changes[i];
+		int32_t number = alterings->numbers[i];
+
+		alterings->errors[number] = change->error;
+		if (change->error == KAFKA_NONE) {
+			tell_changed(&alterings->all[number], change->topic, &alterings->before[i],
+				     &alterings->after[i]);
+			config_tell_undone(change->topic);
+		}
+		topic_unref(change->topic);
+	}
+	batch->count = 0;
+}
+
+static enum handled alter_step(struct kafka_call *call)
+{
+	struct alterings *alterings = call->state;
+
+	while (alterings->next < alterings->count && batch_has_room(&alterings->batch))
+		alter_take(alterings, alterings->next++);
+	alter_batch(call, alterings);
+	return alterings->next < alterings->count ? CALL_CONTINUES
+						  : alterings->answer(call, alterings);
 }
 
 /* A resource's type and name, as one name. */
@@ -237,35 +294,76 @@ static const enum name_twin *resource_twins(struct kafka_call *call, const struc
 	return keys ? names_twins(call, keys, count) : NULL;
 }
 
-static bool alter_all(struct kafka_call *call, struct altering *all, enum kafka_error *errors,
-		      int32_t count)
+static struct alterings *alterings_new(struct kafka_call *call, int32_t count)
 {
-	const enum name_twin *twins = resource_twins(call, all, count);
+	struct alterings *alterings = call_take(call, 1, sizeof(*alterings));
 
-	for (int32_t i = 0; twins && i < count; i++) {
-		all[i].call = call;
-		all[i].twice = twins[i] != NAME_ALONE;
-		errors[i] = alter(&all[i]);
+	if (!alterings)
+		return NULL;
+	alterings->count = count;
+	alterings->all = call_take(call, (size_t)count, sizeof(*alterings->all));
+	alterings->errors = call_take(call, (size_t)count, sizeof(*alterings->errors));
+	return alterings->all && alterings->errors ? alterings : NULL;
+}
+
+static enum handled alter_all(struct kafka_call *call, struct alterings *alterings)
+{
+	const enum name_twin *twins = resource_twins(call, alterings->all, alterings->count);
+
+	for (int32_t i = 0; twins && i < alterings->count; i++) {
+		alterings->all[i].call = call;
+		alterings->all[i].twice = twins[i] != NAME_ALONE;
 	}
-	return twins != NULL;
+	return twins ? call_in_steps(call, alter_step, alterings) : CALL_ENDS;
+}
+
+static enum handled answer_altered(struct kafka_call *call, const struct alterings *alterings)
+{
+	struct kafka_alter_configs_response response;
+
+	kafka_alter_configs_response_init(&response);
+	if (!call_array(call, &response.responses, alterings->count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < alterings->count; i++)
+		response.responses.at[i] = (struct kafka_alter_configs_response_response){
+		    .error_code = (int16_t)alterings->errors[i],
+		    .error_message = call_error_text(alterings->errors[i], alterings->all[i].text),
+		    .resource_type = alterings->all[i].type,
+		    .resource_name = alterings->all[i].name};
+	return call_answer(call, &response);
+}
+
+static enum handled answer_incremental(struct kafka_call *call, const struct alterings *alterings)
+{
+	struct kafka_incremental_alter_configs_response response;
+
+	kafka_incremental_alter_configs_response_init(&response);
+	if (!call_array(call, &response.responses, alterings->count))
+		return CALL_ENDS;
+	for (int32_t i = 0; i < alterings->count; i++)
+		response.responses.at[i] =
+		    (struct kafka_incremental_alter_configs_response_response){
+			.error_code = (int16_t)alterings->errors[i],
+			.error_message =
+			    call_error_text(alterings->errors[i], alterings->all[i].text),
+			.resource_type = alterings->all[i].type,
+			.resource_name = alterings->all[i].name};
+	return call_answer(call, &response);
 }
 
 enum handled handle_alter_configs(struct kafka_call *call)
 {
 	struct kafka_alter_configs_request request;
-	struct kafka_alter_configs_response response;
-	enum kafka_error *errors;
-	struct altering *all;
+	struct alterings *alterings;
 
 	if (!call->may_block)
-		return CALL_BLOCKS;
+		return call_change(call);
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	kafka_alter_configs_response_init(&response);
-	all = call_take(call, (size_t)request.resources.count, sizeof(*all));
-	errors = call_take(call, (size_t)request.resources.count, sizeof(*errors));
-	if (!all || !errors || !call_array(call, &response.responses, request.resources.count))
+	alterings = alterings_new(call, request.resources.count);
+	if (!alterings)
 		return CALL_ENDS;
+	alterings->answer = answer_altered;
 	for (int32_t i = 0; i < request.resources.count; i++) {
 		const struct kafka_alter_configs_request_resource *from = &request.resources.at[i];
 		struct change *changes =
@@ -276,40 +374,29 @@ enum handled handle_alter_configs(struct kafka_call *call)
 						     .value = from->configs.at[n].value};
 		if (!changes)
 			return CALL_ENDS;
-		all[i] = (struct altering){.type = from->resource_type,
-					   .name = from->resource_name,
-					   .from_nothing = true,
-					   .validate_only = request.validate_only,
-					   .changes = changes,
-					   .changes_count = from->configs.count};
+		alterings->all[i] = (struct altering){.type = from->resource_type,
+						      .name = from->resource_name,
+						      .from_nothing = true,
+						      .validate_only = request.validate_only,
+						      .changes = changes,
+						      .changes_count = from->configs.count};
 	}
-	if (!alter_all(call, all, errors, request.resources.count))
-		return CALL_ENDS;
-	for (int32_t i = 0; i < request.resources.count; i++)
-		response.responses.at[i] = (struct kafka_alter_configs_response_response){
-		    .error_code = (int16_t)errors[i],
-		    .error_message = call_error_text(errors[i], all[i].text),
-		    .resource_type = all[i].type,
-		    .resource_name = all[i].name};
-	return call_answer(call, &response);
+	return alter_all(call, alterings);
 }
 
 enum handled handle_incremental_alter_configs(struct kafka_call *call)
 {
 	struct kafka_incremental_alter_configs_request request;
-	struct kafka_incremental_alter_configs_response response;
-	enum kafka_error *errors;
-	struct altering *all;
+	struct alterings *alterings;
 
 	if (!call->may_block)
-		return CALL_BLOCKS;
+		return call_change(call);
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	kafka_incremental_alter_configs_response_init(&response);
-	all = call_take(call, (size_t)request.resources.count, sizeof(*all));
-	errors = call_take(call, (size_t)request.resources.count, sizeof(*errors));
-	if (!all || !errors || !call_array(call, &response.responses, request.resources.count))
+	alterings = alterings_new(call, request.resources.count);
+	if (!alterings)
 		return CALL_ENDS;
+	alterings->answer = answer_incremental;
 	for (int32_t i = 0; i < request.resources.count; i++) {
 		const struct kafka_incremental_alter_configs_request_resource *from =
 		    &request.resources.at[i];
@@ -322,20 +409,11 @@ enum handled handle_incremental_alter_configs(struct kafka_call *call)
 					    from->configs.at[n].name, from->configs.at[n].value};
 		if (!changes)
 			return CALL_ENDS;
-		all[i] = (struct altering){.type = from->resource_type,
-					   .name = from->resource_name,
-					   .validate_only = request.validate_only,
-					   .changes = changes,
-					   .changes_count = from->configs.count};
+		alterings->all[i] = (struct altering){.type = from->resource_type,
+						      .name = from->resource_name,
+						      .validate_only = request.validate_only,
+						      .changes = changes,
+						      .changes_count = from->configs.count};
 	}
-	if (!alter_all(call, all, errors, request.resources.count))
-		return CALL_ENDS;
-	for (int32_t i = 0; i < request.resources.count; i++)
-		response.responses.at[i] =
-		    (struct kafka_incremental_alter_configs_response_response){
-			.error_code = (int16_t)errors[i],
-			.error_message = call_error_text(errors[i], all[i].text),
-			.resource_type = all[i].type,
-			.resource_name = all[i].name};
-	return call_answer(call, &response);
+	return alter_all(call, alterings);
 }

@@ -291,14 +291,41 @@ static void run_on_helper(struct job *job)
 	enum handled (*run)(struct kafka_call *) =
 	    call->blocking ? call->blocking : kafka_handler(call->header.api->key);
 
-	call->handled = run(call);
+	/* It may have waited long for its turn. */
+	call->handled = call->is_change && call->cancelled ? CALL_ENDS : run(call);
 	CHECK(call->handled != CALL_BLOCKS && call->handled != CALL_WAITS);
+}
+
+static int submit_call(struct kafka_call *call)
+{
+	struct loop *loop = call->home->loop;
+
+	if (call->is_change) {
+		call->job.what = "a change of topics";
+		return helpers_submit_serial(loop, &call->job);
+	}
+	return call->is_long ? helpers_submit_bulk(loop, &call->job)
+			     : helpers_submit(loop, &call->job);
+}
+
+/* Its client is there, as far as that can be seen. */
+static bool is_awaited(const struct kafka_call *call)
+{
+	struct conn *conn = conn_deref(call->conn);
+
+	return conn && !((struct kafka_conn *)conn_data(conn))->ended;
 }
 
 static void helper_done(struct job *job)
 {
 	struct kafka_call *call = container_of(job, struct kafka_call, job);
 
+	if (call->handled == CALL_CONTINUES) {
+		call->ending = loop_is_draining(call->home->loop);
+		call->handled = CALL_ENDS;
+		if (is_awaited(call) && submit_call(call) == 0)
+			return;
+	}
 	call->blocks = false;
 	if (call->resume) {
 		call->apart = call->may_block = false;
@@ -338,6 +365,21 @@ bool call_keep_body(struct kafka_call *call)
 	return true;
 }
 
+enum handled call_change(struct kafka_call *call)
+{
+	call->is_change = true;
+	return CALL_BLOCKS;
+}
+
+enum handled call_in_steps(struct kafka_call *call, enum handled (*step)(struct kafka_call *call),
+			   void *state)
+{
+	CHECK(call->may_block && call->is_change);
+	call->blocking = step;
+	call->state = state;
+	return step(call);
+}
+
 int call_to_helper(struct kafka_call *call)
 {
 	struct conn *conn;
@@ -350,8 +392,7 @@ int call_to_helper(struct kafka_call *call)
 	call->blocks = call->apart = true;
 	call->job.run = run_on_helper;
 	call->job.done = helper_done;
-	return call->is_long ? helpers_submit_bulk(call->home->loop, &call->job)
-			     : helpers_submit(call->home->loop, &call->job);
+	return submit_call(call);
 }
 
 void call_answered(struct kafka_call *call, enum handled handled)

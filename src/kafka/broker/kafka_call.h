@@ -14,6 +14,10 @@
  * connection is still there or not. What waits for an event (a fetch for data, a join for others) keeps what it needs
  * and says WAITS; the request's bytes are gone then.
  *
+ * Changes of topics are done one by one, by a helper of their own (call_change()), and in steps: a handler
+ * that says CONTINUES has its next turn behind the changes of others, and none where its client has left
+ * meanwhile.
+ *
  * A connection has at most one call that blocks or waits, and reads no further requests meanwhile:
  * answers keep their order, and one client's memory is bounded.
  *
@@ -43,8 +47,9 @@ enum handled {
 	CALL_SILENT, /* there is no answer to it */
 	CALL_BLOCKS,
 	CALL_WAITS,
-	CALL_CLOSES, /* not understood: the connection has earned no answer */
-	CALL_ENDS,   /* understood, but the connection ends */
+	CALL_CONTINUES, /* on a helper: by `blocking`, when others have had their turn */
+	CALL_CLOSES,    /* not understood: the connection has earned no answer */
+	CALL_ENDS,      /* understood, but the connection ends */
 };
 
 /* A range of a segment that goes into the answer behind so many bytes. */
@@ -81,7 +86,10 @@ struct kafka_call {
 	bool apart;       /* answered from another thread: the loop's buffers are not for it */
 	uint32_t wait_ms; /* of CALL_WAITS: when `expired` is called; 0: never */
 	enum handled handled;
-	bool is_long; /* for a helper: one of those that leave others free */
+	bool is_long;           /* for a helper: one of those that leave others free */
+	bool is_change;         /* for the helper that changes topics */
+	bool ending;            /* the process is: what is not begun is refused */
+	_Atomic bool cancelled; /* a helper has it, and nobody waits for it any more */
 	enum handled (*blocking)(struct kafka_call *call); /* NULL: the handler */
 	enum handled (*resume)(struct kafka_call *call);   /* NULL: the helper's word stands */
 
@@ -135,6 +143,11 @@ void call_renew_work(struct kafka_call *call);
 /* The request gets memory that lasts as long as the call, and call->body moves there. What `blocking`
  * is set for must see to that itself. */
 bool call_keep_body(struct kafka_call *call);
+/* On the loop: what CALL_BLOCKS is said for is a change of topics. */
+enum handled call_change(struct kafka_call *call);
+/* On a helper: the first step; `state` is the call's memory. */
+enum handled call_in_steps(struct kafka_call *call, enum handled (*step)(struct kafka_call *call),
+			   void *state);
 /* Reads the request; false when it is malformed: CALL_CLOSES. */
 bool call_decode(struct kafka_call *call, void *ret);
 /* Encodes the answer: CALL_ANSWERED, or CALL_ENDS without memory. */

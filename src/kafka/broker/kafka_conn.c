@@ -172,6 +172,7 @@ static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum
 		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
 			    "no helper thread can be started: connection closed");
 		break;
+	case CALL_CONTINUES:
 	case CALL_CLOSES:
 	case CALL_ENDS:
 		break;
@@ -451,7 +452,7 @@ static void ready(struct conn *conn, unsigned events)
 	if (events & (CONN_ENDED | CONN_HANGUP))
 		c->ended = true;
 	/* Nobody will read what a waiting call would say. */
-	if (c->call && events & CONN_HANGUP)
+	if (c->call && (events & CONN_HANGUP || (c->ended && c->call->is_change)))
 		gone(c);
 	else
 		kafka_conn_turn(c);
@@ -514,6 +515,8 @@ static void closed(struct conn *conn)
 	}
 	kafka_send_free(c);
 	c->call = NULL;
+	if (call)
+		atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
 	if (call && call->abandoned)
 		call->abandoned(call);
 }

@@ -63,6 +63,10 @@
 #define KAFKA_PRODUCER_IDS 1000
 /* Partitions of one topic that a client may ask for: each is a folder with open files. */
 #define KAFKA_PARTITIONS_MAX 10000
+/* Changes of topics between which others have their turn: so many share one writing of the list of topics,
+ * and so many new partitions, each of which is a folder with two syncs, 32 at once. */
+#define KAFKA_CHANGES_A_STEP    64u
+#define KAFKA_PARTITIONS_A_STEP 256
 /* What the records of one batch may come to when they are expanded: a request of Kafka's default
  * limit (100 MiB) could not carry more if they were not compressed, and consumers by librdkafka give
  * up at 100 MB. A batch that comes to more is too large (MESSAGE_TOO_LARGE); Java's producers divide

@@ -50,6 +50,7 @@ static bool put_partitions(struct kafka_call *call, struct topic *topic,
 /* What the request asks for beside topics. */
 struct wishes {
 	bool may_make, operations;
+	const struct making *made; /* NULL: nothing was */
 };
 
 static bool put_topic(struct kafka_call *call, struct topic *topic, const struct wishes *wishes,
@@ -66,27 +67,45 @@ static bool put_topic(struct kafka_call *call, struct topic *topic, const struct
 	return put_partitions(call, topic, to);
 }
 
-/* NONE with a reference, or what the client is told. */
-static enum kafka_error make_topic(struct kafka_call *call, struct slice name, struct topic **ret)
-{
-	const struct kafka_config *config = call->server->config;
-	struct client_text client;
-	enum kafka_error error =
-	    store_topic_create(call->server->store, name,
-			       (int32_t)config_value(config, KAFKA_CONFIG_PARTITIONS), NULL, ret);
+/* ---- topics that are asked for and not there ---- */
 
-	if (error == KAFKA_TOPIC_ALREADY_EXISTS) {
-		/* Somebody else was faster. */
-		*ret = store_topic(call->server->store, name);
-		return *ret ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
-	}
-	if (error == KAFKA_NONE) {
+/* So many are made for one request, together; its client will ask again for the rest. */
+struct making {
+	struct store_change changes[KAFKA_CHANGES_A_STEP];
+	unsigned count;
+};
+
+static bool may_be_made(const struct kafka_call *call, struct slice name)
+{
+	return name.ptr && store_topic_name_valid(name) && !kafka_topic_is_internal(name) &&
+	       store_topic_check(call->server->store, name) == KAFKA_NONE;
+}
+
+static void make_topics(struct kafka_call *call, struct making *making)
+{
+	struct client_text client;
+
+	store_topics_create(call->server->store, making->changes, making->count, &call->cancelled);
+	for (unsigned i = 0; i < making->count; i++) {
+		const struct store_change *change = &making->changes[i];
+
+		if (change->error != KAFKA_NONE)
+			continue;
 		log_bursts(sys_now_ns(), LOG_LEVEL_INFO,
-			   "topic %.*s was made, as it was asked for by %s", (int)name.len,
-			   name.ptr, log_client(call, &client));
-		config_tell_undone(*ret);
+			   "topic %s was made, as it was asked for by %s",
+			   topic_name(change->topic), log_client(call, &client));
+		config_tell_undone(change->topic);
+		topic_unref(change->topic);
 	}
-	return error;
+}
+
+/* What has become of it; one that there was no turn for is still unknown. */
+static enum kafka_error made(const struct making *making, struct slice name)
+{
+	for (unsigned i = 0; i < making->count; i++)
+		if (slice_eq(making->changes[i].name, name))
+			return making->changes[i].error;
+	return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 enum put { PUT, PUT_BLOCKS, PUT_FAILED };
@@ -108,7 +127,7 @@ static enum put put_asked(struct kafka_call *call, const struct asked *asked,
 	} else if (!topic && by_name && wishes->may_make && !kafka_topic_is_internal(asked->name)) {
 		if (!call->may_block)
 			return PUT_BLOCKS;
-		error = make_topic(call, asked->name, &topic);
+		error = made(wishes->made, asked->name);
 	}
 	if (topic) {
 		fits = put_topic(call, topic, wishes, to);
@@ -167,10 +186,35 @@ static const enum name_twin *twins_of(struct kafka_call *call,
 	return keys ? names_twins(call, keys, request->topics.count) : NULL;
 }
 
+/* On a helper, before they are told. NULL: no memory. */
+static struct making *make_missing(struct kafka_call *call,
+				   const struct kafka_metadata_request *request,
+				   const enum name_twin *twins)
+{
+	int64_t partitions = config_value(call->server->config, KAFKA_CONFIG_PARTITIONS);
+	unsigned most = (unsigned)max_i64(min_u64(KAFKA_CHANGES_A_STEP,
+						  KAFKA_PARTITIONS_A_STEP / (uint64_t)partitions),
+					  1);
+	struct making *making = call_take(call, 1, sizeof(*making));
+
+	for (int32_t i = 0; making && i < request->topics.count && making->count < most; i++) {
+		const struct kafka_metadata_request_topic *topic = &request->topics.at[i];
+
+		if (twins[i] != NAME_AGAIN && !is_by_id(call, topic) &&
+		    may_be_made(call, topic->name))
+			making->changes[making->count++] =
+			    (struct store_change){.name = topic->name,
+						  .partitions = (int32_t)partitions};
+	}
+	if (making && making->count > 0)
+		make_topics(call, making);
+	return making;
+}
+
 static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_request *request,
 			   struct kafka_metadata_response *response)
 {
-	const struct wishes wishes = {
+	struct wishes wishes = {
 	    .may_make = config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) &&
 			request->allow_auto_topic_creation,
 	    .operations = request->include_topic_authorized_operations,
@@ -184,6 +228,11 @@ static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_
 	twins = twins_of(call, request);
 	if (!twins || !call_array(call, &response->topics, request->topics.count))
 		return PUT_FAILED;
+	if (wishes.may_make && call->may_block) {
+		wishes.made = make_missing(call, request, twins);
+		if (!wishes.made)
+			return PUT_FAILED;
+	}
 	for (int32_t i = 0; i < request->topics.count && put == PUT; i++) {
 		const struct kafka_metadata_request_topic *topic = &request->topics.at[i];
 		const struct asked asked = {
@@ -212,7 +261,7 @@ enum handled handle_metadata(struct kafka_call *call)
 	case PUT:
 		break;
 	case PUT_BLOCKS:
-		return CALL_BLOCKS;
+		return call_change(call);
 	case PUT_FAILED:
 		return CALL_ENDS;
 	}

@@ -1,16 +1,11 @@
 /*
- * Topics made, changed and removed: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All
- * of it by helpers.
+ * Topics made and grown: CreateTopics, CreatePartitions; in steps (kafka_change.h).
  */
-#include "kafka/broker/coordinator.h"
+#include "kafka/broker/kafka_change.h"
 #include "kafka/broker/kafka_configs.h"
 #include "kafka/broker/kafka_log.h"
 #include "kafka/broker/names.h"
-#include "kafka/broker/watch.h"
 #include "sys/sys.h"
-
-#define TOPIC_IS_OURS "the topic is the broker's own"
-#define NAMED_TWICE   "the topic is named twice"
 
 /* A name in a text: printf's "%.*s". */
 #define NAME(s) (int)(s).len, (s).ptr
@@ -166,210 +161,139 @@ static bool put_made(struct kafka_call *call, const struct topic_config *own, in
 	return true;
 }
 
-static enum kafka_error make(struct kafka_call *call, struct slice name, int32_t partitions,
-			     const struct topic_config *config, struct kafka_uuid *ret_id)
-{
-	struct client_text client;
-	struct topic *topic;
-	enum kafka_error error =
-	    store_topic_create(call->server->store, name, partitions, config, &topic);
-
-	if (error != KAFKA_NONE)
-		return error;
-	*ret_id = *topic_id(topic);
-	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s was made with %d partitions by %s",
-		   topic_name(topic), partitions, log_client(call, &client));
-	config_tell_undone(topic);
-	topic_unref(topic);
-	return KAFKA_NONE;
-}
-
 struct creating {
 	struct kafka_call *call;
 	bool too_many, validate_only;
+	struct kafka_create_topics_request request;
+	struct kafka_create_topics_response response;
+	const enum name_twin *twins;
+	int32_t next; /* of the request's topics */
+	struct batch batch;
+	struct topic_config configs[KAFKA_CHANGES_A_STEP]; /* the batch's, as the next */
+	struct kafka_create_topics_response_topic *answers[KAFKA_CHANGES_A_STEP];
 };
 
-static bool create_one(const struct creating *creating, const new_topic *from, bool twice,
-		       struct kafka_create_topics_response_topic *to)
+/* NONE: it may be made. */
+static enum kafka_error create_check(struct creating *creating, const new_topic *from, bool twice,
+				     struct topic_config *config, int32_t *ret_partitions,
+				     const char **text)
 {
-	struct kafka_call *call = creating->call;
-	struct topic_config config = {0};
+	*config = (struct topic_config){0};
+	if (twice) {
+		*text = NAMED_TWICE;
+		return KAFKA_INVALID_REQUEST;
+	}
+	if (creating->too_many) {
+		*text = too_many_text(creating->call);
+		return KAFKA_POLICY_VIOLATION;
+	}
+	if (creating->call->ending)
+		return KAFKA_NOT_CONTROLLER;
+	return check_new(creating->call, from, config, ret_partitions, text);
+}
+
+/* Into the batch, or answered. */
+static bool create_take(struct creating *creating, const new_topic *from, bool twice,
+			struct kafka_create_topics_response_topic *to)
+{
+	struct batch *batch = &creating->batch;
+	struct topic_config *config = &creating->configs[batch->count];
 	const char *text = NULL;
-	int32_t partitions;
-	enum kafka_error error = KAFKA_INVALID_REQUEST;
+	int32_t partitions = 0;
+	enum kafka_error error = create_check(creating, from, twice, config, &partitions, &text);
 
 	to->name = from->name;
 	to->num_partitions = to->replication_factor = -1;
-	if (twice) {
-		text = NAMED_TWICE;
-	} else if (creating->too_many) {
-		error = KAFKA_POLICY_VIOLATION;
-		text = too_many_text(call);
-	} else {
-		error = check_new(call, from, &config, &partitions, &text);
+	if (error == KAFKA_NONE && !creating->validate_only) {
+		creating->answers[batch->count] = to;
+		batch->changes[batch->count++] = (struct store_change){.name = from->name,
+								       .partitions = partitions,
+								       .config = config};
+		batch->partitions += partitions;
+		return true;
 	}
 	if (error == KAFKA_NONE)
-		error = creating->validate_only
-			    ? make_id(&to->topic_id)
-			    : make(call, from->name, partitions, &config, &to->topic_id);
+		error = make_id(&to->topic_id);
 	to->error_code = (int16_t)error;
 	to->error_message = call_error_text(error, text);
-	return error != KAFKA_NONE || put_made(call, &config, partitions, to);
+	return error != KAFKA_NONE || put_made(creating->call, config, partitions, to);
+}
+
+static bool create_told(struct creating *creating, const struct store_change *change,
+			struct kafka_create_topics_response_topic *to)
+{
+	struct client_text client;
+
+	to->error_code = (int16_t)change->error;
+	to->error_message = call_error_text(change->error, NULL);
+	if (change->error != KAFKA_NONE)
+		return true;
+	to->topic_id = *topic_id(change->topic);
+	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s was made with %d partitions by %s",
+		   topic_name(change->topic), change->partitions,
+		   log_client(creating->call, &client));
+	config_tell_undone(change->topic);
+	topic_unref(change->topic);
+	return put_made(creating->call, change->config, change->partitions, to);
+}
+
+static bool create_batch(struct creating *creating)
+{
+	struct batch *batch = &creating->batch;
+	bool fits = true;
+
+	store_topics_create(creating->call->server->store, batch->changes, batch->count,
+			    &creating->call->cancelled);
+	for (unsigned i = 0; i < batch->count; i++)
+		fits = create_told(creating, &batch->changes[i], creating->answers[i]) && fits;
+	batch->count = 0;
+	batch->partitions = 0;
+	return fits;
+}
+
+static enum handled create_step(struct kafka_call *call)
+{
+	struct creating *creating = call->state;
+	int32_t count = creating->request.topics.count;
+
+	while (creating->next < count && batch_has_room(&creating->batch)) {
+		int32_t i = creating->next++;
+
+		if (creating->twins[i] != NAME_AGAIN &&
+		    !create_take(creating, &creating->request.topics.at[i],
+				 creating->twins[i] == NAME_FIRST,
+				 &creating->response.topics.at[creating->response.topics.count++]))
+			return CALL_ENDS;
+	}
+	if (!create_batch(creating))
+		return CALL_ENDS;
+	return creating->next < count ? CALL_CONTINUES : call_answer(call, &creating->response);
 }
 
 enum handled handle_create_topics(struct kafka_call *call)
 {
 	struct kafka_create_topics_request request;
-	struct kafka_create_topics_response response;
-	struct creating creating = {.call = call};
-	const enum name_twin *twins;
+	struct creating *creating;
 	struct slice *names;
-	int32_t count = 0;
 
 	if (!call->may_block)
-		return CALL_BLOCKS;
+		return call_change(call);
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	kafka_create_topics_response_init(&response);
+	creating = call_take(call, 1, sizeof(*creating));
 	names = NAMES_TAKE(call, request.topics, name);
-	twins = names ? names_twins(call, names, request.topics.count) : NULL;
-	if (!twins || !call_array(call, &response.topics, request.topics.count))
+	if (!creating || !names)
 		return CALL_ENDS;
-	creating.validate_only = request.validate_only;
-	creating.too_many = wants_too_many(call, &request, twins);
-	for (int32_t i = 0; i < request.topics.count; i++)
-		if (twins[i] != NAME_AGAIN &&
-		    !create_one(&creating, &request.topics.at[i], twins[i] == NAME_FIRST,
-				&response.topics.at[count++]))
-			return CALL_ENDS;
-	response.topics.count = count;
-	return call_answer(call, &response);
-}
-
-/* ---- DeleteTopics ---- */
-
-/* As it is named in a request: by one of the two. */
-struct doomed_name {
-	struct slice name; /* ptr NULL: by id */
-	struct kafka_uuid id;
-	enum name_twin twin;
-};
-
-static const struct kafka_uuid no_id;
-
-static bool has_id(const struct doomed_name *doomed)
-{
-	return memcmp(&doomed->id, &no_id, sizeof(no_id)) != 0;
-}
-
-static enum kafka_error delete_found(struct kafka_call *call, struct topic *topic,
-				     const char **text)
-{
-	struct client_text client;
-	enum kafka_error error;
-
-	if (kafka_topic_is_internal(slice_of(topic_name(topic)))) {
-		*text = TOPIC_IS_OURS;
-		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	}
-	error = store_topic_delete(call->server->store, topic, sys_wall_ms());
-	if (error != KAFKA_NONE)
-		return error;
-	coordinator_topic_deleted(call->server->coordinator, slice_of(topic_name(topic)));
-	/* Who waits for it hears that it is gone. */
-	for (int32_t i = 0; i < topic_partition_count(topic); i++)
-		partition_wake(topic_partition(topic, i));
-	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s was deleted by %s", topic_name(topic),
-		   log_client(call, &client));
-	return KAFKA_NONE;
-}
-
-/* What is wrong with the request for it. */
-static enum kafka_error check_doomed(const struct kafka_call *call,
-				     const struct doomed_name *doomed, const char **text)
-{
-	if (!config_value(call->server->config, KAFKA_CONFIG_DELETE_TOPICS))
-		return call->header.version >= 3 ? KAFKA_TOPIC_DELETION_DISABLED
-						 : KAFKA_INVALID_REQUEST;
-	if (doomed->name.ptr && has_id(doomed))
-		*text = "a topic is named by its name or its id, not by both";
-	else if (!doomed->name.ptr && !has_id(doomed))
-		*text = "a topic is named by its name or its id";
-	else if (doomed->twin != NAME_ALONE)
-		*text = NAMED_TWICE;
-	return *text ? KAFKA_INVALID_REQUEST : KAFKA_NONE;
-}
-
-static bool delete_one(struct kafka_call *call, const struct doomed_name *doomed,
-		       struct kafka_delete_topics_response_response *to)
-{
-	struct store *store = call->server->store;
-	const char *text = NULL;
-	enum kafka_error error = check_doomed(call, doomed, &text);
-	struct topic *topic = NULL;
-
-	to->name = doomed->name;
-	to->topic_id = doomed->id;
-	if (error == KAFKA_NONE) {
-		topic = doomed->name.ptr ? store_topic(store, doomed->name)
-					 : store_topic_by_id(store, &doomed->id);
-		error =
-		    doomed->name.ptr ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
-	}
-	if (topic) {
-		to->name = call_keep(call, slice_of(topic_name(topic)));
-		to->topic_id = *topic_id(topic);
-		error = delete_found(call, topic, &text);
-		topic_unref(topic);
-	}
-	to->error_code = (int16_t)error;
-	to->error_message = call_error_text(error, text);
-	return !topic || to->name.ptr;
-}
-
-/* What is named, in `ret`; and by what it is told from others. */
-static void take_doomed(const struct kafka_delete_topics_request *request, bool ids,
-			struct doomed_name *ret, struct slice *ret_keys, int32_t count)
-{
-	for (int32_t i = 0; i < count; i++) {
-		ret[i].name = ids ? request->topics.at[i].name : request->topic_names.at[i];
-		if (ids)
-			ret[i].id = request->topics.at[i].topic_id;
-		ret_keys[i] = ret[i].name.ptr ? ret[i].name
-					      : slice_make((const char *)&ret[i].id, sizeof(no_id));
-	}
-}
-
-enum handled handle_delete_topics(struct kafka_call *call)
-{
-	struct kafka_delete_topics_request request;
-	struct kafka_delete_topics_response response;
-	bool ids = call->header.version >= 6;
-	int32_t count, answers = 0;
-	const enum name_twin *twins;
-	struct doomed_name *doomed;
-	struct slice *keys;
-
-	if (!call->may_block)
-		return CALL_BLOCKS;
-	if (!call_decode(call, &request))
-		return CALL_CLOSES;
-	kafka_delete_topics_response_init(&response);
-	count = ids ? request.topics.count : request.topic_names.count;
-	doomed = call_take(call, (size_t)count, sizeof(*doomed));
-	keys = call_take(call, (size_t)count, sizeof(*keys));
-	if (!doomed || !keys || !call_array(call, &response.responses, count))
+	kafka_create_topics_response_init(&creating->response);
+	creating->twins = names_twins(call, names, request.topics.count);
+	if (!creating->twins || !call_array(call, &creating->response.topics, request.topics.count))
 		return CALL_ENDS;
-	take_doomed(&request, ids, doomed, keys, count);
-	twins = names_twins(call, keys, count);
-	for (int32_t i = 0; twins && i < count; i++) {
-		doomed[i].twin = twins[i];
-		if (twins[i] != NAME_AGAIN &&
-		    !delete_one(call, &doomed[i], &response.responses.at[answers++]))
-			return CALL_ENDS;
-	}
-	response.responses.count = answers;
-	return twins ? call_answer(call, &response) : CALL_ENDS;
+	creating->response.topics.count = 0;
+	creating->call = call;
+	creating->request = request;
+	creating->validate_only = request.validate_only;
+	creating->too_many = wants_too_many(call, &request, creating->twins);
+	return call_in_steps(call, create_step, creating);
 }
 
 /* ---- CreatePartitions ---- */
@@ -413,140 +337,136 @@ static enum kafka_error check_growth(struct kafka_call *call, const struct topic
 	return error;
 }
 
-static enum kafka_error grow_found(struct kafka_call *call, struct topic *topic, int32_t count)
+struct growing {
+	struct kafka_call *call;
+	bool too_many, validate_only;
+	struct kafka_create_partitions_request request;
+	struct kafka_create_partitions_response response;
+	const enum name_twin *twins;
+	int32_t next;
+	struct batch batch;
+	int32_t before[KAFKA_CHANGES_A_STEP];
+	struct kafka_create_partitions_response_result *answers[KAFKA_CHANGES_A_STEP];
+};
+
+static void grow_told(const struct growing *growing, unsigned nth)
 {
-	int32_t before = topic_partition_count(topic);
-	enum kafka_error error = store_topic_grow(call->server->store, topic, count);
+	const struct store_change *change = &growing->batch.changes[nth];
+	struct kafka_create_partitions_response_result *to = growing->answers[nth];
 	struct client_text client;
 
-	if (error == KAFKA_NONE)
+	to->error_code = (int16_t)change->error;
+	to->error_message = call_error_text(change->error, NULL);
+	if (change->error == KAFKA_NONE)
 		log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "topic %s: %d partitions, before %d: %s",
-			   topic_name(topic), count, before, log_client(call, &client));
-	return error;
+			   topic_name(change->topic), change->partitions, growing->before[nth],
+			   log_client(growing->call, &client));
 }
 
-static void grow(const struct creating *creating,
-		 const struct kafka_create_partitions_request_topic *from, bool twice,
-		 struct kafka_create_partitions_response_result *to)
+static void grow_batch(struct growing *growing)
 {
-	struct kafka_call *call = creating->call;
-	bool looks = !twice && !creating->too_many;
-	struct topic *topic = looks ? store_topic(call->server->store, from->name) : NULL;
-	enum kafka_error error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	const char *text = NULL;
+	struct batch *batch = &growing->batch;
 
+	store_topics_grow(growing->call->server->store, batch->changes, batch->count,
+			  &growing->call->cancelled);
+	for (unsigned i = 0; i < batch->count; i++) {
+		grow_told(growing, i);
+		topic_unref(batch->changes[i].topic);
+	}
+	batch->count = 0;
+	batch->partitions = 0;
+}
+
+/* NONE, and a topic: it may grow. */
+static enum kafka_error grow_check(struct growing *growing,
+				   const struct kafka_create_partitions_request_topic *from,
+				   bool twice, struct topic **ret, const char **text)
+{
+	struct kafka_call *call = growing->call;
+
+	*ret = NULL;
 	if (twice) {
-		error = KAFKA_INVALID_REQUEST;
-		text = NAMED_TWICE;
-	} else if (creating->too_many) {
-		error = KAFKA_POLICY_VIOLATION;
-		text = too_many_text(call);
+		*text = NAMED_TWICE;
+		return KAFKA_INVALID_REQUEST;
 	}
-	if (topic) {
-		error = check_growth(call, topic, from, &text);
-		if (error == KAFKA_NONE && !creating->validate_only)
-			error = grow_found(call, topic, from->count);
-		topic_unref(topic);
+	if (growing->too_many) {
+		*text = too_many_text(call);
+		return KAFKA_POLICY_VIOLATION;
 	}
+	if (call->ending)
+		return KAFKA_NOT_CONTROLLER;
+	*ret = store_topic(call->server->store, from->name);
+	return *ret ? check_growth(call, *ret, from, text) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+/* Into the batch, or answered. */
+static void grow_take(struct growing *growing,
+		      const struct kafka_create_partitions_request_topic *from, bool twice,
+		      struct kafka_create_partitions_response_result *to)
+{
+	struct batch *batch = &growing->batch;
+	const char *text = NULL;
+	struct topic *topic;
+	enum kafka_error error = grow_check(growing, from, twice, &topic, &text);
+
 	to->name = from->name;
+	if (error == KAFKA_NONE && !growing->validate_only) {
+		growing->before[batch->count] = topic_partition_count(topic);
+		growing->answers[batch->count] = to;
+		batch->partitions += from->count - growing->before[batch->count];
+		batch->changes[batch->count++] =
+		    (struct store_change){.topic = topic, .partitions = from->count};
+		return;
+	}
+	if (topic)
+		topic_unref(topic);
 	to->error_code = (int16_t)error;
 	to->error_message = call_error_text(error, text);
+}
+
+static enum handled grow_step(struct kafka_call *call)
+{
+	struct growing *growing = call->state;
+	int32_t count = growing->request.topics.count;
+
+	while (growing->next < count && batch_has_room(&growing->batch)) {
+		int32_t i = growing->next++;
+
+		if (growing->twins[i] != NAME_AGAIN)
+			grow_take(growing, &growing->request.topics.at[i],
+				  growing->twins[i] == NAME_FIRST,
+				  &growing->response.results.at[growing->response.results.count++]);
+	}
+	grow_batch(growing);
+	return growing->next < count ? CALL_CONTINUES : call_answer(call, &growing->response);
 }
 
 enum handled handle_create_partitions(struct kafka_call *call)
 {
 	struct kafka_create_partitions_request request;
-	struct kafka_create_partitions_response response;
-	struct creating creating = {.call = call};
-	const enum name_twin *twins;
-	int64_t more = 0;
+	struct growing *growing;
 	struct slice *names;
-	int32_t count = 0;
+	int64_t more = 0;
 
 	if (!call->may_block)
-		return CALL_BLOCKS;
+		return call_change(call);
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	kafka_create_partitions_response_init(&response);
+	growing = call_take(call, 1, sizeof(*growing));
 	names = NAMES_TAKE(call, request.topics, name);
-	twins = names ? names_twins(call, names, request.topics.count) : NULL;
-	if (!twins || !call_array(call, &response.results, request.topics.count))
+	if (!growing || !names)
 		return CALL_ENDS;
-	for (int32_t i = 0; i < request.topics.count; i++)
-		more += twins[i] == NAME_ALONE ? growth_of(call, &request.topics.at[i]) : 0;
-	creating.too_many = more > KAFKA_PARTITIONS_MAX;
-	creating.validate_only = request.validate_only;
-	for (int32_t i = 0; i < request.topics.count; i++)
-		if (twins[i] != NAME_AGAIN)
-			grow(&creating, &request.topics.at[i], twins[i] == NAME_FIRST,
-			     &response.results.at[count++]);
-	response.results.count = count;
-	return call_answer(call, &response);
-}
-
-/* ---- DeleteRecords ---- */
-
-static enum kafka_error delete_records(struct kafka_call *call, struct topic *topic,
-				       const struct kafka_delete_records_request_partition *from,
-				       int64_t *ret_low)
-{
-	struct partition *partition = topic ? topic_partition(topic, from->partition_index) : NULL;
-	struct client_text client;
-	enum kafka_error error;
-
-	if (!partition)
-		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	if (kafka_topic_is_internal(slice_of(topic_name(topic))))
-		return KAFKA_INVALID_TOPIC_EXCEPTION;
-	if (!topic_config_lists(topic_config_value(topic, TOPIC_CONFIG_CLEANUP_POLICY),
-				TOPIC_CLEANUP_DELETE))
-		return KAFKA_POLICY_VIOLATION;
-	if (from->offset < -1)
-		return KAFKA_OFFSET_OUT_OF_RANGE;
-	error = partition_delete_records(partition, from->offset, ret_low);
-	if (error != KAFKA_NONE)
-		return error;
-	log_bursts(sys_now_ns(), LOG_LEVEL_INFO, "%s-%d: what lies before %lld was deleted by %s",
-		   topic_name(topic), from->partition_index, (long long)*ret_low,
-		   log_client(call, &client));
-	partition_wake(partition);
-	return KAFKA_NONE;
-}
-
-enum handled handle_delete_records(struct kafka_call *call)
-{
-	struct kafka_delete_records_request request;
-	struct kafka_delete_records_response response;
-
-	if (!call->may_block)
-		return CALL_BLOCKS;
-	if (!call_decode(call, &request))
-		return CALL_CLOSES;
-	kafka_delete_records_response_init(&response);
-	if (!call_array(call, &response.topics, request.topics.count))
+	kafka_create_partitions_response_init(&growing->response);
+	growing->twins = names_twins(call, names, request.topics.count);
+	if (!growing->twins || !call_array(call, &growing->response.results, request.topics.count))
 		return CALL_ENDS;
-	for (int32_t i = 0; i < request.topics.count; i++) {
-		const struct kafka_delete_records_request_topic *from = &request.topics.at[i];
-		struct kafka_delete_records_response_topic *to = &response.topics.at[i];
-		struct topic *topic = store_topic(call->server->store, from->name);
-
-		bool fits = call_array(call, &to->partitions, from->partitions.count);
-
-		to->name = from->name;
-		for (int32_t n = 0; fits && n < from->partitions.count; n++) {
-			int64_t low = -1;
-			enum kafka_error error =
-			    delete_records(call, topic, &from->partitions.at[n], &low);
-
-			to->partitions.at[n].partition_index =
-			    from->partitions.at[n].partition_index;
-			to->partitions.at[n].error_code = (int16_t)error;
-			to->partitions.at[n].low_watermark = error == KAFKA_NONE ? low : -1;
-		}
-		if (topic)
-			topic_unref(topic);
-		if (!fits)
-			return CALL_ENDS;
-	}
-	return call_answer(call, &response);
+	growing->response.results.count = 0;
+	for (int32_t i = 0; i < request.topics.count; i++)
+		more +=
+		    growing->twins[i] == NAME_ALONE ? growth_of(call, &request.topics.at[i]) : 0;
+	growing->call = call;
+	growing->request = request;
+	growing->too_many = more > KAFKA_PARTITIONS_MAX;
+	growing->validate_only = request.validate_only;
+	return call_in_steps(call, grow_step, growing);
 }

@@ -320,6 +320,8 @@ struct partition_table *topic_extend(struct topic *topic, int32_t count);
 void topic_shrink(struct partition_table *table, int32_t count);
 struct slice topic_name_slice(const struct topic *topic);
 bool store_has_topic(struct store *store, struct slice name);
+/* The same by store->lock, or store->change. */
+bool store_name_is_taken(const struct store *store, struct slice name);
 /* All under store->lock for writing, or while nobody else is there. -ENOMEM; not where room was made for
  * as many before. */
 int store_reserve_topics(struct store *store, uint32_t count);

@@ -274,12 +274,20 @@ struct topic *store_topic(struct store *store, struct slice name)
 	return topic;
 }
 
+bool store_name_is_taken(const struct store *store, struct slice name)
+{
+	bool there;
+
+	(void)place_of_name(store, name, &there);
+	return there;
+}
+
 bool store_has_topic(struct store *store, struct slice name)
 {
 	bool there;
 
 	pthread_rwlock_rdlock(&store->lock);
-	(void)place_of_name(store, name, &there);
+	there = store_name_is_taken(store, name);
 	pthread_rwlock_unlock(&store->lock);
 	return there;
 }

@@ -54,6 +54,11 @@ static enum kafka_error check_name(const struct store *store, struct slice name)
 
 	if (!store_topic_name_valid(name))
 		return KAFKA_INVALID_TOPIC_EXCEPTION;
+	if (store_name_is_taken(store, name))
+		return KAFKA_TOPIC_ALREADY_EXISTS;
+	/* Others can't differ in just these. */
+	if (!memchr(name.ptr, '.', name.len) && !memchr(name.ptr, '_', name.len))
+		return KAFKA_NONE;
 	for (uint32_t i = 0; i < store->topic_count && error == KAFKA_NONE; i++)
 		error = check_beside(name, topic_name_slice(store->by_name[i]));
 	return error;
