@@ -52,6 +52,9 @@ static inline void buf_add_char(struct buf *buf, char c)
 
 #define buf_add_literal(buf, s) buf_add((buf), "" s, sizeof(s) - 1)
 
+/* Text from files and peers, for people: what would be no text, or move the cursor, hide or reorder what
+ * is around it (control characters, bytes that are no UTF-8, bidirectional overrides), as \xNN. */
+void buf_add_printable(struct buf *buf, struct slice text);
 /* Decimal. */
 void buf_add_u64(struct buf *buf, uint64_t value);
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -15,7 +15,7 @@ struct err {
 	char text[ERR_TEXT_MAX]; /* one line, no newline; "" when nothing was said */
 };
 
-/* Writes the text (cut at ERR_TEXT_MAX) and returns `code`, so that callers say
+/* Writes the text (cut at ERR_TEXT_MAX; what can't be printed as \xNN) and returns `code`, so that callers say
  * `return err_set(err, -EADDRINUSE, "%s: port taken", addr);`. `err` may be NULL. */
 int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
 
 static struct {
@@ -30,16 +32,11 @@ bool log_wants(enum log_level level)
 /* Cuts a message that is too long; room for the count and the newline is kept free. */
 PRINTF_LIKE(2, 0) static void add_message(struct buf *line, const char *fmt, va_list args)
 {
-	size_t start = line->len;
+	char raw[LOG_LINE_MAX];
 
-	buf_vprintf(line, fmt, args);
-	if (line->overflow) {
-		line->overflow = false;
-		line->len += strnlen(line->ptr + start, line->size - start);
-	}
-	for (size_t i = start; i < line->len; i++)
-		if ((unsigned char)line->ptr[i] < 0x20 || line->ptr[i] == 0x7f)
-			line->ptr[i] = '?';
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	buf_add_printable(line, slice_of(raw));
+	line->overflow = false;
 }
 
 PRINTF_LIKE(3, 0)

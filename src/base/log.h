@@ -4,8 +4,8 @@
  *     leat: warning: eth0 has no scatter-gather: sendfile will copy
  *
  * The line is made on the caller's stack and handed to the sink whole, in one call, from whichever
- * thread it is: a sink that writes it by one write(2) needs no lock. Line breaks and other control
- * characters in a message become '?', so that what a peer sent can't forge a line. Until a sink is
+ * thread it is: a sink that writes it by one write(2) needs no lock. Line breaks and other
+ * characters that are not to be seen become \xNN, so that what a peer sent can't forge a line. Until a sink is
  * set (by src/cmd, before there are threads), lines are dropped.
  */
 #ifndef BASE_LOG_H

@@ -3,6 +3,7 @@
  * SIGPIPE and SIGXFSZ are ignored (a closed peer, a file too large are errors of their calls), log
  * lines go to stderr.
  */
+#include "base/err.h"
 #include "cmd/cmd.h"
 
 #include <getopt.h>
@@ -34,13 +35,15 @@ static const struct command {
 
 int usage_error(const char *command, const char *fmt, ...)
 {
-	char text[512];
+	char raw[512];
+	struct err text;
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(raw, sizeof(raw), fmt, args);
 	va_end(args);
-	fprintf(stderr, "leat %s: %s (leat %s --help explains)\n", command, text, command);
+	(void)err_set(&text, 0, "%s", raw);
+	fprintf(stderr, "leat %s: %s (leat %s --help explains)\n", command, text.text, command);
 	return EXIT_USAGE;
 }
 

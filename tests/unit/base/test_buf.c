@@ -57,6 +57,38 @@ static void printf_beyond_the_bound_overflows(void **state)
 	assert_true(buf.overflow);
 }
 
+static void assert_printed(struct slice text, const char *wanted)
+{
+	char memory[64];
+	struct buf buf = buf_over(memory, sizeof(memory));
+
+	buf_add_printable(&buf, text);
+	assert_false(buf.overflow);
+	assert_int_equal(buf.len, strlen(wanted));
+	assert_memory_equal(memory, wanted, buf.len);
+}
+
+static void what_strangers_send_is_seen_and_not_obeyed(void **state)
+{
+	char memory[6];
+	struct buf buf = buf_over(memory, sizeof(memory));
+
+	assert_printed(SLICE_LITERAL(""), "");
+	assert_printed(SLICE_LITERAL("plain, \xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\x98"),
+		       "plain, \xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\x98");
+	assert_printed(SLICE_LITERAL("a\nb\0\x1b[2J\x7f"), "a\\x0ab\\x00\\x1b[2J\\x7f");
+	assert_printed(SLICE_LITERAL("\xc2\x9b"
+				     "1m"),
+		       "\\xc2\\x9b1m");
+	assert_printed(SLICE_LITERAL("\xe2\x80\xae|\xe2\x80\xa8|\xe2\x81\xa6"),
+		       "\\xe2\\x80\\xae|\\xe2\\x80\\xa8|\\xe2\\x81\\xa6");
+	assert_printed(SLICE_LITERAL("\xff|\xc3|\xed\xa0\x80"), "\\xff|\\xc3|\\xed\\xa0\\x80");
+	/* No half of an escape. */
+	buf_add_printable(&buf, SLICE_LITERAL("abc\n"));
+	assert_true(buf.overflow);
+	assert_int_equal(buf.len, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -64,6 +96,7 @@ int main(void)
 	    cmocka_unit_test(what_does_not_fit_is_left_out_and_so_is_what_follows),
 	    cmocka_unit_test(full_to_the_last_byte_is_no_overflow),
 	    cmocka_unit_test(printf_beyond_the_bound_overflows),
+	    cmocka_unit_test(what_strangers_send_is_seen_and_not_obeyed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
