@@ -2,14 +2,17 @@
  * leat kafka: the command line of the Kafka broker.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/args_kafka.h"
 #include "cmd/args_serve.h"
+#include "kafka/store/check.h"
 
 static const char help[] =
     "A log broker for Kafka clients.\n"
     "\n"
     "Usage: leat kafka [OPTIONS] [DATA_DIR]\n"
+    "       leat kafka --check DATA_DIR\n"
     "\n"
     "DATA_DIR holds the topics, in Kafka's own format [./leat-data]; it is made if it is not "
     "there.\n"
@@ -31,6 +34,9 @@ static const char help[] =
     "      --no-sandbox         don't give up what it won't need: by default it can open nothing "
     "but\n"
     "                           what is below DATA_DIR, and make few system calls\n"
+    "      --check DATA_DIR     read all that is there, and say what is wrong and where; nothing "
+    "is\n"
+    "                           changed, nothing served\n"
     "  -h, --help               this text\n"
     "\n"
     "SIGTERM, SIGINT and SIGQUIT end it: everything is made durable first.\n"
@@ -41,30 +47,64 @@ static const char help[] =
     "  leat kafka -o num.partitions=4 -o log.flush.interval.messages=1\n"
     "  echo hello | kcat -b 127.0.0.1:9092 -P -t test; kcat -b 127.0.0.1:9092 -C -t test -e\n";
 
-enum { OPTION_ADVERTISE = 320, OPTION_CONFIG };
+enum { OPTION_ADVERTISE = 320, OPTION_CONFIG, OPTION_CHECK };
 
 static const struct option own_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"advertise", required_argument, NULL, OPTION_ADVERTISE},
     {"config", required_argument, NULL, OPTION_CONFIG},
+    {"check", required_argument, NULL, OPTION_CHECK},
 };
 
-static int take_own(void *arg, const char *command, int option)
+/* The command's own: what its options are about. */
+struct command {
+	struct args_kafka kafka;
+	const char *check; /* the directory that is looked at, and not served; NULL */
+};
+
+static int take_own(void *arg, const char *name, int option)
 {
-	struct args_kafka *kafka = arg;
+	struct command *command = arg;
+	struct args_kafka *kafka = &command->kafka;
 
 	switch (option) {
 	case 'l':
-		return args_list(command, "listen", kafka->listen, &kafka->options.listen_count);
+		return args_list(name, "listen", kafka->listen, &kafka->options.listen_count);
 	case OPTION_ADVERTISE:
 		kafka->options.advertise = optarg;
 		return EXIT_OK;
+	case OPTION_CHECK:
+		command->check = optarg;
+		return EXIT_OK;
 	default:
-		return args_kafka_read(kafka, command, "config", optarg);
+		return args_kafka_read(kafka, name, "config", optarg);
 	}
 }
 
-static int run(struct args *args, struct args_kafka *kafka, struct serve_options *options, int argc,
+/* ---- --check ---- */
+
+static void print_wrong(const char *line)
+{
+	puts(line);
+}
+
+static int check_dir(const char *dir)
+{
+	struct check_totals totals;
+	struct err err;
+
+	if (store_check(dir, print_wrong, &totals, &err) < 0) {
+		fprintf(stderr, "leat kafka: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	printf("%llu partitions, %llu segments, %llu batches, %llu bytes: %llu %s wrong\n",
+	       (unsigned long long)totals.partitions, (unsigned long long)totals.segments,
+	       (unsigned long long)totals.batches, (unsigned long long)totals.bytes,
+	       (unsigned long long)totals.wrong, totals.wrong == 1 ? "thing is" : "things are");
+	return fflush(stdout) == 0 && totals.wrong == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+static int run(struct args *args, struct command *command, struct serve_options *options, int argc,
 	       char **argv)
 {
 	int code = args_parse(args, argc, argv);
@@ -75,29 +115,34 @@ static int run(struct args *args, struct args_kafka *kafka, struct serve_options
 		fputs(help, stdout);
 		return EXIT_OK;
 	}
+	/* "--check=DIR" or "--check DIR". */
+	if (command->check && argc != (strncmp(argv[1], "--check=", 8) == 0 ? 2 : 3))
+		return usage_error("kafka", "--check takes a directory, and nothing else");
+	if (command->check)
+		return check_dir(command->check);
 	if (optind + 1 < argc)
 		return usage_error("kafka", "one directory, not also '%s'", argv[optind + 1]);
 	if (optind < argc)
-		kafka->options.dir = argv[optind];
+		command->kafka.options.dir = argv[optind];
 	return args_serve_run("kafka", options);
 }
 
 int cmd_kafka(int argc, char **argv)
 {
-	struct args_kafka kafka;
-	struct serve_options options = {.parts = {{&kafka_service, &kafka.options}},
+	struct command command = {.check = NULL};
+	struct serve_options options = {.parts = {{&kafka_service, &command.kafka.options}},
 					.sandbox = true};
 	struct args args = {
 	    .command = "kafka",
-	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &kafka, false},
-		     args_kafka_set(&kafka),
+	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &command, false},
+		     args_kafka_set(&command.kafka),
 		     args_serve_set(&options)},
 	    .sets_count = 3,
 	};
 	int code;
 
-	args_kafka_init(&kafka);
-	code = run(&args, &kafka, &options, argc, argv);
-	args_kafka_fini(&kafka);
+	args_kafka_init(&command.kafka);
+	code = run(&args, &command, &options, argc, argv);
+	args_kafka_fini(&command.kafka);
 	return code;
 }

@@ -139,7 +139,8 @@ def test_a_directory_by_another_name_is_the_same(leat, tmp_path):
     ("meta.properties", "version=2\nnode.id=1\ncluster.id=x\n", "newer"),
     ("meta.properties", "version=1\nnode.id=1\n", "missing"),
     ("meta.properties", "version=1\nnode.id=7\ncluster.id=x\n", "node 7"),
-    ("leat-topics", "1\n0\n", "newer"),
+    ("leat-topics", "1\n0\n", "does not know"),
+    ("leat-producer-ids", "1\n1\nnext 5\n", "does not know"),
     ("leat-topics", "0\n1\nt what 1 live\n", "damaged"),
     ("leat-producer-ids", "0\n1\nnext many\n", "damaged"),
 ])

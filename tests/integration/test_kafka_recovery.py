@@ -7,6 +7,7 @@ import struct
 import pytest
 from kafka_messages import Client, record_batch
 from kafka_server import Broker
+from support import run
 from test_kafka_protocol import commit, fetch, make_topics, part, produce, use_groups
 
 
@@ -334,3 +335,131 @@ def test_damage_with_only_other_segments_behind(start, tmp_path):
     assert (tmp_path / "data/t-0/00000000000000000002.log.0.cut").read_bytes() == last
     with Client(broker.port) as client:
         assert offsets_served(client) == []
+
+
+# ---- small files that can't be read ----
+
+@pytest.mark.parametrize("text, why", [("7\n1\n0 0\n", "of a version that this program does not know"), ("0\n9\n0 0\n", "damaged"),
+                                       ("\x1b[2J\n\nleat: info: fine\n", "damaged"), ("0\n1\n0 -5\n", "damaged")])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_epochs_are_learnt_from_the_batches(start, tmp_path, text, why, how):
+    broker = start()
+    with Client(broker.port) as client:
+        make_topics(client, "t")
+        produce(client, record_batch([b"x"]))
+    for _ in range(2):
+        broker.restart(signal.SIGKILL)
+        with Client(broker.port) as client:
+            produce(client, record_batch([b"x"]))
+    broker.end(how)
+    (tmp_path / "data/t-0/leader-epoch-checkpoint").write_text(text)
+    broker.start()
+    assert why in broker.log() and "t-0/leader-epoch-checkpoint" in broker.log() and "made anew from the batches" in broker.log()
+    with Client(broker.port) as client:
+        assert [end_of_epoch(client, epoch) for epoch in range(4)] == [(0, 1), (1, 2), (2, 3), (3, 3)]
+        assert leader_epoch(client) == 3
+    assert broker.end() == 0
+    assert epochs_of(tmp_path / "data") == [(0, 0), (1, 1), (2, 2), (3, 3)]
+
+
+CHECKPOINTS = ["recovery-point-offset-checkpoint", "replication-offset-checkpoint", "log-start-offset-checkpoint"]
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("text", ["3\n0\n", "0\n2\nt 0 1\nt \x1b[31m 5\n", "\x00\x9b31m\n"])
+def test_checkpoints_that_can_not_be_read(start, tmp_path, name, text):
+    broker = start()
+    with Client(broker.port) as client:
+        make_topics(client, "t")
+        produce(client, record_batch([b"x"]))
+    assert broker.end() == 0
+    (tmp_path / "data" / name).write_text(text)
+    broker.start()
+    assert f"{name} can't be used: it is " in broker.log() and "and it is written anew" in broker.log()
+    with Client(broker.port) as client:
+        assert offsets_served(client) == [0]
+
+
+@pytest.mark.parametrize("name", ["leat-topics", "leat-producer-ids", "meta.properties"])
+@pytest.mark.parametrize("text", ["9\n0\n", "\x1b[2Jevil\rx\n\x7f\u0085\u202e", "version=1\nnode.id=\x1b]0;x\x07\n"])
+def test_what_a_start_needs_is_named_with_the_remedy(leat, start, tmp_path, name, text):
+    broker = start()
+    assert broker.end() == 0
+    (tmp_path / "data" / name).write_text(text)
+    found = run([leat, "kafka", "-l", "127.0.0.1:0", tmp_path / "data"])
+    assert found.returncode == 1 and f"/{name}: " in found.stderr
+    assert all(char == "\n" or char.isprintable() for char in found.stderr), found.stderr
+    assert len(found.stderr.splitlines()) == 1
+
+
+# ---- the check ----
+
+def check(leat, data):
+    found = run([leat, "kafka", "--check", data])
+    text = found.stdout.decode()
+    assert all(char == "\n" or char.isprintable() for char in text)
+    return found.returncode, text.splitlines()[:-1], found.stderr
+
+
+def everything(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def stopped(start, tmp_path):
+    broker = start()
+    with Client(broker.port) as client:
+        make_topics(client, "t", segment_bytes="1048576", index_interval_bytes="100")
+        producer = client.call("InitProducerId", 1, transactional_id=None, transaction_timeout_ms=60000)["producer_id"]
+        for number in range(12):
+            assert produce(client, record_batch([b"x" * 200000], producer=producer, epoch=0, sequence=number))["error_code"] == 0
+        use_groups(client)
+    assert broker.end() == 0
+    return tmp_path / "data"
+
+
+def test_the_check_of_what_is_fine(leat, stopped, tmp_path):
+    before = everything(stopped)
+    assert check(leat, stopped) == (0, [], "")
+    assert everything(stopped) == before
+    # Neither is a log that a kill has left.
+    broker = Broker(leat, stopped)
+    with Client(broker.port) as client:
+        produce(client, record_batch([b"x"]))
+        code, lines, stderr = check(leat, stopped)
+        assert (code, lines) == (2, []) and "in use by another process" in stderr
+    broker.end(signal.SIGKILL)
+    assert check(leat, stopped)[:2] == (0, [])
+    for wrong in ([], [stopped, stopped], ["--listen", "127.0.0.1:0", stopped]):
+        assert run([leat, "kafka", "--check", *wrong]).returncode == 2
+    assert check(leat, tmp_path / "none")[0] == 2
+    assert "no directory of topics" in check(leat, tmp_path)[2]
+
+
+def test_the_check_says_what_is_wrong_where(leat, stopped):
+    folder = stopped / "t-0"
+    first, second = sorted(folder.glob("*.log"))[:2]
+    where = list(batches_of(first))
+    flip(first, where[1][0] + 1000)
+    flip(first, where[3][0] + 1000)
+    flip(second, list(batches_of(second))[-1][0] + 1000)
+    index = sorted(folder.glob("*.index"))[2]
+    flip(index, 6)
+    (folder / "leader-epoch-checkpoint").write_text("0\n1\n0 zero\x1b\n")
+    (stopped / "recovery-point-offset-checkpoint").write_text("0\n3\nt 0 1\n")
+    (stopped / "leat-topics").write_text("5\n")
+    snapshot = sorted(folder.glob("*.snapshot"))[-1]
+    flip(snapshot, 10)
+    before = everything(stopped)
+    code, lines, stderr = check(leat, stopped)
+    assert code == 1 and not stderr and everything(stopped) == before
+    text = "\n".join(lines)
+    for path, what in [
+            (first, f"position {where[1][0]} (offset 1): the checksum is wrong; whole batches follow from position {where[2][0]} (offset 2) on"),
+            (first, f"position {where[3][0]} (offset 3): the checksum is wrong; whole batches follow"),
+            (second, "nothing that is whole follows in"), (index, "lead to no batch"), (snapshot, "it is damaged"),
+            (folder / "leader-epoch-checkpoint", 'line 3 makes no sense: "0 zero\\x1b"'),
+            (stopped / "recovery-point-offset-checkpoint", "not as many lines"),
+            (stopped / "leat-topics", "of a version that is not known here")]:
+        assert f"{path}: " in text and what in text, (what, text)
+    assert len(lines) == 8

@@ -21,6 +21,13 @@ static const char *const names[KINDS] = {
     "log-start-offset-checkpoint",
 };
 
+/* What a start does where the file can't be read. */
+static const char *const without[KINDS] = {
+    "a start after a crash goes through all segments",
+    "nothing depends on it",
+    "each log begins with its first segment, also where DeleteRecords had deleted more",
+};
+
 struct offsets {
 	int64_t of[KINDS];
 };
@@ -135,6 +142,7 @@ static void apply(struct store *store, unsigned kind, const struct checkpoint_of
 		topic_unref(topic);
 }
 
+/* `store` NULL: only looks whether it can be read. */
 static int read_text(struct store *store, unsigned kind, struct slice text)
 {
 	struct checkpoint_reader reader;
@@ -144,7 +152,7 @@ static int read_text(struct store *store, unsigned kind, struct slice text)
 
 	while (r == 0 && checkpoint_line(&reader, &line)) {
 		r = checkpoint_parse_offset(line, &offset);
-		if (r == 0)
+		if (r == 0 && store)
 			apply(store, kind, &offset);
 	}
 	return r == 0 ? checkpoint_end(&reader) : r;
@@ -158,12 +166,21 @@ void store_read_checkpoints(struct store *store)
 		int r = files_read(store->fd, names[kind], CHECKPOINT_BYTES_MAX, &text, &len);
 
 		if (r == 0) {
-			r = read_text(store, kind, slice_make(text, len));
+			/* All of it or nothing: a line of a file that is damaged further on may
+			 * be damaged, too. */
+			r = read_text(NULL, kind, slice_make(text, len));
+			if (r == 0)
+				r = read_text(store, kind, slice_make(text, len));
 			free(text);
 		}
 		/* One that is missing only makes the recovery longer. */
 		if (r < 0 && r != -ENOENT)
-			log_warning("%s/%s can't be used: %s", store->dir, names[kind],
-				    strerror(-r));
+			log_warning("%s/%s can't be used: %s: %s, and it is written anew",
+				    store->dir, names[kind],
+				    r == -EBADMSG ? "it is damaged"
+				    : r == -EPROTONOSUPPORT
+					? "it is of a version that this program does not know"
+					: strerror(-r),
+				    without[kind]);
 	}
 }

@@ -98,7 +98,10 @@ static int read_topics(struct store *store, int64_t now_ms, struct err *err)
 		free(text);
 	}
 	if (r == -EPROTONOSUPPORT)
-		return err_set(err, r, "%s/leat-topics: of a newer format than this program knows",
+		return err_set(err, r,
+			       "%s/leat-topics: its first line is of a format that this program "
+			       "does not know: use the version of leat that wrote it, or remove it "
+			       "and set the topics' configurations again",
 			       store->dir);
 	if (r == -EBADMSG)
 		return err_set(err, r,
@@ -195,7 +198,11 @@ int store_load(struct store *store, const struct store_options *options, struct 
 	r = read_producer_ids(store);
 	if (r < 0)
 		return err_set(err, r, "%s/leat-producer-ids: %s", store->dir,
-			       r == -EBADMSG ? "damaged: remove it" : strerror(-r));
+			       r == -EBADMSG ? "damaged: remove it"
+			       : r == -EPROTONOSUPPORT
+				   ? "its first line is of a format that this program does not "
+				     "know: use the version of leat that wrote it, or remove it"
+				   : strerror(-r));
 	r = find_topics(store, options->now_ms, &news);
 	if (r < 0)
 		return err_set(err, r, "%s: can't be read: %s", store->dir, strerror(-r));
