@@ -275,15 +275,13 @@ static void say(struct program *program, uint32_t action)
 static void put_condition(struct program *program, const struct condition *condition, uint8_t skip)
 {
 	size_t low = offsetof(struct seccomp_data, args) + 8 * condition->argument;
-	uint32_t value = condition->value;
+	uint32_t value = condition->test == OWN_PID ? (uint32_t)getpid() : condition->value;
 
 	if (condition->test == ALWAYS)
 		return;
 	load(program, low);
 	switch (condition->test) {
 	case OWN_PID:
-		value = (uint32_t)getpid();
-		/* fallthrough */
 	case EQUAL:
 		put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, (uint8_t)(skip + 2));
 		load(program, low + 4);
