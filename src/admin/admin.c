@@ -74,28 +74,45 @@ static void write_status(const struct admin *admin, struct buf *out)
 
 static void write_health(const struct admin *admin, struct buf *out)
 {
-	buf_add_literal(out, "ok\n");
+	for (unsigned i = 0; i < admin->source_count; i++)
+		if (admin->sources[i].trouble)
+			admin->sources[i].trouble(admin->sources[i].arg, out);
+	if (out->len == 0)
+		buf_add_literal(out, "ok\n");
+}
+
+static int health_status(struct slice page)
+{
+	return slice_eq(page, SLICE_LITERAL("ok\n")) ? 200 : 503;
+}
+
+static int always_well(struct slice page)
+{
+	(void)page;
+	return 200;
 }
 
 static void write_index(const struct admin *admin, struct buf *out)
 {
-	buf_add_literal(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-			     "<meta name=\"color-scheme\" content=\"light dark\">\n"
-			     "<title>leat</title>\n<h1>leat</h1>\n<ul>\n"
-			     "<li><a href=\"/metrics\">/metrics</a>: for Prometheus\n"
-			     "<li><a href=\"/status\">/status</a>: the same, short, as JSON\n"
-			     "<li><a href=\"/healthz\">/healthz</a>: says ok\n</ul>\n");
+	buf_add_literal(
+	    out, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+		 "<meta name=\"color-scheme\" content=\"light dark\">\n"
+		 "<title>leat</title>\n<h1>leat</h1>\n<ul>\n"
+		 "<li><a href=\"/metrics\">/metrics</a>: for Prometheus\n"
+		 "<li><a href=\"/status\">/status</a>: the same, short, as JSON\n"
+		 "<li><a href=\"/healthz\">/healthz</a>: says ok, or what is wrong\n</ul>\n");
 }
 
 static const struct page {
 	struct slice path;
 	struct slice type;
 	void (*write)(const struct admin *admin, struct buf *out);
+	int (*status)(struct slice page);
 } pages[] = {
-    {{"/metrics", 8}, {METRICS_TYPE, sizeof(METRICS_TYPE) - 1}, write_metrics},
-    {{"/status", 7}, {"application/json", 16}, write_status},
-    {{"/healthz", 8}, {"text/plain; charset=utf-8", 25}, write_health},
-    {{"/", 1}, {"text/html; charset=utf-8", 24}, write_index},
+    {{"/metrics", 8}, {METRICS_TYPE, sizeof(METRICS_TYPE) - 1}, write_metrics, always_well},
+    {{"/status", 7}, {"application/json", 16}, write_status, always_well},
+    {{"/healthz", 8}, {"text/plain; charset=utf-8", 25}, write_health, health_status},
+    {{"/", 1}, {"text/html; charset=utf-8", 24}, write_index, always_well},
 };
 
 static const struct page *find_page(struct slice path)
@@ -147,7 +164,7 @@ static char *render(const struct admin *admin, const struct page *page, size_t *
 	return NULL;
 }
 
-static void put_head(struct admin_conn *c, const struct page *page, size_t len,
+static void put_head(struct admin_conn *c, const struct page *page, struct slice body,
 		     enum http_connection connection)
 {
 	char block[HEAD_ROOM], emitted[HEAD_ROOM], date[HTTP_DATE_LEN];
@@ -155,9 +172,9 @@ static void put_head(struct admin_conn *c, const struct page *page, size_t len,
 	struct http_writer w;
 
 	http_writer_init(&w, block, sizeof(block));
-	http_head_begin(&head, &w, 200);
+	http_head_begin(&head, &w, page->status(body));
 	http_put_header(&w, SLICE_LITERAL("Content-Type"), page->type);
-	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), len);
+	http_put_header_u64(&w, SLICE_LITERAL("Content-Length"), body.len);
 	http_put_literal(&w, "Cache-Control: no-store\r\n");
 	http_head_end(&head, &w);
 	http_writer_init(&w, emitted, sizeof(emitted));
@@ -177,7 +194,7 @@ static bool answer_page(struct admin_conn *c, const struct page *page, bool head
 	c->out = render(c->admin, page, &len);
 	if (!c->out)
 		return false;
-	put_head(c, page, len, connection);
+	put_head(c, page, slice_make(c->out + HEAD_ROOM, len), connection);
 	c->out_end = HEAD_ROOM + (head_only ? 0 : len);
 	return true;
 }

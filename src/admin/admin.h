@@ -31,6 +31,9 @@ struct admin_source {
 	void (*metrics)(void *arg, struct buf *out);
 	/* Members of its object (base/json.h). */
 	void (*status)(void *arg, struct buf *out);
+	/* A line for each thing that keeps it from doing what it is there for: /healthz then says 503,
+	 * and these. NULL: there is never any. */
+	void (*trouble)(void *arg, struct buf *out);
 	/* Adds what its engines did. */
 	void (*engines)(void *arg, struct engine_account *sum);
 	void *arg;

@@ -2,13 +2,16 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from kafka_batches import batch, record
 from kafka_messages import Client
-from kafka_server import Broker, consume, needs_kcat, produce
+from kafka_server import Broker, consume, needs_kcat, produce, wait_until
 from kafka_wire import connect, send_batch
 from support import run, tiny_disk
 
@@ -188,6 +191,43 @@ def change(client, name, version, **fields):
     """The one error code of the answer."""
     answer = client.call(name, version, **fields)
     return answer[{"CreateTopics": "topics", "CreatePartitions": "results"}.get(name, "responses")][0]["error_code"]
+
+
+def test_a_full_disk_and_partitions_that_are_offline_are_not_healthy(leat, tmp_path):
+    def health(broker):
+        address = re.findall(r"metrics at http://(127.0.0.1:\d+)", broker.log())[-1]
+        try:
+            with urllib.request.urlopen(f"http://{address}/healthz") as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            return answer.code, answer.read().decode()
+
+    with tiny_disk(tmp_path / "disk", "8m") as disk:
+        broker = Broker(leat, disk / "data", "--admin", "127.0.0.1:0")
+        wait_until(lambda: "metrics at" in broker.log())
+        with Client(broker.port) as client:
+            assert change(client, "CreateTopics", 2, timeout_ms=1000, validate_only=False, topics=[
+                {"name": "t", "num_partitions": 1, "replication_factor": 1, "assignments": [], "configs": []}]) == 0
+            assert health(broker) == (200, "ok\n")
+            fill(disk)
+            part = client.call("Produce", 8, acks=-1, timeout_ms=1000, transactional_id=None, topic_data=[
+                {"name": "t", "partition_data": [{"index": 0, "records": large()}]}])["responses"][0]["partition_responses"][0]
+            assert (part["error_code"], part["error_message"]) == (STORAGE_ERROR, "the disk is full")
+            wait_until(lambda: "KAFKA_STORAGE_ERROR: the disk is full" in broker.log())
+            assert health(broker) == (503, f"the disk is full: {disk / 'data'}\n")
+            (disk / "ballast").unlink()
+            wait_until(lambda: health(broker) == (200, "ok\n"))
+        assert broker.end() == 0
+        broker.listen = True
+        # What can't be read is offline: a file in a segment's place that is none.
+        for index in (disk / "data" / "t-0").glob("*.log"):
+            index.unlink()
+            index.mkdir()
+        broker.start()
+        wait_until(lambda: broker.log().count("metrics at") == 2)
+        status, text = health(broker)
+        assert status == 503 and "1 of 1 partitions are offline until the next start" in text, text
+        broker.end(signal.SIGKILL)
 
 
 def test_a_full_disk_has_a_way_out(leat, tmp_path):

@@ -40,6 +40,8 @@
 	M(partitions, "leat_kafka_partitions", GAUGE, "Partitions.")                              \
 	M(offline, "leat_kafka_partitions_offline", GAUGE,                                        \
 	  "Partitions that can't be used until the next start, as the disk failed.")              \
+	M(no_room, "leat_kafka_disk_full", GAUGE,                                                 \
+	  "1: the last write of something new found no room.")                                    \
 	M(segments, "leat_kafka_segments", GAUGE, "Segments of all partitions.")                  \
 	M(segments_open, "leat_kafka_segments_open", GAUGE, "Segments with open files.")          \
 	M(log_bytes, "leat_kafka_log_bytes", GAUGE, "Bytes of all segments.")                     \
@@ -128,6 +130,7 @@ static void put_store(struct buf *out, const struct kafka_account *a)
 	metric_put(out, &metrics.topics, s->topics);
 	metric_put(out, &metrics.partitions, s->partitions);
 	metric_put(out, &metrics.offline, s->partitions_offline);
+	metric_put(out, &metrics.no_room, s->no_room);
 	metric_put(out, &metrics.segments, s->segments);
 	metric_put(out, &metrics.segments_open, s->segments_open);
 	metric_put(out, &metrics.log_bytes, s->bytes);
@@ -208,6 +211,23 @@ static void write_status(void *arg, struct buf *out)
 	json_u64(out, "cold_ranges", a.engines.ledger.loads);
 }
 
+static void write_trouble(void *arg, struct buf *out)
+{
+	const struct kafka_server *server = arg;
+	struct store_stats stats;
+
+	store_stats(server->store, &stats);
+	if (stats.partitions_offline > 0)
+		buf_printf(
+		    out, "%u of %u partitions are offline until the next start: the log says why\n",
+		    stats.partitions_offline, stats.partitions);
+	if (stats.no_room)
+		buf_printf(out, "the disk is full: %s\n", store_path(server->store));
+	if (stats.unsettled)
+		buf_add_literal(out,
+				"a change of topics that failed can't be taken back for now\n");
+}
+
 static void add_engines(void *arg, struct engine_account *sum)
 {
 	kafka_account_engines(arg, sum);
@@ -220,6 +240,7 @@ void kafka_metrics_add(struct kafka_server *server, struct admin *admin)
 			     .name = "kafka",
 			     .metrics = write_metrics,
 			     .status = write_status,
+			     .trouble = write_trouble,
 			     .engines = add_engines,
 			     .arg = server,
 			 });

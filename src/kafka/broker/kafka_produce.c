@@ -11,6 +11,7 @@
  */
 #include "kafka/broker/kafka_produce.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "kafka/broker/flush.h"
@@ -290,6 +291,11 @@ static void tell_log_start(struct produce_part *part)
 	}
 }
 
+static bool is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
 static void append(struct kafka_call *call, struct produce_part *part, int64_t now_ms)
 {
 	struct partition_appended appended = {0};
@@ -304,6 +310,8 @@ static void append(struct kafka_call *call, struct produce_part *part, int64_t n
 		part->log_append_time = now_ms;
 	part->error = partition_append(part->partition, part->checked.batch, part->checked.len,
 				       now_ms, &appended);
+	if (part->error == KAFKA_KAFKA_STORAGE_ERROR && appended.error < 0)
+		part->text = is_full(appended.error) ? "the disk is full" : "the disk failed";
 	if (part->error != KAFKA_NONE) {
 		tell_log_start(part);
 		return;

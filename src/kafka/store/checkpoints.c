@@ -113,6 +113,7 @@ static int write_kinds(struct store *store, unsigned first)
 		free(texts.bufs[kind].ptr);
 	if (r < 0) {
 		store->checkpoints_dirty = true;
+		store_note_room(store, r);
 		log_error("%s: could not write the checkpoints: %s", store->dir, strerror(-r));
 	}
 	return r;

@@ -148,7 +148,8 @@ struct store {
 		struct histogram times;
 	} flushes;
 	uint64_t reserves[RESERVES]; /* bytes of leat-reserve.N; 0: there is none. By `change` */
-	_Atomic bool unsettled;      /* leat-topics may say what has failed. By `change` */
+	_Atomic int no_room; /* -errno of the last write that found none; 0: since then one did */
+	_Atomic bool unsettled; /* leat-topics may say what has failed. By `change` */
 	pthread_mutex_t producer_ids;
 	int64_t next_producer_id; /* by it */
 	/* leat-topics has what Kafka's metadata says before this offset; -1: nothing of it. */
@@ -361,6 +362,10 @@ int store_write_producer_ids(struct store *store, int64_t next);
 
 /* The error is one of a full disk. */
 bool reserve_helps(int error);
+/* A write of something new has ended with `error`, or 0: is the disk full? */
+void store_note_room(struct store *store, int error);
+/* Now and then: others may have made room. */
+void store_look_for_room(struct store *store);
 /* By store->change: makes those that are missing, with room for a file of so many bytes. -errno where there
  * are too few to begin a change with. */
 int reserve_make(struct store *store, size_t least);

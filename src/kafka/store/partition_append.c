@@ -198,11 +198,13 @@ static enum kafka_error append(struct partition *partition, struct arrival *arri
 	ret->timestamp = arrival->max_timestamp;
 	r = write_arrival(partition, arrival);
 	if (r < 0) {
+		store_note_room(partition->topic->store, r);
 		if (partition->state == PARTITION_GOOD)
 			full(partition, r);
 		ret->error = r;
 		return KAFKA_KAFKA_STORAGE_ERROR;
 	}
+	store_note_room(partition->topic->store, 0);
 	take_in(partition, arrival);
 	ret->last_offset = partition->log_end - 1;
 	partition_advance(partition);

@@ -22,12 +22,32 @@
 
 /* At least; and twice what is in the file that is to be written, for what comes to it. */
 #define RESERVE_BYTES (16u * 1024u)
+/* A disk with so much left is not taken for full any more before something was written. */
+#define ROOM_AGAIN (1024u * 1024u)
 /* One that the change may need to be taken back, one that stays. */
 #define RESERVES_TO_BEGIN 2u
 
 bool reserve_helps(int error)
 {
 	return error == -ENOSPC || error == -EDQUOT;
+}
+
+void store_note_room(struct store *store, int error)
+{
+	if (reserve_helps(error))
+		atomic_store_explicit(&store->no_room, error, memory_order_relaxed);
+	else if (error == 0 && atomic_load_explicit(&store->no_room, memory_order_relaxed) != 0)
+		atomic_store_explicit(&store->no_room, 0, memory_order_relaxed);
+}
+
+/* What a quota leaves is not known before the next write. */
+void store_look_for_room(struct store *store)
+{
+	uint64_t total, usable;
+
+	if (atomic_load_explicit(&store->no_room, memory_order_relaxed) == -ENOSPC &&
+	    sys_statfs_bytes(store->fd, &total, &usable) == 0 && usable >= ROOM_AGAIN)
+		store_note_room(store, 0);
 }
 
 static void name_reserve(unsigned nth, char ret[32])

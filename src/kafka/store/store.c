@@ -358,6 +358,7 @@ void store_stats(struct store *store, struct store_stats *ret)
 				    .was_moved = store->was_moved,
 				    .recovered_bytes = store->recovered_bytes,
 				    .cuts = store->cuts,
+				    .no_room = store->no_room != 0,
 				    .unsettled = store->unsettled};
 	pthread_rwlock_rdlock(&store->lock);
 	ret->topics = store->topic_count;
@@ -476,6 +477,7 @@ void store_maintain(struct store *store, int64_t now_ms)
 		pthread_mutex_unlock(&store->change);
 		store->checkpoints_due_ms = now_ms + CHECKPOINTS_MS;
 	}
+	store_look_for_room(store);
 	store_reap(store, now_ms, until_ns);
 	(void)log_files_trim(&store->files, false);
 }

@@ -77,6 +77,7 @@ struct store_options {
 struct store_stats {
 	unsigned topics, partitions, segments, segments_open;
 	unsigned partitions_offline;
+	bool no_room;             /* the last write of something new found the disk full */
 	bool unsettled;           /* a change of topics that failed could not be taken back yet */
 	uint64_t bytes;           /* of all logs */
 	bool was_clean;           /* it had been closed properly */

@@ -108,8 +108,8 @@ static void fail_changes(const struct store *store, struct store_change *changes
 		if (error == -ECANCELED)
 			changes[i].error = KAFKA_REQUEST_TIMED_OUT;
 		else
-			log_error("%s: could not %s topic %s: %s", store->dir, what,
-				  changes[i].topic->name, strerror(-error));
+			log_bursts(sys_now_ns(), LOG_LEVEL_ERROR, "%s: could not %s topic %s: %s",
+				   store->dir, what, changes[i].topic->name, strerror(-error));
 	}
 }
 

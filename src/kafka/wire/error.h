@@ -68,7 +68,7 @@
 	X(53, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, false, "not allowed for this transaction id") \
 	X(54, SECURITY_DISABLED, false, "security features are off")                               \
 	X(55, OPERATION_NOT_ATTEMPTED, false, "not tried, as another part failed")                 \
-	X(56, KAFKA_STORAGE_ERROR, true, "the disk failed")                                        \
+	X(56, KAFKA_STORAGE_ERROR, true, "the disk is full, or failed")                            \
 	X(57, LOG_DIR_NOT_FOUND, false, "no such log directory")                                   \
 	X(58, SASL_AUTHENTICATION_FAILED, false, "authentication failed")                          \
 	X(59, UNKNOWN_PRODUCER_ID, false, "nothing is known of this producer")                     \
