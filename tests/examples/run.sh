@@ -36,4 +36,10 @@ ledger)
 	grep -q '^copy  *0  *3000000 ' "$dir/out"
 	grep -q '^sendfile ' "$dir/out"
 	;;
+mirror)
+	"$program" "$dir/data" "$dir/one" "$dir/two" "$dir/three" >"$dir/out"
+	for copy in one two three; do cmp "$dir/data" "$dir/$copy"; done
+	grep -q '/two: 3000000 bytes, copied: ' "$dir/out"
+	grep -q '/three: 3000000 bytes, copied: ' "$dir/out"
+	;;
 esac
