@@ -26,6 +26,9 @@ enum {
 	OPTION_WRITE_TIMEOUT,
 	OPTION_ACCESS_LOG,
 	OPTION_LOG_FORMAT,
+	OPTION_TRUSTED_PROXY,
+	OPTION_CLIENT_HEADER,
+	OPTION_PROXY_PROTOCOL,
 };
 
 static const struct option long_options[] = {
@@ -49,6 +52,9 @@ static const struct option long_options[] = {
     {"write-timeout", required_argument, NULL, OPTION_WRITE_TIMEOUT},
     {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"trusted-proxy", required_argument, NULL, OPTION_TRUSTED_PROXY},
+    {"client-header", required_argument, NULL, OPTION_CLIENT_HEADER},
+    {"proxy-protocol", required_argument, NULL, OPTION_PROXY_PROTOCOL},
 };
 
 /* At least a page: one small file. */
@@ -72,11 +78,21 @@ static int parse_index(const char *command, const char **ret)
 	return EXIT_OK;
 }
 
-static int parse_log_format(const char *command, enum http_log_format *ret)
+static int parse_log_format(const char *command, struct http_options *o)
 {
-	if (strcmp(optarg, "combined") != 0 && strcmp(optarg, "json") != 0)
-		return usage_error(command, "--log-format is combined or json, not '%s'", optarg);
-	*ret = strcmp(optarg, "json") == 0 ? HTTP_LOG_JSON : HTTP_LOG_COMBINED;
+	if (strcmp(optarg, "combined") == 0)
+		o->log_format = HTTP_LOG_COMBINED;
+	else if (strcmp(optarg, "json") == 0)
+		o->log_format = HTTP_LOG_JSON;
+	else if (strchr(optarg, '$'))
+		o->log_format = HTTP_LOG_OWN;
+	else
+		return usage_error(
+		    command,
+		    "--log-format is combined, json or a text with variables such as "
+		    "$remote_addr, not '%s'",
+		    optarg);
+	o->log_pattern = optarg;
 	return EXIT_OK;
 }
 
@@ -105,6 +121,29 @@ static int take_limit(struct http_options *o, const char *command, int option)
 		return args_timeout(command, "idle-timeout", &o->timeouts.idle_ms);
 	default:
 		return args_timeout(command, "write-timeout", &o->timeouts.write_ms);
+	}
+}
+
+/* The log, and whose requests it says they are. */
+static int take_log(struct args_http *args, const char *command, int option)
+{
+	struct http_options *o = &args->options;
+
+	switch (option) {
+	case OPTION_ACCESS_LOG:
+		o->access_log = optarg;
+		return EXIT_OK;
+	case OPTION_LOG_FORMAT:
+		return parse_log_format(command, o);
+	case OPTION_TRUSTED_PROXY:
+		return args_list(command, "trusted-proxy", args->trusted, &o->trusted_count);
+	case OPTION_CLIENT_HEADER:
+		o->client_header = optarg;
+		return EXIT_OK;
+	case OPTION_PROXY_PROTOCOL:
+		return args_on_off(command, "proxy-protocol", &o->proxy_protocol);
+	default:
+		return take_limit(o, command, option);
 	}
 }
 
@@ -144,13 +183,8 @@ static int take(void *arg, const char *command, int option)
 	case OPTION_CHARSET:
 		o->charset = optarg;
 		return EXIT_OK;
-	case OPTION_ACCESS_LOG:
-		o->access_log = optarg;
-		return EXIT_OK;
-	case OPTION_LOG_FORMAT:
-		return parse_log_format(command, &o->log_format);
 	default:
-		return take_limit(o, command, option);
+		return take_log(args, command, option);
 	}
 }
 
@@ -160,6 +194,7 @@ void args_http_init(struct args_http *args)
 	    .options = {.dir = ".",
 			.listen = args->listen,
 			.headers = args->headers,
+			.trusted = args->trusted,
 			.index = "index.html",
 			.autoindex = true,
 			.precompressed = true},

@@ -46,7 +46,15 @@ static const char help[] =
     "      --drain-timeout T    after SIGTERM, wait for what is being sent [10s]\n"
     "      --access-log FILE    a line for each request; - is standard output; SIGHUP opens it "
     "anew\n"
-    "      --log-format F       combined (as nginx and Apache have it) or json [combined]\n"
+    "      --log-format F       combined (as nginx and Apache have it), json, or a text with\n"
+    "                           variables, such as '$remote_addr \"$request\" $status' [combined]\n"
+    "      --trusted-proxy NET  believe what this proxy says of its clients: an address, a "
+    "network\n"
+    "                           such as 10.0.0.0/8, or unix:; may be given more than once\n"
+    "      --client-header NAME\n"
+    "                           where it says so, also X-Real-IP or Forwarded [X-Forwarded-For]\n"
+    "      --proxy-protocol on|off\n"
+    "                           connections begin with a PROXY header, version 1 or 2 [off]\n"
     "      --admin WHERE        address for /metrics (Prometheus), /status (JSON), /healthz\n"
     "      --admin-host NAME    a name it answers to, beside addresses and localhost\n"
     "  -u, --user NAME[:GROUP]  become this user once it has its addresses (for root)\n"
@@ -61,7 +69,7 @@ static const char help[] =
     "  leat http                                   the current directory, for this machine only\n"
     "  leat http --listen '*:80' /srv/www          for everyone\n"
     "  leat http -l localhost:8080 --autoindex off site\n"
-    "  leat http -l unix:/run/leat.sock /srv/www   behind a proxy\n";
+    "  leat http -l unix:/run/leat.sock --trusted-proxy unix: /srv/www   behind a proxy\n";
 
 static const struct option own_options[] = {{"listen", required_argument, NULL, 'l'}};
 

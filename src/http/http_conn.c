@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/http_proxies.h"
 #include "http/http_record.h"
 #include "http/http_send.h"
 #include "sys/sys.h"
@@ -88,6 +89,8 @@ static enum turn rest(struct http_conn *c)
 {
 	if (c->eof || (c->draining && c->kept_len == 0))
 		return gone(c);
+	if (!c->spoken) /* the deadline of its first request runs */
+		return TURN_RESTS;
 	if (c->kept_len == 0) {
 		c->late = false;
 		conn_deadline(c->conn, c->loop->timeouts.idle_ms);
@@ -224,14 +227,27 @@ static enum progress progress_of(enum http_answered answered)
 	return PROGRESS_FAILED;
 }
 
-/* Of the request whose head was parsed, and is still there. */
+/* The request line, or what stands in its place. */
 static struct slice first_line(const struct input *in)
 {
-	const char *head = in->data + in->head;
-	const char *end = memchr(head, '\n', in->len - in->head);
-	size_t len = end ? (size_t)(end - head) : in->len - in->head;
+	return http_first_line(in->data + in->head, in->len - in->head);
+}
 
-	return slice_make(head, len > 0 && head[len - 1] == '\r' ? len - 1 : len);
+/* What a proxy says before the first request. */
+static enum progress begin_proxied(struct http_conn *c, struct input *in)
+{
+	const struct http_proxies *proxies = http_server_proxies(c->loop->server);
+	enum http_parse parse =
+	    http_proxies_begin(proxies, conn_peer(c->conn), slice_make(in->data, in->len),
+			       &in->head, &c->told);
+
+	if (parse == HTTP_PARSE_MORE)
+		return PROGRESS_MORE;
+	c->awaits_proxy = false;
+	c->is_told = parse == HTTP_PARSE_OK;
+	if (parse == HTTP_PARSE_OK)
+		return PROGRESS;
+	return progress_of(bad(c, in, first_line(in), 400, "no PROXY header"));
 }
 
 static enum progress continue_body(struct http_conn *c, struct input *in)
@@ -269,6 +285,8 @@ static enum progress one_request(struct http_conn *c, struct input *in)
 	enum http_answered answered;
 	size_t length;
 
+	if (unlikely(c->awaits_proxy))
+		return begin_proxied(c, in);
 	if (c->skim_head)
 		return continue_body(c, in);
 	switch (http_parse_request(&c->scan, in->data + in->head, in->len - in->head, request)) {
@@ -359,6 +377,7 @@ static bool receive(struct http_conn *c, struct input *in)
 	if (n == 0 || ((size_t)n < room && !c->ended))
 		c->readable = false;
 	in->len += (size_t)n;
+	c->spoken = true;
 	http_record_received(c);
 	return true;
 }
@@ -474,6 +493,7 @@ static int opened(struct conn *conn)
 	c->loop = http_server_loop(conn_arg(conn), loop_index(conn_loop(conn)));
 	c->reference_column = -1;
 	c->unix_socket = conn_peer(conn)->ss_family == AF_UNIX;
+	c->awaits_proxy = http_server_proxies(c->loop->server)->protocol;
 	/* Answers leave whole: there is nothing to wait for, and Nagle's algorithm would hold a
 	 * second answer until the peer's delayed acknowledgement of the first. */
 	if (!c->unix_socket)
@@ -502,7 +522,7 @@ static enum http_deadline deadline_of(const struct http_conn *c)
 		return HTTP_DEADLINE_WRITE;
 	if (c->skim_head)
 		return HTTP_DEADLINE_BODY;
-	return c->kept_len ? HTTP_DEADLINE_HEADER : HTTP_DEADLINE_IDLE;
+	return c->kept_len || !c->spoken ? HTTP_DEADLINE_HEADER : HTTP_DEADLINE_IDLE;
 }
 
 /* A peer that takes nothing would not see the end either: it lies behind the bytes that it does not
@@ -514,15 +534,6 @@ static void reset_at_close(struct http_conn *c)
 	sys_setsockopt(conn_fd(c->conn), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
-/* What there is of the request line, for the log. */
-static struct slice begun_line(const struct http_conn *c)
-{
-	const char *end = memchr(c->kept, '\n', c->kept_len);
-	size_t len = end ? (size_t)(end - c->kept) : c->kept_len;
-
-	return slice_make(c->kept, len > 0 && c->kept[len - 1] == '\r' ? len - 1 : len);
-}
-
 /* A request that has begun is answered (RFC 9110 15.5.9), so that a person on a slow line, the log
  * and the counters know what happened. False: there is none, or no memory. */
 static bool answer_late(struct http_conn *c)
@@ -531,7 +542,7 @@ static bool answer_late(struct http_conn *c)
 
 	if (!c->late || c->kept_len == 0 || c->flight || c->job || c->ending)
 		return false;
-	if (http_answer_bad(c, begun_line(c), 408, reason) != HTTP_ANSWERED)
+	if (http_answer_bad(c, http_first_line(c->kept, c->kept_len), 408, reason) != HTTP_ANSWERED)
 		return false;
 	http_record_keep(c);
 	return true;

@@ -24,6 +24,7 @@
 #define HTTP_HTTP_CONN_H
 
 #include "engine/chain.h"
+#include "http/core/address.h"
 #include "http/http_job.h"
 
 extern const struct conn_ops http_conn_ops;
@@ -96,8 +97,12 @@ struct http_conn {
 	bool draining;           /* the process wants to end */
 	bool body_done;          /* the body of the request at hand was read away */
 	bool body_left;          /* it won't be: the connection closes after the answer */
+	bool spoken;             /* something has come from the peer */
 	bool late;               /* the deadline of the request at hand is running */
 	bool unix_socket;
+	bool awaits_proxy;        /* a PROXY header comes before the first request */
+	bool is_told;             /* it came */
+	struct http_address told; /* and so this is the client; valid if told */
 };
 
 /* NULL: no memory. */

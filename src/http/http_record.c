@@ -1,18 +1,17 @@
 #include "http/http_record.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 
+#include "http/http_proxies.h"
 #include "sys/sys.h"
 
 /* What a saved record has room for: nearly all requests; all that a line shows of any. */
-#define SAVED_SMALL 1024u
-#define SAVED_LARGE (3u * HTTP_LOG_FIELD_MAX)
+#define SAVED_SMALL         1024u
+#define SAVED_LARGE(fields) ((3u + (fields)) * HTTP_LOG_FIELD_MAX)
 
 int http_recorder_new(struct access_log *log, enum http_log_format format,
-		      struct http_recorder **ret)
+		      const struct http_log_pattern *pattern, struct http_recorder **ret)
 {
 	struct http_recorder *recorder = malloc(sizeof(*recorder));
 	int r;
@@ -25,10 +24,12 @@ int http_recorder_new(struct access_log *log, enum http_log_format format,
 		return r;
 	}
 	recorder->format = format;
-	recorder->time = (struct http_log_time){.second = 0};
+	recorder->pattern = pattern;
+	recorder->time = recorder->iso = (struct http_log_time){.second = 0};
 	recorder->count = 0;
 	spare_init(&recorder->saved_small, sizeof(struct http_saved) + SAVED_SMALL, HTTP_SPARE_MAX);
-	spare_init(&recorder->saved_large, sizeof(struct http_saved) + SAVED_LARGE, HTTP_SPARE_MAX);
+	spare_init(&recorder->saved_large,
+		   sizeof(struct http_saved) + SAVED_LARGE(pattern->field_count), HTTP_SPARE_MAX);
 	*ret = recorder;
 	return 0;
 }
@@ -65,29 +66,6 @@ static uint64_t time_taken(const struct http_conn *c)
 
 /* ---- lines ---- */
 
-static struct slice client_of(const struct sockaddr_storage *peer, char out[HTTP_LOG_CLIENT_MAX])
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-	struct buf buf = buf_over(out, HTTP_LOG_CLIENT_MAX);
-	const uint8_t *byte = (const uint8_t *)&in->sin_addr;
-
-	switch (peer->ss_family) {
-	case AF_INET: /* inet_ntop() goes through snprintf(): many times as long */
-		for (unsigned i = 0; i < 4; i++) {
-			buf_add_u64(&buf, byte[i]);
-			if (i < 3)
-				buf_add_char(&buf, '.');
-		}
-		return buf_slice(&buf);
-	case AF_INET6:
-		inet_ntop(AF_INET6, &in6->sin6_addr, out, HTTP_LOG_CLIENT_MAX);
-		return slice_of(out);
-	default:
-		return SLICE_LITERAL("unix:");
-	}
-}
-
 /* How the flight went. */
 struct outcome {
 	uint64_t sent; /* bytes of it */
@@ -95,14 +73,44 @@ struct outcome {
 	const char *technique, *verdict;
 };
 
+static void add_line(struct http_conn *c, struct http_log_entry *entry, struct buf *buf)
+{
+	struct http_recorder *recorder = c->loop->recorder;
+	int64_t second = loop_wall(c->loop->loop);
+
+	if (recorder->format == HTTP_LOG_JSON) {
+		entry->wall_ms = sys_wall_ms();
+		second = entry->wall_ms / 1000;
+	}
+	http_log_time_set(&recorder->time, recorder->format, second);
+	http_log_line(buf, recorder->format, &recorder->time, entry);
+}
+
+static void add_own_line(struct http_conn *c, const struct http_record *record,
+			 struct http_log_entry *entry, struct buf *buf)
+{
+	struct http_recorder *recorder = c->loop->recorder;
+	struct http_address address = http_peer_address(conn_peer(c->conn));
+	char peer[HTTP_ADDRESS_TEXT_MAX];
+
+	entry->peer = http_address_format(&address, peer);
+	entry->wall_ms = sys_wall_ms();
+	http_log_time_set(&recorder->time, HTTP_LOG_COMBINED, entry->wall_ms / 1000);
+	http_log_time_set(&recorder->iso, HTTP_LOG_JSON, entry->wall_ms / 1000);
+	entry->local = &recorder->time;
+	entry->iso = &recorder->iso;
+	memcpy(entry->fields, record->fields, sizeof(entry->fields));
+	http_log_pattern_line(buf, recorder->pattern, entry);
+}
+
 static void write_line(struct http_conn *c, const struct http_record *record, uint64_t bytes,
 		       const struct outcome *outcome)
 {
 	struct http_recorder *recorder = c->loop->recorder;
 	struct buf buf = buf_over(recorder->line, sizeof(recorder->line));
-	char client[HTTP_LOG_CLIENT_MAX];
+	char client[HTTP_ADDRESS_TEXT_MAX];
 	struct http_log_entry entry = {
-	    .client = client_of(conn_peer(c->conn), client),
+	    .client = http_address_format(&record->client, client),
 	    .line = record->line,
 	    .referer = record->referer,
 	    .user_agent = record->user_agent,
@@ -113,8 +121,10 @@ static void write_line(struct http_conn *c, const struct http_record *record, ui
 	    .verdict = outcome->verdict,
 	};
 
-	http_log_time_set(&recorder->time, recorder->format, loop_wall(c->loop->loop));
-	http_log_line(&buf, recorder->format, &recorder->time, &entry);
+	if (recorder->format == HTTP_LOG_OWN)
+		add_own_line(c, record, &entry, &buf);
+	else
+		add_line(c, &entry, &buf);
 	CHECK(!buf.overflow);
 	access_log_add(recorder->ring, buf.ptr, buf.len, loop_now_ms(c->loop->loop) * 1000000);
 }
@@ -159,6 +169,25 @@ static struct slice field_of(const struct http_request *request, enum http_field
 	return value;
 }
 
+static struct http_address client_of(const struct http_conn *c, const struct http_request *request)
+{
+	const struct http_proxies *proxies = http_server_proxies(c->loop->server);
+	struct http_address peer = c->is_told ? c->told : http_peer_address(conn_peer(c->conn));
+
+	if (!request || proxies->trusted.count == 0)
+		return peer;
+	return http_forwarded_client(request, proxies->header, &proxies->trusted, &peer);
+}
+
+static void take_fields(const struct http_log_pattern *pattern, const struct http_request *request,
+			struct slice fields[HTTP_LOG_FIELDS_MAX])
+{
+	for (unsigned i = 0; request && i < pattern->field_count; i++)
+		for (unsigned n = 0; n < request->header_count && !fields[i].ptr; n++)
+			if (http_log_field_is(pattern->fields[i], request->headers[n].name))
+				fields[i] = request->headers[n].value;
+}
+
 void http_record_answer(struct http_conn *c, const struct http_request *request, struct slice line,
 			int status, size_t start, size_t body_at)
 {
@@ -179,7 +208,9 @@ void http_record_answer(struct http_conn *c, const struct http_request *request,
 	    .body_at = (uint32_t)(body_at ? body_at : find_body(flight->out, start, flight->len)),
 	    .end = (uint32_t)flight->len,
 	    .status = status,
+	    .client = client_of(c, request),
 	};
+	take_fields(recorder->pattern, request, record->fields);
 }
 
 /* Appends what a line shows of `text` at most. */
@@ -192,11 +223,21 @@ static struct slice save_text(struct slice text, char *at)
 	return slice_make(at, len);
 }
 
+static size_t text_length(const struct http_record *record, unsigned fields)
+{
+	size_t length = record->line.len + record->referer.len + record->user_agent.len;
+
+	for (unsigned i = 0; i < fields; i++)
+		length += record->fields[i].len;
+	return length;
+}
+
 /* Without memory the line shows what is certain. */
 static void save(struct http_conn *c, const struct http_record *record)
 {
 	struct http_recorder *recorder = c->loop->recorder;
-	bool large = record->line.len + record->referer.len + record->user_agent.len > SAVED_SMALL;
+	unsigned fields = recorder->pattern->field_count;
+	bool large = text_length(record, fields) > SAVED_SMALL;
 	struct http_saved *saved =
 	    spare_take(large ? &recorder->saved_large : &recorder->saved_small);
 	char *at;
@@ -212,6 +253,11 @@ static void save(struct http_conn *c, const struct http_record *record)
 	saved->record.referer = save_text(record->referer, at);
 	at += saved->record.referer.len;
 	saved->record.user_agent = save_text(record->user_agent, at);
+	at += saved->record.user_agent.len;
+	for (unsigned i = 0; i < fields; i++) {
+		saved->record.fields[i] = save_text(record->fields[i], at);
+		at += saved->record.fields[i].len;
+	}
 }
 
 void http_record_keep(struct http_conn *c)
@@ -289,7 +335,7 @@ void http_record_flight(struct http_conn *c)
 		histogram_add_times(&loop->durations, outcome.duration_ns, flight->answers);
 	if (!loop->recorder)
 		return;
-	if (flight->chained && loop->recorder->format == HTTP_LOG_JSON)
+	if (flight->chained && loop->recorder->format != HTTP_LOG_COMBINED)
 		ask_chain(&flight->chain, &outcome);
 	if (flight->saved)
 		end_saved(c, &outcome);

@@ -18,11 +18,14 @@
 #define HTTP_HTTP_RECORD_H
 
 #include "http/access_log.h"
-#include "http/core/log_line.h"
+#include "http/core/address.h"
+#include "http/core/log_pattern.h"
 #include "http/http_conn.h"
 
 struct http_record {
 	struct slice line, referer, user_agent;
+	struct slice fields[HTTP_LOG_FIELDS_MAX]; /* of the pattern */
+	struct http_address client;
 	uint32_t body_at, end; /* in the flight's buffer */
 	int status;
 };
@@ -38,7 +41,8 @@ struct http_saved {
 struct http_recorder {
 	struct access_log_ring *ring;
 	enum http_log_format format;
-	struct http_log_time time;
+	const struct http_log_pattern *pattern; /* of HTTP_LOG_OWN */
+	struct http_log_time time, iso;         /* the latter of HTTP_LOG_OWN */
 	struct spare saved_small, saved_large;
 	unsigned count;
 	struct http_record records[HTTP_RECORDS_MAX];
@@ -47,7 +51,7 @@ struct http_recorder {
 
 /* -ENOMEM. */
 int http_recorder_new(struct access_log *log, enum http_log_format format,
-		      struct http_recorder **ret);
+		      const struct http_log_pattern *pattern, struct http_recorder **ret);
 /* NULL is fine. The ring is the log's. */
 void http_recorder_free(struct http_recorder *recorder);
 

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "http/http_conn.h"
+#include "http/core/log_pattern.h"
+#include "http/http_proxies.h"
 #include "http/http_site.h"
 #include "http/http_limits.h"
 #include "http/http_record.h"
@@ -21,6 +23,8 @@ struct http_server {
 	struct http_timeouts timeouts;
 	struct file_cache_limits cache_limits;
 	struct access_log *log; /* NULL: none */
+	struct http_log_pattern pattern;
+	struct http_proxies proxies;
 	const struct reactor *reactor;
 	bool observed;
 	_Atomic(struct http_loop *) loops[REACTOR_LOOPS_MAX];
@@ -37,6 +41,11 @@ const struct http_site *http_server_site(const struct http_server *server)
 const char *http_server_log_path(const struct http_server *server)
 {
 	return server->options->access_log;
+}
+
+const struct http_proxies *http_server_proxies(const struct http_server *server)
+{
+	return &server->proxies;
 }
 
 const struct http_timeouts *http_server_timeouts(const struct http_server *server)
@@ -173,6 +182,10 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 		r = http_site_set_headers(&server->site, options, err);
 	if (r == 0)
 		r = http_site_set_technique(&server->site, options, err);
+	if (r == 0)
+		r = http_proxies_init(&server->proxies, options, err);
+	if (r == 0 && options->log_format == HTTP_LOG_OWN)
+		r = http_log_pattern_parse(options->log_pattern, &server->pattern, err);
 	if (r == 0 && options->access_log)
 		r = access_log_new(options->access_log, &server->log, err);
 	if (r < 0) {
@@ -234,8 +247,10 @@ int http_server_record(const struct http_server *server, struct http_loop *loop)
 {
 	enum http_log_format format = server->options->log_format;
 
-	loop->timed = server->observed || (server->log && format == HTTP_LOG_JSON);
-	return server->log ? http_recorder_new(server->log, format, &loop->recorder) : 0;
+	loop->timed = server->observed || (server->log && format != HTTP_LOG_COMBINED);
+	return server->log
+		   ? http_recorder_new(server->log, format, &server->pattern, &loop->recorder)
+		   : 0;
 }
 
 void http_server_abandon(struct http_server *server)
@@ -254,5 +269,6 @@ void http_server_free(struct http_server *server)
 	http_mime_free(server->site.mime);
 	http_site_free_headers(&server->site);
 	http_root_close(&server->site);
+	http_proxies_fini(&server->proxies);
 	free(server);
 }

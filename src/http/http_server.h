@@ -23,6 +23,7 @@
 #include "http/file_cache.h"
 
 struct http_server;
+struct http_proxies;
 struct http_loop;
 struct loop;
 struct reactor;
@@ -54,6 +55,12 @@ struct http_options {
 	uint64_t cache_bytes;   /* of each thread; 0: the default */
 	const char *access_log; /* a path, "-"; NULL: none */
 	enum http_log_format log_format;
+	const char *log_pattern; /* of HTTP_LOG_OWN */
+	/* Proxies that are believed (http_proxies.h), and how they name clients; NULL: X-Forwarded-For. */
+	const char *const *trusted;
+	unsigned trusted_count;
+	const char *client_header;
+	bool proxy_protocol;
 };
 
 /* `options` and what it points to must stay. `loops`: how many it will run on. */
@@ -77,6 +84,8 @@ const char *http_server_log_path(const struct http_server *server);
 const struct http_timeouts *http_server_timeouts(const struct http_server *server);
 /* Of each loop's cache. */
 const struct file_cache_limits *http_server_cache_limits(const struct http_server *server);
+
+const struct http_proxies *http_server_proxies(const struct http_server *server);
 
 /* SIGHUP: the log is opened anew. */
 void http_server_hangup(const struct http_server *server);

@@ -241,7 +241,7 @@ def test_json_says_how_it_went(serve, root, log):
     assert large["path"] == "/large.bin?a%20b" and large["bytes"] == (root / "large.bin").stat().st_size
     assert (large["technique"], large["verdict"]) == ("sendfile", "by-reference")
     assert bad["request"] == "BAD" and bad["status"] == 400
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", small["time"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", small["time"])
 
 
 def test_a_peer_that_leaves_early_is_logged_with_what_it_got(serve, root, log):
@@ -271,6 +271,121 @@ def test_clients_have_their_address(serve, tmp_path, log):
         sock.connect(str(path))
         Client(sock).get("/small.txt")
     assert sorted(line.split()[0] for line in lines_of(log, 2)) == ["::1", "unix:"]
+
+
+def test_a_format_of_ones_own_has_nginxs_variables(serve, root, log):
+    format = '$remote_addr|$request|$status|$body_bytes_sent|$request_time|$msec|$host|$http_x_id|$technique|$http_referer'
+    server = serve("--access-log", str(log), "--log-format", format)
+    with server.connect() as client:
+        client.get("/small.txt", X_ID='a"b', host="Site.example:80")
+        assert client.get("/large.bin", X_Id="y" * 3000, Referer="http://r/").status == 200
+        client.send(b"BAD\r\n\r\n")
+        client.response()
+    small, large, bad = [line.split("|") for line in lines_of(log, 3)]
+    assert small[:4] == ["127.0.0.1", "GET /small.txt HTTP/1.1", "200", "6"]
+    assert re.fullmatch(r"\d+\.\d{3}", small[4]) and abs(float(small[5]) - time.time()) < 3600
+    assert small[6:] == ["Site.example", "a\\x22b", "copy", "-"]
+    assert large[6:] == ["localhost", "y" * 3000, "sendfile", "http://r/"]
+    assert bad[:3] == ["127.0.0.1", "BAD", "400"] and bad[6:8] == ["-", "-"]
+
+
+def test_the_client_is_who_a_trusted_proxy_names(serve, log, tmp_path):
+    path = tmp_path / "socket"
+    server = serve(
+        "--access-log", str(log), "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "192.0.2.0/24",
+        "--trusted-proxy", "unix:", listen=("127.0.0.1:0", f"unix:{path}"),
+    )  # fmt: skip
+    with server.connect() as client:
+        client.get("/small.txt", X_Forwarded_For="203.0.113.66, 198.51.100.7, 192.0.2.9")
+        client.get("/large.bin", X_Forwarded_For="2001:db8::7")
+        client.get("/small.txt", X_Forwarded_For="nobody", X_Real_IP="203.0.113.66")
+        client.get("/none")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        Client(sock).get("/small.txt", X_Forwarded_For="198.51.100.8")
+    clients = [line.split()[0] for line in lines_of(log, 5)]
+    assert clients == ["198.51.100.7", "2001:db8::7", "127.0.0.1", "127.0.0.1", "198.51.100.8"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--trusted-proxy", "192.0.2.1"], ["--trusted-proxy", "unix:"]])
+def test_whoever_is_not_trusted_names_nobody(serve, log, arguments):
+    server = serve("--access-log", str(log), *arguments)
+    server.get("/small.txt", X_Forwarded_For="203.0.113.66")
+    assert lines_of(log, 1)[0].split()[0] == "127.0.0.1"
+
+
+def test_another_header_can_be_believed(serve, log):
+    server = serve("--access-log", str(log), "--trusted-proxy", "127.0.0.1", "--client-header", "forwarded")
+    with server.connect() as client:
+        client.get("/small.txt", Forwarded='for="[2001:db8::1]:80";proto=https', X_Forwarded_For="203.0.113.66")
+    assert lines_of(log, 1)[0].split()[0] == "2001:db8::1"
+
+
+PROXIED = {
+    b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 80\r\n": "198.51.100.7",
+    b"PROXY UNKNOWN\r\n": "127.0.0.1",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x08\xc0\0\2\1\x12\x67\0\x50": "198.51.100.8",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0": "127.0.0.1",
+}
+
+
+@pytest.mark.parametrize("trusted, believed", [("127.0.0.1", True), ("192.0.2.1", False)])
+def test_connections_begin_with_a_proxy_header(serve, log, trusted, believed):
+    server = serve("--access-log", str(log), "--trusted-proxy", trusted, "--proxy-protocol", "on")
+    want = []
+    for begin, client_address in PROXIED.items():
+        for pieces in (1, len(begin)):
+            with server.connect() as client:
+                client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if pieces == 1:
+                    client.send(begin + request("/small.txt") * 2)
+                else:
+                    for i in range(len(begin)):
+                        client.send(begin[i : i + 1])
+                    client.send(request("/small.txt") * 2)
+                for _ in range(2):
+                    assert client.response().body == b"small\n"
+            want += [client_address if believed else "127.0.0.1"] * 2
+    lines = lines_of(log, len(want))
+    assert sorted(line.split()[0] for line in lines) == sorted(want)
+
+
+def test_what_is_no_proxy_header_is_refused_and_one_that_does_not_end_is_ended(serve, log):
+    server = serve(
+        "--access-log", str(log), "--trusted-proxy", "127.0.0.1", "--proxy-protocol", "on", "--header-timeout", "500ms"
+    )
+    for sent in [request("/small.txt"), b"PROXY nonsense\r\n" + request("/small.txt"), b"\r\n\r\n\0\r\nQUIX\n"]:
+        with server.connect() as client:
+            client.send(sent)
+            assert client.response().status == 400
+            closed_after(client)
+    for sent in [b"PROXY TCP4 198.51.100.7", b""]:
+        with server.connect() as client:
+            client.send(sent)
+            if sent:
+                assert client.response().status == 408
+            assert closed_after(client) < 20  # by default 30
+    server = serve("--trusted-proxy", "127.0.0.1")  # not asked for: it is no HTTP
+    with server.connect() as client:
+        client.send(b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 80\r\n" + request("/small.txt"))
+        assert client.response().status == 400
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["--trusted-proxy", "10.0.0.1/8"], "--trusted-proxy '10.0.0.1/8'"),
+        (["--trusted-proxy", "proxy.example"], "--trusted-proxy 'proxy.example'"),
+        (["--client-header", "X-Real-IP"], "--client-header needs --trusted-proxy"),
+        (["--proxy-protocol", "on"], "--proxy-protocol on needs --trusted-proxy"),
+        (["--trusted-proxy", "::1", "--client-header", "a b"], "--client-header 'a b'"),
+        (["--log-format", "$status $nothing"], "there is no variable $nothing"),
+    ],
+)
+def test_what_is_said_of_proxies_and_formats_makes_sense_or_is_refused(leat, root, arguments, says):
+    ran = run([leat, "http", "--listen", "127.0.0.1:0", *arguments, root])
+    assert ran.returncode == 2
+    assert says in ran.stderr and ran.stderr.count("\n") == 1
 
 
 def test_times_are_local_ones(serve, log):
@@ -421,7 +536,7 @@ def test_a_full_disk_cuts_no_line_for_good(leat, root, tmp_path):
 @pytest.mark.parametrize("arguments, code, says", [
     (["--access-log", "/no/such/folder/log"], 1, "--access-log /no/such/folder/log: No such file"),
     (["--access-log", "/"], 1, "--access-log /: Is a directory"),
-    (["--log-format", "xml"], 2, "--log-format is combined or json"),
+    (["--log-format", "xml"], 2, "--log-format is combined, json or a text"),
 ])
 def test_logs_that_can_not_be_are_refused(leat, root, arguments, code, says):
     ran = run([leat, "http", "--listen", "127.0.0.1:0", *arguments, root])

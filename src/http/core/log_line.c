@@ -168,41 +168,66 @@ static void add_member(struct buf *buf, struct slice name, struct slice value)
 	buf_add_char(buf, '"');
 }
 
-/* "METHOD target HTTP/1.1" in three; a line that is not such goes into one member, "request". */
-static void add_request(struct buf *buf, struct slice line)
+bool http_log_split_line(struct slice line, struct slice ret_parts[3])
 {
 	const char *end = line.ptr + line.len;
 	const char *first = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
 	const char *last = first ? memrchr(first, ' ', (size_t)(end - first)) : NULL;
 
-	if (!first || last == first || first == line.ptr) {
+	if (!first || last == first || first == line.ptr)
+		return false;
+	ret_parts[0] = slice_make(line.ptr, (size_t)(first - line.ptr));
+	ret_parts[1] = slice_make(first + 1, (size_t)(last - first - 1));
+	ret_parts[2] = slice_make(last + 1, (size_t)(end - last - 1));
+	return true;
+}
+
+/* A line that is no request goes into one member, "request". */
+static void add_request(struct buf *buf, struct slice line)
+{
+	struct slice parts[3];
+
+	if (!http_log_split_line(line, parts)) {
 		add_member(buf, SLICE_LITERAL("request"), line);
 		return;
 	}
-	add_member(buf, SLICE_LITERAL("method"), slice_make(line.ptr, (size_t)(first - line.ptr)));
-	add_member(buf, SLICE_LITERAL("path"), slice_make(first + 1, (size_t)(last - first - 1)));
-	add_member(buf, SLICE_LITERAL("protocol"), slice_make(last + 1, (size_t)(end - last - 1)));
+	add_member(buf, SLICE_LITERAL("method"), parts[0]);
+	add_member(buf, SLICE_LITERAL("path"), parts[1]);
+	add_member(buf, SLICE_LITERAL("protocol"), parts[2]);
 }
 
-/* Seconds, to the microsecond. */
-static void add_seconds(struct buf *buf, uint64_t ns)
+void http_log_add_decimal(struct buf *buf, uint64_t value, unsigned digits)
 {
-	uint64_t us = ns / 1000;
-	char fraction[6];
+	char fraction[20];
 
-	buf_add_u64(buf, us / 1000000);
-	us %= 1000000;
-	for (size_t i = sizeof(fraction); i > 0; us /= 10)
-		fraction[--i] = (char)('0' + us % 10);
+	CHECK(digits <= sizeof(fraction));
+	for (size_t i = digits; i > 0; value /= 10)
+		fraction[--i] = (char)('0' + value % 10);
+	buf_add_u64(buf, value);
 	buf_add_char(buf, '.');
-	buf_add(buf, fraction, sizeof(fraction));
+	buf_add(buf, fraction, digits);
+}
+
+/* The text has seconds and the zone: milliseconds belong between them. */
+static void add_precise_time(struct buf *buf, const struct http_log_time *time, int64_t wall_ms)
+{
+	size_t seconds = strlen("2026-11-22T23:45:00");
+	unsigned ms = (unsigned)(wall_ms % 1000);
+
+	CHECK(time->len > seconds && wall_ms >= 0);
+	buf_add(buf, time->text, seconds);
+	buf_add(buf,
+		(char[]){'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+			 (char)('0' + ms % 10)},
+		4);
+	buf_add(buf, time->text + seconds, time->len - seconds);
 }
 
 static void add_json(struct buf *buf, const struct http_log_time *time,
 		     const struct http_log_entry *entry)
 {
 	buf_add_literal(buf, "{\"time\":\"");
-	buf_add(buf, time->text, time->len);
+	add_precise_time(buf, time, entry->wall_ms);
 	buf_add_char(buf, '"');
 	add_member(buf, SLICE_LITERAL("client"), entry->client);
 	add_request(buf, entry->line);
@@ -213,7 +238,7 @@ static void add_json(struct buf *buf, const struct http_log_time *time,
 	add_member(buf, SLICE_LITERAL("referer"), entry->referer);
 	add_member(buf, SLICE_LITERAL("user_agent"), entry->user_agent);
 	buf_add_literal(buf, ",\"duration\":");
-	add_seconds(buf, entry->duration_ns);
+	http_log_add_decimal(buf, entry->duration_ns / 1000, 6);
 	add_member(buf, SLICE_LITERAL("technique"), slice_of(entry->technique));
 	add_member(buf, SLICE_LITERAL("verdict"), slice_of(entry->verdict));
 	buf_add_literal(buf, "}\n");

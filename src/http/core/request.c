@@ -533,12 +533,8 @@ static void find_line(struct http_request *request, const char *buf, size_t len)
 {
 	const char *start = request->line.ptr ? request->line.ptr : buf;
 	size_t left = min_size(len - (size_t)(start - buf), HTTP_LINE_MAX);
-	const char *end = memchr(start, '\n', left);
-	size_t line = end ? (size_t)(end - start) : left;
 
-	if (line > 0 && start[line - 1] == '\r')
-		line--;
-	request->line = slice_make(start, line);
+	request->line = http_first_line(start, left);
 }
 
 enum http_parse http_parse_request(struct http_scan *scan, const char *buf, size_t len,

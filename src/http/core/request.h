@@ -133,6 +133,15 @@ enum http_parse {
 enum http_parse http_parse_request(struct http_scan *scan, const char *buf, size_t len,
 				   struct http_request *ret);
 
+/* For logs: the first line of the bytes, without its end, or what there is of it. */
+static inline struct slice http_first_line(const char *bytes, size_t len)
+{
+	const char *end = len ? memchr(bytes, '\n', len) : NULL;
+	size_t line = end ? (size_t)(end - bytes) : len;
+
+	return slice_make(bytes, line > 0 && bytes[line - 1] == '\r' ? line - 1 : line);
+}
+
 /* Value of the first such header; false: there is none. */
 static inline bool http_request_field(const struct http_request *request, enum http_field field,
 				      struct slice *ret)

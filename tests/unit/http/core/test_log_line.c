@@ -19,6 +19,7 @@ static const struct http_log_entry entry = {
     .status = 206,
     .bytes = 512,
     .duration_ns = 1000234567,
+    .wall_ms = 1795391100045,
     .technique = "sendfile",
     .verdict = "by-reference",
 };
@@ -54,7 +55,7 @@ static void json_has_a_member_for_each(void **state)
 
 	assert_string_equal(
 	    line_of(HTTP_LOG_JSON, &entry),
-	    "{\"time\":\"2026-11-22T23:45:00+00:00\",\"client\":\"198.51.100.7\",\"method\":"
+	    "{\"time\":\"2026-11-22T23:45:00.045+00:00\",\"client\":\"198.51.100.7\",\"method\":"
 	    "\"GET\",\"path\":\"/a%20b?c\",\"protocol\":\"HTTP/1.1\",\"status\":206,\"bytes\":512,"
 	    "\"referer\":\"http://x/\",\"user_agent\":\"curl/8.5\",\"duration\":1.000234,"
 	    "\"technique\":\"sendfile\",\"verdict\":\"by-reference\"}\n");
@@ -63,7 +64,7 @@ static void json_has_a_member_for_each(void **state)
 	strange.referer = strange.user_agent = slice_make(NULL, 0);
 	assert_string_equal(
 	    line_of(HTTP_LOG_JSON, &strange),
-	    "{\"time\":\"2026-11-22T23:45:00+00:00\",\"client\":\"198.51.100.7\",\"request\":"
+	    "{\"time\":\"2026-11-22T23:45:00.045+00:00\",\"client\":\"198.51.100.7\",\"request\":"
 	    "\"one two\",\"status\":206,\"bytes\":512,\"referer\":\"\",\"user_agent\":\"\","
 	    "\"duration\":0.000000,\"technique\":\"sendfile\",\"verdict\":\"by-reference\"}\n");
 }
@@ -73,7 +74,8 @@ static void the_zone_is_the_local_one(void **state)
 	setenv("TZ", "TST+3:30", 1);
 	tzset();
 	assert_non_null(strstr(line_of(HTTP_LOG_COMBINED, &entry), "[22/Nov/2026:20:15:00 -0330]"));
-	assert_non_null(strstr(line_of(HTTP_LOG_JSON, &entry), "\"2026-11-22T20:15:00-03:30\""));
+	assert_non_null(
+	    strstr(line_of(HTTP_LOG_JSON, &entry), "\"2026-11-22T20:15:00.045-03:30\""));
 	setenv("TZ", "UTC0", 1);
 	tzset();
 }
