@@ -134,3 +134,143 @@ def test_a_group_of_many_members_is_read(start_broker, tmp_path, count):
     with Client(broker.port) as client:
         beat = client.call("Heartbeat", 3, group_id="many", generation_id=42, member_id=f"m{count - 1}")
         assert beat["error_code"] == 0
+
+
+# ---- offsets in transactions, as Kafka leaves them ----
+
+def text(value):
+    return struct.pack(">h", len(value)) + value.encode()
+
+
+def offset_key(group, partition):
+    return struct.pack(">h", 1) + text(group) + text("t") + struct.pack(">i", partition)
+
+
+def offset_value(offset):
+    return struct.pack(">hqi", 3, offset, 4) + text("meta") + struct.pack(">q", int(time.time() * 1000))
+
+
+class OffsetsLog:
+    """Appends to the log of a broker that is stopped, as Apache Kafka writes there: 3.9 and 4.4, measured."""
+
+    def __init__(self, data):
+        self.log = max((data / "__consumer_offsets-0").glob("*.log"))
+        self.mark = data / ".kafka_cleanshutdown"
+        bytes_, at, self.next = self.log.read_bytes(), 0, int(self.log.stem)
+        while at < len(bytes_):
+            base, length = struct.unpack_from(">qi", bytes_, at)
+            self.next = base + struct.unpack_from(">i", bytes_, at + 23)[0] + 1
+            at += 12 + length
+
+    def _append(self, key, values, **fields):
+        with open(self.log, "ab") as file:
+            file.write(record_batch(values, key=key, base=self.next, **fields))
+        self.next += len(values)
+        self.mark.unlink(missing_ok=True)
+
+    def plain(self, group, partition, offset):
+        self._append(offset_key(group, partition), [None if offset is None else offset_value(offset)], sequence=0)
+
+    def staged(self, producer, group, partition, offset):
+        self._append(offset_key(group, partition), [offset_value(offset)], producer=producer, epoch=0, sequence=0, attributes=0x10)
+
+    def end(self, producer, commits):
+        self._append(struct.pack(">hh", 0, int(commits)), [struct.pack(">hi", 0, 0)], producer=producer, epoch=0, sequence=-1, attributes=0x30)
+
+
+def fetched(client, group, stable, partitions=range(10)):
+    answer = client.call("OffsetFetch", 8, require_stable=stable, groups=[{"group_id": group, "topics": [
+        {"name": "t", "partition_indexes": list(partitions)}]}])
+    found = {each["partition_index"]: each for each in answer["groups"][0]["topics"][0]["partitions"]}
+    for each in found.values():
+        if each["error_code"] == 88:
+            assert (each["committed_offset"], each["committed_leader_epoch"], each["metadata"]) == (-1, -1, "")
+    return {number: each["error_code"] or each["committed_offset"] for number, each in found.items() if each["error_code"] or each["committed_offset"] >= 0}
+
+
+def test_offsets_of_transactions_count_once_they_are_committed(start_broker, tmp_path):
+    broker, data = begin(start_broker, tmp_path)
+    with Client(broker.port) as client:
+        assert commit(client, "g", [0, 1], 5, "") == {0}
+    broker.end()
+    log = OffsetsLog(data)
+    log.staged(1, "g", 0, 100)      # aborted: 5 stays
+    log.end(1, False)
+    log.staged(2, "g", 1, 200)      # open: 5 stays, and is not stable
+    log.staged(3, "g", 2, 7)        # a plain commit comes in between: 50 stays
+    log.plain("g", 2, 50)
+    log.end(3, True)
+    log.staged(4, "g", 3, 9)        # committed, also where another transaction of this key is not
+    log.staged(5, "g", 3, 10)
+    log.staged(4, "g", 3, 11)
+    log.end(4, True)
+    log.end(5, False)
+    log.plain("g", 4, 1)            # the key goes, and with it what is staged there
+    log.staged(6, "g", 4, 2)
+    log.plain("g", 4, None)
+    log.end(6, True)
+    log.staged(7, "only", 5, 3)     # of a group that has nothing else; open
+    log.staged(2, "g", 6, 8)        # open, with nothing committed
+    log.end(8, True)                # of nothing
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM):
+        broker.start()
+        assert "3 offsets are part of transactions that are open" in broker.log()
+        with Client(broker.port) as client:
+            client.call("FindCoordinator", 4, coordinator_keys=["g"])
+            assert fetched(client, "g", False) == {0: 5, 1: 5, 2: 50, 3: 11}
+            assert fetched(client, "g", True) == {0: 5, 1: 88, 2: 50, 3: 11, 6: 88}
+            assert fetched(client, "only", False) == {} and fetched(client, "only", True) == {5: 88}
+            # All of a group: what is committed.
+            answer = client.call("OffsetFetch", 7, group_id="g", topics=None, require_stable=True)
+            found = {each["partition_index"]: each["error_code"] for each in answer["topics"][0]["partitions"]}
+            assert found == {0: 0, 1: 88, 2: 0, 3: 0}
+            assert "only" in {each["group_id"] for each in client.call("ListGroups", 4)["groups"]}
+        broker.end(how)
+
+
+def test_what_a_transaction_has_left_open_can_be_deleted(start_broker, tmp_path):
+    broker, data = begin(start_broker, tmp_path)
+    broker.end()
+    log = OffsetsLog(data)
+    for group in ("a", "b", "c"):
+        log.plain(group, 0, 5)
+        log.staged(1, group, 0, 100)
+        log.staged(1, group, 1, 100)
+    broker.start()
+    with Client(broker.port) as client:
+        client.call("FindCoordinator", 4, coordinator_keys=["a"])
+        # A commit does not make it stable: the transaction might still end.
+        assert commit(client, "a", [0, 2], 6, "") == {0}
+        assert fetched(client, "a", True) == {0: 88, 1: 88, 2: 6}
+        answer = client.call("OffsetDelete", 0, group_id="a", topics=[{"name": "t", "partitions": [{"partition_index": number} for number in (0, 1)]}])
+        assert {each["error_code"] for each in answer["topics"][0]["partitions"]} == {0}
+        assert fetched(client, "a", True) == {2: 6}
+        assert client.call("DeleteGroups", 2, groups_names=["b"])["results"][0]["error_code"] == 0
+        assert fetched(client, "b", True) == {}
+    broker.restart(signal.SIGKILL)
+    with Client(broker.port) as client:
+        client.call("FindCoordinator", 4, coordinator_keys=["a"])
+        assert fetched(client, "a", True) == {2: 6} and fetched(client, "b", True) == {}
+        assert fetched(client, "c", True) == {0: 88, 1: 88}
+        assert client.call("DeleteTopics", 4, topic_names=["t"], timeout_ms=30000)["responses"][0]["error_code"] == 0
+        wait_until(lambda: fetched(client, "c", True) == {})
+
+
+def test_what_a_transaction_has_left_open_keeps_offsets_from_expiring_and_the_log_whole(start_broker, tmp_path):
+    broker, data = begin(start_broker, tmp_path, "-o", "offsets.retention.check.interval.ms=200")
+    with Client(broker.port) as client:
+        assert commit(client, "g", [0], 5, "") == {0} and commit(client, "h", [0], 5, "") == {0}
+    broker.end()
+    log = OffsetsLog(data)
+    log.staged(1, "g", 0, 100)
+    broker.start()
+    with Client(broker.port) as client:
+        client.call("FindCoordinator", 4, coordinator_keys=["g"])
+        for group in ("g", "h"):
+            client.call("OffsetCommit", 2, group_id=group, generation_id_or_member_epoch=-1, member_id="", retention_time_ms=1,
+                        topics=[{"name": "t", "partitions": [{"partition_index": 0, "committed_offset": 6, "committed_metadata": ""}]}])
+        wait_until(lambda: fetched(client, "h", False) == {})
+        assert fetched(client, "g", False) == {0: 6} and fetched(client, "g", True) == {0: 88}
+        grow(client, "h")
+        time.sleep(1.5)
+        assert log_bytes(data) > SMALL

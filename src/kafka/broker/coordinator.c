@@ -84,6 +84,7 @@ struct coordinator_group *shard_group(struct shard *shard, struct slice group_id
 	cg->shard = shard;
 	cg->hash = hash_slice_from(shard->coordinator->secret, group_id);
 	group_offsets_init(&cg->offsets);
+	group_offsets_init(&cg->staged);
 	list_push_back(bucket(shard, cg->hash), &cg->node);
 	shard->groups_count++;
 	return cg;
@@ -95,6 +96,7 @@ void shard_drop(struct shard *shard, struct coordinator_group *cg)
 	list_remove(&cg->node);
 	shard->groups_count--;
 	group_offsets_fini(&cg->offsets);
+	group_offsets_fini(&cg->staged);
 	group_free(cg->group);
 	free(cg);
 }
@@ -193,15 +195,12 @@ static enum kafka_error store_group(struct group *group)
 	return shard_append(cg->shard, wall_ms, &appended);
 }
 
-/* The group itself last: what a crash cuts short can be done again. */
-static void record_all_gone(struct shard *shard, const struct coordinator_group *cg,
-			    int64_t wall_ms)
+static void record_offsets_gone(struct shard *shard, struct slice id,
+				const struct group_offsets *offsets, int64_t wall_ms)
 {
-	static const struct committed none;
-	const struct slice id = cg->group->id, nothing = slice_make(NULL, 0);
 	struct list *node;
 
-	list_for_each (node, &cg->offsets.topics) {
+	list_for_each (node, &offsets->topics) {
 		const struct committed_topic *topic =
 		    container_of(node, struct committed_topic, node);
 
@@ -212,6 +211,17 @@ static void record_all_gone(struct shard *shard, const struct coordinator_group 
 			record_offset_gone(&shard->writer, id, topic->name, each->partition);
 		}
 	}
+}
+
+/* The group itself last: what a crash cuts short can be done again. */
+static void record_all_gone(struct shard *shard, const struct coordinator_group *cg,
+			    int64_t wall_ms)
+{
+	static const struct committed none;
+	const struct slice id = cg->group->id, nothing = slice_make(NULL, 0);
+
+	record_offsets_gone(shard, id, &cg->offsets, wall_ms);
+	record_offsets_gone(shard, id, &cg->staged, wall_ms);
 	shard_make_room(shard, record_offset_max(id, nothing, &none), wall_ms);
 	record_group_gone(&shard->writer, id);
 }
@@ -279,7 +289,7 @@ static void look_at(struct shard *shard, struct coordinator_group *cg, void *not
 	cg->generation = group->generation;
 	/* Nobody is in it, nothing is stored of it. */
 	if (group->state == GROUP_EMPTY && group->generation == 0 && group->pending_count == 0 &&
-	    cg->offsets.count == 0) {
+	    cg->offsets.count == 0 && cg->staged.count == 0) {
 		shard_drop(shard, cg);
 		return;
 	}

@@ -64,6 +64,9 @@ struct coordinator_group {
 	uint64_t hash;
 	struct group *group;
 	struct group_offsets offsets;
+	/* Of transactions that are open in a log of Kafka's, and stay so: see coordinator_staged.h. They
+	 * go with a tombstone. */
+	struct group_offsets staged;
 	struct wheel_timer timer;
 	int32_t generation;  /* as it was looked at last */
 	struct slice stored; /* while loading: the group's last value; ptr NULL: none */

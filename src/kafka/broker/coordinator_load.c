@@ -7,10 +7,15 @@
 #include "base/be.h"
 #include "base/log.h"
 #include "kafka/broker/coordinator.h"
+#include "kafka/broker/coordinator_staged.h"
 #include "kafka/broker/read_slice.h"
 #include "kafka/codec/expanded_records.h"
 
 #define READ_BYTES (1024u * 1024u)
+
+/* What a control record's key says. */
+#define MARKER_ABORT  0
+#define MARKER_COMMIT 1
 
 struct loading {
 	struct shard *shard;
@@ -18,6 +23,7 @@ struct loading {
 	struct arena arena;
 	struct expander *expander; /* NULL: nothing was compressed so far */
 	unsigned strange;          /* records that were not understood */
+	struct staged_offsets staged;
 };
 
 /* The machine gets the last of them when all is read. */
@@ -37,14 +43,17 @@ static int take_group(struct loading *loading, struct slice id, struct slice val
 	return 0;
 }
 
+/* `producer`: whose transaction it is part of; -1: none's. */
 static int take_offset(struct loading *loading, const struct kafka_offset_commit_key *key,
-		       struct slice value)
+		       const struct record *record, int64_t producer)
 {
 	struct kafka_offset_commit_value decoded;
+	struct slice value = record->value;
 	struct coordinator_group *cg;
 	int version;
 
 	if (!value.ptr) {
+		staged_drop(&loading->staged, key->group, key->topic, key->partition);
 		cg = shard_find(loading->shard, key->group);
 		if (cg)
 			group_offsets_remove(&cg->offsets, key->topic, key->partition);
@@ -56,19 +65,23 @@ static int take_offset(struct loading *loading, const struct kafka_offset_commit
 	value = slice_make(value.ptr + 2, value.len - 2);
 	if (kafka_offset_commit_value_decode(&value, version, &loading->arena, &decoded) < 0)
 		return -EBADMSG;
-	cg = shard_group(loading->shard, key->group, loading->time);
 	const struct committed committed = {
 	    .partition = key->partition,
 	    .leader_epoch = decoded.leader_epoch,
 	    .offset = decoded.offset,
 	    .commit_ms = decoded.commit_timestamp,
 	    .expire_ms = decoded.expire_timestamp,
+	    .stored_at = record->offset,
 	    .metadata = decoded.metadata,
 	};
+
+	if (producer >= 0)
+		return staged_add(&loading->staged, producer, key->group, key->topic, &committed);
+	cg = shard_group(loading->shard, key->group, loading->time);
 	return cg ? group_offsets_set(&cg->offsets, key->topic, &committed) : -ENOMEM;
 }
 
-static int take_record(struct loading *loading, const struct record *record)
+static int take_record(struct loading *loading, const struct record *record, int64_t producer)
 {
 	struct slice key = record->key;
 	struct kafka_offset_commit_key offset;
@@ -83,7 +96,7 @@ static int take_record(struct loading *loading, const struct record *record)
 	if (type <= 1) {
 		if (kafka_offset_commit_key_decode(&key, 0, &loading->arena, &offset) < 0)
 			return -EBADMSG;
-		return take_offset(loading, &offset, record->value);
+		return take_offset(loading, &offset, record, producer);
 	}
 	if (type != 2 || kafka_group_metadata_key_decode(&key, 0, &loading->arena, &group) < 0)
 		return -EBADMSG;
@@ -93,11 +106,13 @@ static int take_record(struct loading *loading, const struct record *record)
 static int take_records(struct loading *loading, const struct record_batch *batch,
 			struct slice records)
 {
+	int64_t producer =
+	    batch->attributes & RECORD_ATTRIBUTE_TRANSACTIONAL ? batch->producer_id : -1;
 	struct record record;
 	int r;
 
 	while (record_next(batch, &records, &record) == RECORD_BATCH_OK) {
-		r = take_record(loading, &record);
+		r = take_record(loading, &record, producer);
 		if (r == -ENOMEM)
 			return r;
 		loading->strange += r < 0;
@@ -130,10 +145,28 @@ static int take_compressed(struct loading *loading, const struct record_batch *b
 	return r;
 }
 
+/* The end of a transaction. */
+static int take_marker(struct loading *loading, const struct record_batch *batch)
+{
+	struct slice records = batch->records;
+	struct record record;
+	int type;
+
+	if (record_next(batch, &records, &record) != RECORD_BATCH_OK || record.key.len < 4) {
+		loading->strange++;
+		return 0;
+	}
+	type = be_load16(record.key.ptr + 2);
+	if (type != MARKER_ABORT && type != MARKER_COMMIT)
+		return 0;
+	return staged_end(&loading->staged, batch->producer_id, type == MARKER_COMMIT,
+			  loading->shard, loading->time);
+}
+
 static int take_batch(struct loading *loading, const struct record_batch *batch)
 {
 	if (batch->attributes & RECORD_ATTRIBUTE_CONTROL)
-		return 0;
+		return take_marker(loading, batch);
 	if (record_batch_codec(batch) != RECORD_CODEC_NONE)
 		return take_compressed(loading, batch);
 	return take_records(loading, batch, batch->records);
@@ -305,7 +338,17 @@ int shard_load(struct shard *shard, struct group_time time)
 	if (!memory)
 		return -ENOMEM;
 	loading.arena = arena_over(memory, READ_BYTES);
+	staged_init(&loading.staged);
 	r = read_all(&loading);
+	if (loading.staged.count > 0)
+		log_warning(
+		    "%s-%d: %llu offsets are part of transactions that are open, and do not "
+		    "count",
+		    OFFSETS_TOPIC, partition_number(shard->partition),
+		    (unsigned long long)loading.staged.count);
+	if (r == 0)
+		r = staged_keep(&loading.staged, shard, time);
+	staged_fini(&loading.staged);
 	restored = restore_all(&loading);
 	free(memory);
 	expander_free(loading.expander);

@@ -27,6 +27,46 @@ static bool is_no_more(struct store *store, struct slice name)
 	return !topic;
 }
 
+static bool goes_with_topic(const struct committed_topic *topic, const struct going *going)
+{
+	return going->topic.ptr ? slice_eq(going->topic, topic->name)
+				: is_no_more(going->store, topic->name);
+}
+
+/* Of transactions that are open they go only with their topic. */
+static int32_t mark_staged(struct shard *shard, struct coordinator_group *cg,
+			   const struct going *going)
+{
+	int32_t count = 0;
+	struct list *node;
+
+	list_for_each (node, &cg->staged.topics) {
+		struct committed_topic *topic = container_of(node, struct committed_topic, node);
+
+		if (!goes_with_topic(topic, going))
+			continue;
+		for (int32_t i = 0; i < topic->count; i++) {
+			struct committed *each = &topic->entries[i];
+
+			each->goes = true;
+			shard_make_room(shard, record_offset_max(cg->group->id, topic->name, each),
+					going->wall_ms);
+			record_offset_gone(&shard->writer, cg->group->id, topic->name,
+					   each->partition);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* A tombstone would take what is staged with it. */
+static bool may_expire(const struct coordinator_group *cg, struct slice topic,
+		       const struct committed *each, const struct going *going)
+{
+	return group_offset_is_expired(cg->group, each, going->wall_ms, going->retention_ms) &&
+	       !group_offsets_find(&cg->staged, topic, each->partition);
+}
+
 /* How many go; tombstones for them are in the writer, or further up in the log. */
 static int32_t mark(struct shard *shard, struct coordinator_group *cg, const struct going *going)
 {
@@ -35,16 +75,14 @@ static int32_t mark(struct shard *shard, struct coordinator_group *cg, const str
 
 	list_for_each (node, &cg->offsets.topics) {
 		struct committed_topic *topic = container_of(node, struct committed_topic, node);
-		bool all = going->topic.ptr ? slice_eq(going->topic, topic->name)
-					    : is_no_more(going->store, topic->name);
+		bool all = goes_with_topic(topic, going);
 
 		if (!all && (going->topic.ptr || group_keeps(cg->group, topic->name)))
 			continue;
 		for (int32_t i = 0; i < topic->count; i++) {
 			struct committed *each = &topic->entries[i];
 
-			if (!all && !group_offset_is_expired(cg->group, each, going->wall_ms,
-							     going->retention_ms))
+			if (!all && !may_expire(cg, topic->name, each, going))
 				continue;
 			each->goes = true;
 			shard_make_room(shard, record_offset_max(cg->group->id, topic->name, each),
@@ -65,14 +103,15 @@ static void let_go(struct shard *shard, struct coordinator_group *cg, void *arg)
 	int32_t count;
 
 	batch_begin(&shard->writer, going->wall_ms);
-	count = mark(shard, cg, going);
+	count = mark(shard, cg, going) + mark_staged(shard, cg, going);
 	deletes = !going->topic.ptr && cg->group->state == GROUP_EMPTY &&
-		  cg->group->pending_count == 0 && count == cg->offsets.count;
+		  cg->group->pending_count == 0 && count == cg->offsets.count + cg->staged.count;
 	if (deletes && shard_delete_group(shard, cg, going->wall_ms) == KAFKA_NONE)
 		return;
 	stored =
 	    !deletes && count > 0 && shard_append(shard, going->wall_ms, &appended) == KAFKA_NONE;
 	group_offsets_sweep(&cg->offsets, stored);
+	group_offsets_sweep(&cg->staged, stored);
 }
 
 void coordinator_topic_deleted(struct coordinator *coordinator, struct slice name)
@@ -137,16 +176,27 @@ static int64_t record_bucket(struct shard *shard, unsigned bucket, int64_t wall_
 	return one < 0 ? one : bytes;
 }
 
+static void look_for_staged(struct shard *shard, struct coordinator_group *cg, void *arg)
+{
+	bool *has_staged = arg;
+
+	*has_staged |= cg->staged.count > 0;
+}
+
+/* What is staged is nothing that we can write, and Kafka may still end its transaction: then the log stays
+ * whole. */
 static bool is_worth_it(struct shard *shard, uint64_t *ret_bytes)
 {
-	bool worth;
+	bool worth, has_staged = false;
 
 	pthread_mutex_lock(&shard->lock);
 	worth = shard->log_bytes >= REWRITE_BYTES &&
 		shard->log_bytes >= shard->live_bytes * REWRITE_TIMES;
+	if (worth)
+		shard_each_group(shard, look_for_staged, &has_staged);
 	*ret_bytes = shard->log_bytes;
 	pthread_mutex_unlock(&shard->lock);
-	return worth;
+	return worth && !has_staged;
 }
 
 /* What lies before `end`; not what is still on its way to the disk, which may not be deleted yet. */

@@ -264,7 +264,29 @@ static bool put_refused(struct kafka_call *call,
 	return true;
 }
 
-static bool put_group(struct kafka_call *call, const struct kafka_offset_fetch_request_group *from,
+/* A transaction that is open may change it: whoever asks for stable offsets has to ask again. */
+static void mark_unstable(const struct coordinator_group *cg,
+			  struct kafka_offset_fetch_response_group *to)
+{
+	for (int32_t i = 0; i < to->topics.count; i++) {
+		struct kafka_offset_fetch_response_group_topic *topic = &to->topics.at[i];
+
+		for (int32_t n = 0; n < topic->partitions.count; n++) {
+			struct kafka_offset_fetch_response_group_topic_partition *each =
+			    &topic->partitions.at[n];
+
+			if (!group_offsets_find(&cg->staged, topic->name, each->partition_index))
+				continue;
+			each->committed_offset = -1;
+			each->committed_leader_epoch = -1;
+			each->metadata = slice_make("", 0);
+			each->error_code = KAFKA_UNSTABLE_OFFSET_COMMIT;
+		}
+	}
+}
+
+static bool put_group(struct kafka_call *call, bool stable,
+		      const struct kafka_offset_fetch_request_group *from,
 		      struct kafka_offset_fetch_response_group *to)
 {
 	struct visit visit;
@@ -276,6 +298,8 @@ static bool put_group(struct kafka_call *call, const struct kafka_offset_fetch_r
 	if (error != KAFKA_NONE)
 		return call->header.version >= 2 || put_refused(call, from, to);
 	fits = put_group_topics(call, visit.found, from, to);
+	if (fits && stable && visit.found && visit.found->staged.count > 0)
+		mark_unstable(visit.found, to);
 	visit_end(&visit);
 	return fits;
 }
@@ -300,7 +324,7 @@ static enum handled answer_single(struct kafka_call *call,
 		from.topics.at[i].partition_indexes.count =
 		    request->topics.at[i].partition_indexes.count;
 	}
-	if (!put_group(call, &from, &to))
+	if (!put_group(call, request->require_stable, &from, &to))
 		return CALL_ENDS;
 	response->error_code = to.error_code;
 	if (!call_array(call, &response->topics, to.topics.count))
@@ -339,7 +363,8 @@ enum handled handle_offset_fetch(struct kafka_call *call)
 	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
-		if (!put_group(call, &request.groups.at[i], &response.groups.at[i]))
+		if (!put_group(call, request.require_stable, &request.groups.at[i],
+			       &response.groups.at[i]))
 			return CALL_ENDS;
 	return call_answer(call, &response);
 }
@@ -370,7 +395,9 @@ static void record_deleted(struct visit *visit,
 
 		to->partitions.at[i].partition_index = partition;
 		to->partitions.at[i].error_code = (int16_t)error;
-		if (error == KAFKA_NONE && group_offsets_find(&cg->offsets, from->name, partition))
+		if (error == KAFKA_NONE &&
+		    (group_offsets_find(&cg->offsets, from->name, partition) ||
+		     group_offsets_find(&cg->staged, from->name, partition)))
 			record_offset_gone(&visit->shard->writer, cg->group->id, from->name,
 					   partition);
 	}
@@ -382,9 +409,12 @@ static void remove_deleted(struct visit *visit, const struct kafka_offset_delete
 		const struct kafka_offset_delete_response_topic *topic = &response->topics.at[i];
 
 		for (int32_t n = 0; n < topic->partitions.count; n++)
-			if (topic->partitions.at[n].error_code == KAFKA_NONE)
+			if (topic->partitions.at[n].error_code == KAFKA_NONE) {
 				group_offsets_remove(&visit->found->offsets, topic->name,
 						     topic->partitions.at[n].partition_index);
+				group_offsets_remove(&visit->found->staged, topic->name,
+						     topic->partitions.at[n].partition_index);
+			}
 	}
 }
 

@@ -14,6 +14,7 @@ struct committed {
 	int64_t offset;
 	int64_t commit_ms;
 	int64_t expire_ms; /* -1: by the group's rules */
+	int64_t stored_at; /* while loading: the offset of its record */
 	struct slice metadata;
 	bool goes; /* its end is being stored; see group_offsets_sweep() */
 };
