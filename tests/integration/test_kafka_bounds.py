@@ -1,12 +1,21 @@
 """`leat kafka` and clients that want more than their share: what others need is left."""
 
+import contextlib
 import os
+import re
+import select
+import socket
+import struct
+import time
 from pathlib import Path
+
+import pytest
 
 from kafka_batches import batch, record
 from kafka_messages import Client
 from kafka_server import Broker, wait_until
 from kafka_wire import connect, fetch, send_batch
+from metrics import scrape
 
 
 def limited(leat, folder, descriptors):
@@ -132,3 +141,48 @@ def test_many_changes_in_one_request(start_broker):
         gone = client.call("DeleteTopics", 3, topic_names=[*names, "never"], timeout_ms=1000)["responses"]
         assert [(each["name"], each["error_code"]) for each in gone] == [(name, 0) for name in names] + [("never", UNKNOWN_TOPIC)]
         assert names_of(client) == {"new"}
+
+
+def test_a_byte_now_and_then_keeps_no_connection(broker):
+    """A request has its time as a whole: a small one, and one that announces much."""
+    starts = [struct.pack(">i", 1000) + b"\0\3", struct.pack(">i", 50_000_000) + b"\0\0"]
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(broker)) for _ in starts]
+        for connection, start in zip(slow, starts):
+            connection.sendall(start)
+        left, end = set(slow), time.monotonic() + 120
+        while left and time.monotonic() < end:
+            for connection in left:
+                with contextlib.suppress(ConnectionError):
+                    connection.send(b"\0")
+            for connection in select.select(list(left), [], [], 3)[0]:
+                left.discard(connection)
+        assert not left
+        with Client(broker.port) as client:
+            assert client.call("Metadata", 9, topics=[])["brokers"]
+
+
+@pytest.mark.release_only
+def test_incomplete_requests_take_bounded_memory(start_broker):
+    """Of each connection 120 KB have come, which would be 240 MB. All is given back when they close."""
+    broker = start_broker("--admin", "127.0.0.1:0")
+
+    def resident_kib():
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{broker.process.pid}/status").read_text())[1])
+
+    def kept():
+        return scrape(broker)["leat_kafka_request_memory_bytes"]
+
+    before = resident_kib()
+    piece = struct.pack(">i", 127_000) + bytes(120_000)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2000):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", broker.port)))
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                connection.send(piece)
+        with Client(broker.port) as client:
+            assert client.call("Metadata", 9, topics=[])["brokers"]
+        assert kept() <= 128 << 20
+        assert resident_kib() - before < 160 * 1024
+    wait_until(lambda: kept() == 0)

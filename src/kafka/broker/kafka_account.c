@@ -32,7 +32,7 @@ void kafka_account(struct kafka_server *server, struct kafka_account *ret)
 	coordinator_stats(server->coordinator, &ret->groups);
 	store_stats(server->store, &ret->store);
 	store_flush_times(server->store, &ret->flushes);
-	ret->request_bytes = atomic_load(&server->requests_bytes);
+	ret->request_bytes = atomic_load(&server->large_bytes) + atomic_load(&server->small_bytes);
 	ret->producer_ids = kafka_producer_ids_given(server);
 }
 

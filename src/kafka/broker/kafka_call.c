@@ -52,7 +52,7 @@ void call_free(struct kafka_call *call)
 	atomic_fetch_sub(&call->server->answers_bytes, call->answer_reserved);
 	kafka_request_give(call->home, call->body_copy, call->body_size);
 	free(call->client_copy);
-	atomic_fetch_sub(&call->server->requests_bytes, call->reserved);
+	kafka_requests_give(call->server, call->reserved);
 	free_chunks(call);
 	spare_give(&call->home->calls, call);
 }
@@ -350,6 +350,9 @@ bool call_keep_body(struct kafka_call *call)
 	if (call->body_copy)
 		return true;
 	call->body_size = call->body.len + 1;
+	if (!kafka_requests_take(call->server, call->body_size, true))
+		return false;
+	call->reserved = call->body_size;
 	call->body_copy = kafka_request_take(call->home, call->body_size);
 	if (!call->body_copy)
 		return false;

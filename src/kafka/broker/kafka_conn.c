@@ -58,7 +58,7 @@ static void forget_kept(struct kafka_conn *c)
 	kafka_request_give(c->loop, c->kept, c->kept_size);
 	c->kept = NULL;
 	c->kept_len = c->kept_size = 0;
-	atomic_fetch_sub(&c->loop->server->requests_bytes, c->reserved);
+	kafka_requests_give(c->loop->server, c->reserved);
 	c->reserved = 0;
 }
 
@@ -77,17 +77,11 @@ char *kafka_conn_give(struct kafka_conn *c, struct slice part, size_t *ret_size,
 	return kept;
 }
 
-/* Memory for a request that is larger than what connections keep as a matter of course. */
-static bool reserve(struct kafka_conn *c, size_t size)
+/* Memory for a request. `must`: for what has come of it. */
+static bool reserve(struct kafka_conn *c, size_t size, bool must)
 {
-	_Atomic uint64_t *used = &c->loop->server->requests_bytes;
-
-	if (size <= KAFKA_RECV_BYTES)
-		return true;
-	if (atomic_fetch_add(used, size) + size > KAFKA_REQUESTS_BYTES) {
-		atomic_fetch_sub(used, size);
+	if (!kafka_requests_take(c->loop->server, size, must))
 		return false;
-	}
 	c->reserved = size;
 	c->came = KAFKA_GETS_ON_BYTES; /* it has its time from now on */
 	return true;
@@ -123,6 +117,7 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 		forget_kept(c);
 		return TURN_GOES_ON;
 	}
+	c->since_ms = 0;
 	if (old && size <= c->kept_size) {
 		memmove(c->kept, at, len);
 		c->kept_len = len;
@@ -131,18 +126,24 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 	}
 	/* At least what is there; the rest when there is memory for it (see make_room()). */
 	c->reserved = 0;
-	size = reserve(c, kafka_request_size(size)) ? kafka_request_size(size) : len;
-	c->kept = kafka_request_take(c->loop, size);
+	if (reserve(c, kafka_request_size(size), false))
+		size = kafka_request_size(size);
+	else if (reserve(c, len, true))
+		size = len;
+	c->kept = c->reserved > 0 ? kafka_request_take(c->loop, size) : NULL;
 	if (!c->kept) {
+		kafka_requests_give(c->loop->server, c->reserved);
 		c->kept = old;
-		c->reserved += old_reserved;
+		c->reserved = old_reserved;
+		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+			    "too many incomplete requests: connection closed");
 		return gone(c);
 	}
 	memcpy(c->kept, at, len);
 	c->kept_len = len;
 	c->kept_size = size;
 	kafka_request_give(c->loop, old, old_size);
-	atomic_fetch_sub(&c->loop->server->requests_bytes, old_reserved);
+	kafka_requests_give(c->loop->server, old_reserved);
 	return TURN_GOES_ON;
 }
 
@@ -256,14 +257,18 @@ static bool move(struct kafka_conn *c, size_t size)
 /* It has not got on: others may have the memory that it was to fill. */
 static void give_up_room(struct kafka_conn *c)
 {
+	struct kafka_server *server = c->loop->server;
 	size_t size = c->kept_len + KAFKA_GETS_ON_BYTES / 2;
-	uint64_t reserved = size > KAFKA_RECV_BYTES ? size : 0;
 
 	c->stalled = true;
-	if (size >= c->kept_size || !move(c, size))
+	if (size >= c->kept_size || !kafka_requests_take(server, size, true))
 		return;
-	atomic_fetch_sub(&c->loop->server->requests_bytes, c->reserved - reserved);
-	c->reserved = reserved;
+	if (move(c, size)) {
+		kafka_requests_give(server, c->reserved);
+		c->reserved = size;
+	} else {
+		kafka_requests_give(server, size);
+	}
 }
 
 /* The kept request is larger than its buffer, and that is full. */
@@ -284,12 +289,13 @@ static enum turn make_room(struct kafka_conn *c)
 	if (!is_hungry(c))
 		return TURN_GOES_ON;
 	size = kafka_request_size((size_t)frame);
-	if (!reserve(c, size)) {
+	if (!reserve(c, size, false)) {
 		counter_add(&c->loop->counters.memory_waits, 1);
 		conn_deadline(c->conn, KAFKA_HUNGRY_MS);
+		c->since_ms = 0; /* it is not its client that is slow */
 		return TURN_RESTS;
 	}
-	atomic_fetch_sub(&c->loop->server->requests_bytes, reserved);
+	kafka_requests_give(c->loop->server, reserved);
 	return move(c, size) ? TURN_GOES_ON : gone(c);
 }
 
@@ -339,7 +345,9 @@ static enum turn take_fresh(struct kafka_conn *c)
 
 	if (!c->readable)
 		return TURN_RESTS;
-	n = receive(c, c->loop->received, c->large ? KAFKA_RECV_FIRST : KAFKA_RECV_BYTES);
+	n = receive(c, c->loop->received,
+		    c->large || kafka_requests_are_tight(c->loop->server) ? KAFKA_RECV_FIRST
+									  : KAFKA_RECV_BYTES);
 	if (n < 0)
 		return gone(c);
 	return n == 0 ? TURN_RESTS : serve_all(c, c->loop->received, (size_t)n);
@@ -347,16 +355,32 @@ static enum turn take_fresh(struct kafka_conn *c)
 
 /* ---- turns ---- */
 
-/* Of what is reserved the one that was set stands, until enough has come. */
+/* Until when the kept request must have come as a whole. */
+static uint64_t request_end_ms(const struct kafka_conn *c)
+{
+	return c->since_ms + KAFKA_REQUEST_MS + c->kept_len / KAFKA_REQUEST_RATE;
+}
+
+/* Its memory is of those that must get on to stay. */
+static bool has_large_room(const struct kafka_conn *c)
+{
+	return c->reserved > KAFKA_RECV_BYTES && !c->stalled;
+}
+
+/* Of what is large the one that was set stands, until enough has come. */
 static void request_deadline(struct kafka_conn *c)
 {
+	uint64_t now_ms = loop_now_ms(c->loop->loop), end_ms;
 	bool gets_on = c->came >= KAFKA_GETS_ON_BYTES;
 
+	if (c->since_ms == 0)
+		c->since_ms = now_ms;
+	end_ms = request_end_ms(c);
 	if (gets_on)
 		c->came = 0;
 	c->stalled &= !gets_on;
-	if (c->reserved == 0 || c->stalled)
-		conn_deadline(c->conn, KAFKA_REQUEST_MS);
+	if (!has_large_room(c))
+		conn_deadline(c->conn, end_ms > now_ms ? (uint32_t)(end_ms - now_ms) : 1);
 	else if (gets_on)
 		conn_deadline(c->conn, KAFKA_GETS_ON_MS);
 }
@@ -365,6 +389,9 @@ static void rest_deadline(struct kafka_conn *c)
 {
 	int64_t idle = config_value(c->loop->server->config, KAFKA_CONFIG_IDLE_MS);
 
+	/* Where others are waited for its client's time does not run. */
+	if (c->call || c->flight)
+		c->since_ms = 0;
 	if (c->call)
 		return; /* whoever makes it wait says for how long */
 	if (c->kept && !c->flight)
@@ -475,7 +502,7 @@ static void expired(struct conn *conn)
 			c->call->expired(c->call);
 	} else if (!c->flight && is_hungry(c)) {
 		kafka_conn_turn(c); /* is there memory now? */
-	} else if (!c->flight && c->reserved > 0 && !c->stalled) {
+	} else if (!c->flight && c->kept && has_large_room(c)) {
 		give_up_room(c);
 		rest_deadline(c);
 	} else {

@@ -29,7 +29,8 @@ struct kafka_conn {
 
 	char *kept; /* input that could not be answered yet; NULL: none */
 	size_t kept_len, kept_size;
-	uint64_t reserved; /* of the server's memory for large requests */
+	uint64_t reserved; /* of the server's memory for requests: kafka_requests_take() */
+	uint64_t since_ms; /* when the kept request has got its time; 0: not yet */
 	size_t came;       /* of the kept request, since it was last seen to get on */
 
 	bool readable; /* an event said so and not all has been read */

@@ -38,6 +38,10 @@
 /* Of all answers above KAFKA_OUT_BYTES together, without the records in them, until their clients have
  * taken them: each is read at once by whoever wants it. Beyond it connections are closed. */
 #define KAFKA_ANSWERS_BYTES (512ull * 1024u * 1024u)
+/* Of smaller ones together, and of those that wait for a helper, in the same way: as much for each of some
+ * thousand connections as one sends at once. What has come already, of those that find no more room, may be
+ * as much again (KAFKA_RECV_FIRST each); then connections are closed. */
+#define KAFKA_SMALL_REQUESTS_BYTES (64ull * 1024u * 1024u)
 /* How long a connection that had to wait for that memory sleeps before it asks again. */
 #define KAFKA_HUNGRY_MS 20u
 /* While so much of a request comes in such a time, its memory stays its own. Else it keeps what has
@@ -45,8 +49,10 @@
  * sends little must not keep others waiting. */
 #define KAFKA_GETS_ON_BYTES KAFKA_RECV_BYTES
 #define KAFKA_GETS_ON_MS    1000u
-/* A request that has begun must get on: without a byte for so long, it is given up. */
-#define KAFKA_REQUEST_MS 30000u
+/* A request that has begun must come to its end: in so long, and what its bytes take at so many in a
+ * millisecond (a slow modem), however they are spread. */
+#define KAFKA_REQUEST_MS   30000u
+#define KAFKA_REQUEST_RATE 8u
 /* Bytes for one connection before the others have their turn: with as few calls as may be where all
  * of them want much; and where one of the others had a small answer just now, which does not want to
  * wait, some 40 us of work. */

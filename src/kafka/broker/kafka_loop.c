@@ -50,6 +50,39 @@ void kafka_request_give(struct kafka_loop *loop, char *memory, size_t size)
 		free(memory);
 }
 
+static _Atomic uint64_t *account_of(struct kafka_server *server, uint64_t size, uint64_t *ret_most)
+{
+	bool small = size <= KAFKA_RECV_BYTES;
+
+	*ret_most = small ? KAFKA_SMALL_REQUESTS_BYTES : KAFKA_REQUESTS_BYTES;
+	return small ? &server->small_bytes : &server->large_bytes;
+}
+
+bool kafka_requests_take(struct kafka_server *server, size_t size, bool must)
+{
+	uint64_t most;
+	_Atomic uint64_t *used = account_of(server, size, &most);
+
+	if (atomic_fetch_add(used, size) + size <= (must ? 2 * most : most))
+		return true;
+	atomic_fetch_sub(used, size);
+	return false;
+}
+
+void kafka_requests_give(struct kafka_server *server, uint64_t size)
+{
+	uint64_t most;
+
+	if (size > 0)
+		atomic_fetch_sub(account_of(server, size, &most), size);
+}
+
+bool kafka_requests_are_tight(struct kafka_server *server)
+{
+	return atomic_load_explicit(&server->small_bytes, memory_order_relaxed) >
+	       KAFKA_SMALL_REQUESTS_BYTES / 2;
+}
+
 /* ---- what has its time: on loop 0, by a helper ---- */
 
 static void maintain(struct job *job)

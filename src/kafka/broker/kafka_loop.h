@@ -52,5 +52,10 @@ void kafka_loop_free(struct kafka_loop *loop);
 size_t kafka_request_size(size_t size);
 char *kafka_request_take(struct kafka_loop *loop, size_t size);
 void kafka_request_give(struct kafka_loop *loop, char *memory, size_t size);
+/* Its place in the server's accounts: so many bytes, which are to be given back. Any thread. false: there
+ * are too many; `must`: they are there already, up to as many again. */
+bool kafka_requests_take(struct kafka_server *server, size_t size, bool must);
+void kafka_requests_give(struct kafka_server *server, uint64_t size);
+bool kafka_requests_are_tight(struct kafka_server *server);
 
 #endif

@@ -33,7 +33,7 @@
 	M(helped, "leat_kafka_helped_requests_total", COUNTER,                                    \
 	  "Requests that a helper thread carried on, as they had to wait for the disk.")          \
 	M(request_bytes, "leat_kafka_request_memory_bytes", GAUGE,                                \
-	  "Memory of large requests that are being received; at most 512 MiB.")                   \
+	  "Memory of requests that are being received; at most 640 MiB.")                         \
 	M(memory_waits, "leat_kafka_request_memory_waits_total", COUNTER,                         \
 	  "Times a connection was not read on, as that memory was used up.")                      \
 	M(topics, "leat_kafka_topics", GAUGE, "Topics.")                                          \

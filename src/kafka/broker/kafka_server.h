@@ -47,8 +47,9 @@ struct kafka_server {
 
 	struct kafka_loop **loops; /* by index, one for each of the reactor's */
 	unsigned loops_count;
-	_Atomic uint64_t requests_bytes; /* of KAFKA_REQUESTS_BYTES */
-	_Atomic uint64_t answers_bytes;  /* of KAFKA_ANSWERS_BYTES */
+	_Atomic uint64_t large_bytes;   /* of KAFKA_REQUESTS_BYTES */
+	_Atomic uint64_t small_bytes;   /* of KAFKA_SMALL_REQUESTS_BYTES */
+	_Atomic uint64_t answers_bytes; /* of KAFKA_ANSWERS_BYTES */
 
 	struct expanders expanders;
 	struct coordinator *coordinator;
