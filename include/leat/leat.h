@@ -334,13 +334,13 @@ struct leat_mirror_report {
 	size_t size; /* in: sizeof(struct leat_mirror_report); see LEAT_MIRROR_REPORT_INIT */
 	int error;   /* 0, or why it was dropped: -EAGAIN when it had fallen behind */
 	enum leat_verdict verdict;
-	const char *evidence; /* what the verdict rests on; for as long as the chain is there */
-	uint64_t reserved[4]; /* room to grow, as in struct leat_report */
+	char evidence[160];        /* what the verdict rests on */
+	uint64_t reserved[4];      /* room to grow, as in struct leat_report */
 	struct leat_ledger ledger; /* of this sink alone; its system calls are the chain's, too */
 };
-#define LEAT_MIRROR_REPORT_INIT                                                                 \
-	{                                                                                       \
-		sizeof(struct leat_mirror_report), 0, LEAT_UNKNOWN, NULL, {0}, LEAT_LEDGER_INIT \
+#define LEAT_MIRROR_REPORT_INIT                                                                \
+	{                                                                                      \
+		sizeof(struct leat_mirror_report), 0, LEAT_UNKNOWN, {0}, {0}, LEAT_LEDGER_INIT \
 	}
 /* -EINVAL: there is no such mirror. */
 LEAT_API int leat_chain_mirror_report(const struct leat_chain *chain, unsigned index,

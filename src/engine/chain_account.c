@@ -340,7 +340,8 @@ int leat_chain_mirror_report(const struct leat_chain *chain, unsigned index,
 	column = account_ledger_worst(&mirror->ledger);
 	report.error = mirror->error;
 	report.verdict = account_verdict(column);
-	report.evidence = account_mirror_evidence(mirror, column);
+	snprintf(report.evidence, sizeof(report.evidence), "%s",
+		 account_mirror_evidence(mirror, column));
 	report.ledger = mirror->ledger;
 	if (ret_report->size > ledger_at)
 		report.ledger.size = min_size(ret_report->size - ledger_at, sizeof(report.ledger));
