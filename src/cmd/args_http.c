@@ -15,6 +15,7 @@ enum {
 	OPTION_TECHNIQUE,
 	OPTION_EXPLAIN,
 	OPTION_NO_SYMLINKS,
+	OPTION_FOLLOW_SYMLINKS,
 	OPTION_MIME_TYPES,
 	OPTION_DEFAULT_TYPE,
 	OPTION_CHARSET,
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
     {"technique", required_argument, NULL, OPTION_TECHNIQUE},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"no-symlinks", no_argument, NULL, OPTION_NO_SYMLINKS},
+    {"follow-symlinks", required_argument, NULL, OPTION_FOLLOW_SYMLINKS},
     {"mime-types", required_argument, NULL, OPTION_MIME_TYPES},
     {"default-type", required_argument, NULL, OPTION_DEFAULT_TYPE},
     {"charset", required_argument, NULL, OPTION_CHARSET},
@@ -171,6 +173,8 @@ static int take(void *arg, const char *command, int option)
 	case OPTION_NO_SYMLINKS:
 		o->no_symlinks = true;
 		return EXIT_OK;
+	case OPTION_FOLLOW_SYMLINKS:
+		return args_list(command, "follow-symlinks", args->links, &o->link_dir_count);
 	case OPTION_EXPLAIN:
 		o->explain = true;
 		return EXIT_OK;
@@ -195,6 +199,7 @@ void args_http_init(struct args_http *args)
 			.listen = args->listen,
 			.headers = args->headers,
 			.trusted = args->trusted,
+			.link_dirs = args->links,
 			.index = "index.html",
 			.autoindex = true,
 			.precompressed = true},

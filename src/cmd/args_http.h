@@ -10,6 +10,7 @@
 struct args_http {
 	struct http_options options;
 	const char *listen[ARGS_LIST_MAX], *headers[ARGS_LIST_MAX], *trusted[ARGS_LIST_MAX];
+	const char *links[ARGS_LIST_MAX];
 };
 
 /* To the defaults; stays where it is. */

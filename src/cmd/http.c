@@ -33,6 +33,7 @@ static const char help[] =
     "      --default-type TYPE  of files of no known type [application/octet-stream]\n"
     "      --charset NAME|off   of texts [utf-8]\n"
     "      --no-symlinks        refuse names that lead over a symbolic link\n"
+    "      --follow-symlinks DIR  symbolic links may lead into DIR, too (any number)\n"
     "      --technique NAME     send bodies by copy, mmap, sendfile, splice, vmsplice or zerocopy\n"
     "                           [auto: what is best for each]\n"
     "      --explain            say in each answer how its body goes (Server-Timing)\n"

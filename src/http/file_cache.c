@@ -196,12 +196,14 @@ static int compare_cached(struct file_cache *cache, const struct file_entry *ent
 
 	if (entry->system == FILE_SYSTEM_WAITS)
 		return -EAGAIN;
-	if (entry->system == FILE_SYSTEM_LAYERED && now_ms - entry->asked_ms >= HTTP_CACHE_FRESH_MS)
+	if ((entry->system == FILE_SYSTEM_LAYERED || entry->indirect) &&
+	    now_ms - entry->asked_ms >= HTTP_CACHE_FRESH_MS)
 		return -EAGAIN;
 	r = file_entry_identify(cache->site, entry, FILE_LOAD_CACHED, &id);
 	if (r == 0 && !file_id_equal(&id, &entry->id))
 		return -ESTALE;
-	return r < 0 ? r : compare_siblings(cache, entry);
+	/* Over such links siblings can't be looked for here: once a second, with the links. */
+	return r < 0 || entry->indirect ? r : compare_siblings(cache, entry);
 }
 
 /* 0: it is good. -EAGAIN: a helper has to ask. Otherwise it is dropped. */

@@ -6,9 +6,12 @@
 #include <stdlib.h>
 
 #include "http/core/etag.h"
+#include "http/file_link.h"
 #include "http/http_limits.h"
 #include "http/http_root.h"
 #include "sys/sys.h"
+
+#define LEASE_STEP_MS 20
 
 /* RESOLVE_CACHED came with 5.12; found out once, by doing it. */
 static _Atomic bool resolve_cached_missing;
@@ -22,13 +25,19 @@ int file_open_beneath(const struct http_site *site, const char *path, uint64_t f
 	resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 	if (site->no_symlinks)
 		resolve |= RESOLVE_NO_SYMLINKS;
-	if (how == FILE_LOAD_WAIT)
-		return sys_openat2(site->root_fd, path, flags, 0, resolve);
+	if (how == FILE_LOAD_WAIT) {
+		fd = sys_openat2(site->root_fd, path, flags, 0, resolve);
+		if (fd != -EXDEV || (resolve & RESOLVE_NO_SYMLINKS))
+			return fd;
+		return file_link_open(site, path, flags);
+	}
 	/* Only O_PATH leaves the file system out: any other open asks it. */
 	CHECK(flags & O_PATH);
 	if (atomic_load_explicit(&resolve_cached_missing, memory_order_relaxed))
 		return -EAGAIN;
 	fd = sys_openat2(site->root_fd, path, flags, 0, resolve | RESOLVE_CACHED);
+	if (fd == -EXDEV && !(resolve & RESOLVE_NO_SYMLINKS))
+		return -EAGAIN; /* it may lead back */
 	if (fd != -EINVAL)
 		return fd;
 	/* Flags are ours and valid: EINVAL is the unknown RESOLVE_CACHED. */
@@ -85,11 +94,16 @@ static struct file_id id_of(const struct stat *st)
 int file_entry_identify(const struct http_site *site, const struct file_entry *entry,
 			enum file_load how, struct file_id *ret)
 {
-	bool by_link;
-	int fd = file_open_name(site, entry->path.ptr, how, &by_link);
+	const char *path = entry->path.ptr;
 	enum file_system system;
 	struct stat st;
-	int r;
+	bool by_link;
+	int fd, r;
+
+	if (entry->indirect && how == FILE_LOAD_CACHED)
+		fd = file_link_look(site, path);
+	else
+		fd = file_open_name(site, path, how, &by_link);
 
 	if (fd < 0)
 		return fd;
@@ -387,6 +401,22 @@ int file_entry_look(const struct http_site *site, struct slice path, uint64_t *r
 	return r;
 }
 
+/* O_NONBLOCK: should it have become a FIFO since, nobody waits. So -EAGAIN is another program's
+ * lease (Samba's, for a client that writes), which the attempt asked it to give up: that takes a
+ * moment. */
+static int open_to_read(const struct http_site *site, const char *path)
+{
+	int fd = -EAGAIN;
+
+	for (unsigned waited_ms = 0; fd == -EAGAIN && waited_ms <= HTTP_LEASE_MS;
+	     waited_ms += LEASE_STEP_MS) {
+		if (waited_ms)
+			(void)sys_poll(NULL, 0, LEASE_STEP_MS);
+		fd = file_open_beneath(site, path, O_RDONLY | O_NONBLOCK, 0, FILE_LOAD_WAIT);
+	}
+	return fd;
+}
+
 static int load_once(const struct http_site *site, const struct wanted *wanted,
 		     struct file_entry **ret)
 {
@@ -400,16 +430,17 @@ static int load_once(const struct http_site *site, const struct wanted *wanted,
 		r = kind_error(&st);
 	if (r < 0)
 		return r;
-	/* O_NONBLOCK: should it have become a FIFO since, nobody waits. */
-	fd = file_open_beneath(site, path, O_RDONLY | O_NONBLOCK, 0, FILE_LOAD_WAIT);
+	fd = open_to_read(site, path);
 	if (fd < 0)
 		return fd;
 	r = load_open(site, wanted, fd, ret);
-	if (r < 0)
+	if (r < 0) {
 		sys_close(fd);
-	else
-		(*ret)->beyond_events |= by_link;
-	return r;
+		return r;
+	}
+	(*ret)->beyond_events |= by_link;
+	(*ret)->indirect = by_link && file_link_is_needed(site, path);
+	return 0;
 }
 
 #define LOAD_TRIES 8 /* for a small file to hold still */

@@ -35,6 +35,7 @@
 
 struct dir_list_account;
 struct http_root;
+struct file_link_root;
 
 /* What is served, the same for all threads, never changed after start. */
 struct http_site {
@@ -48,9 +49,11 @@ struct http_site {
 	/* The operator's header lines, finished: of files (Cache-Control before the others), and of
 	 * all answers. */
 	struct slice file_headers, headers;
-	enum leat_technique technique; /* for bodies; but for LEAT_AUTO, also of small files */
-	bool no_symlinks;              /* names with a symbolic link on the way are refused */
-	bool explain;                  /* Server-Timing says how the body goes */
+	enum leat_technique technique;     /* for bodies; but for LEAT_AUTO, also of small files */
+	struct file_link_root *link_roots; /* file_link.h */
+	unsigned link_root_count;
+	bool no_symlinks;   /* names with a symbolic link on the way are refused */
+	bool explain;       /* Server-Timing says how the body goes */
 	bool precompressed; /* encoded versions beside a file are served (file_sibling.c) */
 	/* What of it changes, atomically. */
 	struct dir_list_account *lists;
@@ -83,6 +86,9 @@ struct file_entry {
 	/* Events of its directory don't tell all: a symbolic link on the way, further hard links,
 	 * a file system that others change. */
 	bool beyond_events;
+	/* Over links that lead out of the root and back (file_link.h): what they lead over is looked
+	 * at once a second. */
+	bool indirect;
 	bool siblings_beyond_events; /* which siblings there are; then the other too */
 	bool names_in_memory;        /* its file system never waits for a disk to know one */
 	uint8_t system;              /* enum file_system */

@@ -75,6 +75,8 @@
  * shared mapping, mounts, and edits through a hard link made later send no event. */
 #define HTTP_CACHE_FRESH_MS 1000u
 
+/* How long a helper waits for another program to give up its lease of a file. */
+#define HTTP_LEASE_MS 1000u
 /* What a helper reads at once of a file whose file system may wait: what FUSE asks of its daemon at
  * once (128 KiB), and what a slow client keeps in memory. */
 #define HTTP_BODY_PIECE (128u * 1024u)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/file_link.h"
 #include "http/http_conn.h"
 #include "http/core/log_pattern.h"
 #include "http/http_proxies.h"
@@ -177,6 +178,9 @@ int http_server_new(const struct http_options *options, unsigned loops, struct h
 	set_limits(server, options, loops);
 	r = http_root_open(options->dir, &server->site, err);
 	if (r == 0)
+		r = file_link_open_roots(&server->site, options->link_dirs, options->link_dir_count,
+					 err);
+	if (r == 0)
 		r = load_mime(&server->site, options, err);
 	if (r == 0)
 		r = http_site_set_headers(&server->site, options, err);
@@ -268,6 +272,7 @@ void http_server_free(struct http_server *server)
 		http_loop_free(http_server_loop(server, i));
 	http_mime_free(server->site.mime);
 	http_site_free_headers(&server->site);
+	file_link_close_roots(&server->site);
 	http_root_close(&server->site);
 	http_proxies_fini(&server->proxies);
 	free(server);

@@ -45,6 +45,8 @@ struct http_options {
 	enum leat_technique technique; /* for bodies; LEAT_AUTO: the engine chooses */
 	bool explain;                  /* Server-Timing says how a body goes */
 	bool no_symlinks;
+	const char *const *link_dirs; /* links may lead into these, too */
+	unsigned link_dir_count;
 	const char *cache_control;  /* of files; NULL: none */
 	const char *const *headers; /* "Name: value", for all answers */
 	unsigned header_count;

@@ -23,8 +23,12 @@ int confine_add_site(struct confinement *kept, const struct http_site *site, str
 
 	for (unsigned i = 0; i < parents && r == 0; i++)
 		r = sandbox_add_folder(&kept->places, kept->parents[i], SANDBOX_READ);
+	for (unsigned i = 0; i < site->link_root_count && r == 0; i++)
+		r = sandbox_add_open(&kept->places, site->link_roots[i].fd, SANDBOX_READ);
 	if (r < 0)
 		return err_set(err, r, "%s: %s", site->root_name, strerror(-r));
+	for (unsigned i = 0; i < site->link_root_count; i++)
+		name_folder(kept, site->link_roots[i].name[0] ? site->link_roots[i].name : "/");
 	if (parents == 0)
 		name_folder(kept, site->root_name);
 	for (unsigned i = 0; i < parents; i++)

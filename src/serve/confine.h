@@ -7,12 +7,13 @@
 
 #include <sys/socket.h>
 
+#include "http/file_link.h"
 #include "http/http_root.h"
 #include "kafka/store/store.h"
 #include "sys/sandbox.h"
 #include "sys/user.h"
 
-#define CONFINE_FOLDERS_MAX 4
+#define CONFINE_FOLDERS_MAX (4 + FILE_LINK_ROOTS_MAX)
 
 /* What is to be kept, collected before the rights to open it are gone. Zeroed: nothing. */
 struct confinement {

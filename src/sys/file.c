@@ -121,6 +121,13 @@ int sys_getcwd(char *ret, size_t size)
 	return getcwd(ret, size) ? 0 : -errno;
 }
 
+int sys_readlink(const char *path, char *ret, size_t size)
+{
+	ssize_t n = readlinkat(AT_FDCWD, path, ret, size);
+
+	return n < 0 ? -errno : (int)n;
+}
+
 int64_t sys_lseek(int fd, int64_t offset, int whence)
 {
 	off_t r = lseek(fd, offset, whence);

@@ -80,6 +80,8 @@ int sys_statfs_type(int fd, long *ret_magic);
 int sys_statfs_bytes(int fd, uint64_t *ret_total, uint64_t *ret_usable);
 /* The working directory's path. */
 int sys_getcwd(char *ret, size_t size);
+/* The length of what the link holds, at most `size`, without a zero; -EINVAL: it is none. */
+int sys_readlink(const char *path, char *ret, size_t size);
 int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_ftruncate(int fd, uint64_t size);
 int sys_fallocate(int fd, int mode, uint64_t offset, uint64_t len);

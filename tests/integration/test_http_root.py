@@ -1,7 +1,9 @@
 """leat http serves what the name of its directory means now, and not what it meant at the start."""
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -157,4 +159,147 @@ def test_many_replacements_under_load_never_mix_nor_fail_for_long(leat, dist):
             assert server.get("/sub/b").body.decode()[:3] in (f"{i:03}", f"{i - 1:03}")
             eventually(lambda i=i: server.get("/a").body.decode() == f"{i:03}", "the new one")
     finally:
+        assert server.stop() == 0
+
+
+# ---- symbolic links ----
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """An application as deploy tools lay it out: links with absolute targets, and some that lead out."""
+    app = tmp_path / "app"
+    public = app / "releases" / "1" / "public"
+    public.mkdir(parents=True)
+    (app / "shared" / "uploads").mkdir(parents=True)
+    (app / "shared" / "uploads" / "u").write_text("upload")
+    (public / "real").mkdir()
+    (public / "real" / "f").write_text("inside")
+    (public / "absolute").symlink_to(public / "real" / "f")
+    (public / "folder").symlink_to(public / "real")
+    (public / "round").symlink_to("../public/real/f")
+    (public / "through").symlink_to(app / "current" / "absolute")
+    (public / "uploads").symlink_to(app / "shared" / "uploads")
+    (public / "out").symlink_to("../../../shared/uploads/u")
+    (public / "passwd").symlink_to("/etc/passwd")
+    (public / "proc").symlink_to("/proc/self/root")
+    (public / "near").symlink_to(f"{public}-other")
+    Path(f"{public}-other").write_text("another folder whose name begins alike")
+    (public / "first").symlink_to(public / "second")
+    (public / "second").symlink_to(public / "first")
+    (app / "current").symlink_to(public)
+    return app
+
+
+INSIDE = ["/real/f", "/absolute", "/round", "/folder/f", "/through"]
+OUTSIDE = ["/uploads/u", "/out"]
+NEVER = ["/passwd", "/proc/etc/passwd", "/near", "/first"]
+
+
+@pytest.mark.parametrize("name", ["current", "releases/1/public"])
+def test_links_that_lead_back_in_are_followed_and_others_are_not(leat, linked, name):
+    server = Server(leat, linked / name, "--threads", "2")
+    try:
+        with server.connect() as client:
+            for _ in range(3):
+                for path in INSIDE:
+                    assert client.get(path).body == b"inside", path
+                for path in OUTSIDE + NEVER:
+                    assert client.get(path).status == 404, path
+            listing = client.get("/").body
+            assert b"absolute" in listing and b"uploads" not in listing and b"passwd" not in listing
+            assert b'"f"' in client.get("/folder/", Accept="application/json").body
+        assert f"a symbolic link leads to {linked}/shared/uploads/u, out of the folder" in server.log()
+    finally:
+        assert server.stop() == 0
+
+
+def test_links_may_lead_into_further_folders(leat, linked):
+    server = Server(leat, linked / "current", "--follow-symlinks", str(linked / "shared"))
+    try:
+        need = "confined by Landlock" in server.log()
+        with server.connect() as client:
+            for _ in range(3):
+                for path in INSIDE:
+                    assert client.get(path).body == b"inside", path
+                for path in OUTSIDE:
+                    assert client.get(path).body == b"upload", path
+                for path in NEVER:
+                    assert client.get(path).status == 404, path
+            assert b"uploads/" in client.get("/").body
+            # A change of what it leads to is seen at the next request.
+            (linked / "shared" / "uploads" / "u").write_text("changed")
+            assert client.get("/uploads/u").body == b"changed"
+        assert not need or f"{linked}/shared" in server.log()
+    finally:
+        assert server.stop() == 0
+
+
+def test_links_may_lead_anywhere_when_asked_for(leat, linked):
+    server = Server(leat, linked / "current", "--follow-symlinks", "/")
+    try:
+        assert server.get("/passwd").body == Path("/etc/passwd").read_bytes()
+        assert server.get("/first").status == 404
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_link_that_comes_to_lead_out_is_refused(leat, linked):
+    server = Server(leat, linked / "current", "--threads", "2")
+    link, outside = linked / "current" / "absolute", linked / "shared" / "uploads" / "u"
+    try:
+        for i in range(10):
+            assert server.get("/absolute").body == b"inside", i
+            link.unlink()
+            link.symlink_to(outside)
+            assert server.get("/absolute").status == 404, i
+            link.unlink()
+            link.symlink_to(linked / "current" / "real" / "f")
+        # The folder is moved out, and the link follows it: the file itself has not changed.
+        (linked / "current" / "folder").unlink()
+        (linked / "current" / "moved").symlink_to(linked / "current" / "real")
+        assert server.get("/moved/f").body == b"inside"
+        (linked / "current" / "real").rename(linked / "shared" / "real")
+        (linked / "current" / "new").symlink_to(linked / "shared" / "real")
+        (linked / "current" / "new").rename(linked / "current" / "moved")
+        eventually(lambda: server.get("/moved/f").status == 404, "the link leads out")
+    finally:
+        assert server.stop() == 0
+
+
+def test_both_options_about_links_contradict(leat, linked):
+    ran = run([leat, "http", "--no-symlinks", "--follow-symlinks", "/", linked])
+    assert ran.returncode != 0 and "--follow-symlinks" in ran.stderr
+
+
+# ---- leases ----
+
+
+def lease(path, give_up):
+    """Another program's write lease, as Samba takes one; given up when it is asked for, if at all."""
+    fd = os.open(path, os.O_RDWR)
+
+    def asked(*_):
+        if give_up:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+    before = signal.signal(signal.SIGIO, asked)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        pytest.skip(f"no lease here: {error}")
+    return fd, before
+
+
+@pytest.mark.parametrize("give_up", [True, False])
+def test_a_leased_file_is_waited_for_a_moment(leat, dist, give_up):
+    server = Server(leat, dist)
+    fd, before = lease(dist / "a", give_up)
+    try:
+        response = server.get("/a")
+        assert response.status == (200 if give_up else 503)
+        assert server.get("/sub/b").status == 200
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, before)
         assert server.stop() == 0

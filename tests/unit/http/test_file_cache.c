@@ -39,6 +39,7 @@ static int setup(void **state)
 	f->home = open(".", O_PATH);
 	assert_int_equal(chdir(f->dir), 0);
 	assert_int_equal(mkdir("root", 0755), 0);
+	snprintf(f->root.name, sizeof(f->root.name), "%s/root", f->dir);
 	f->site = (struct http_site){
 	    .root_fd = open("root", O_PATH | O_DIRECTORY),
 	    .root_name = "root",
