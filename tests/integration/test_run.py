@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from http_client import Server, drop_from_page_cache, pattern, request
-from inside import need_confinement, status, thread, threads
+from inside import expect_little, need_confinement, status, thread, threads
 from kafka_server import consume, needs_kcat, produce, wait_until
 from kafka_wire import connect, fetch
 from metrics import admin_of, manual_entries, scrape
@@ -271,15 +271,16 @@ def test_a_folder_that_is_not_there_or_is_another_brokers_is_said(leat, root, tm
 @needs_kcat
 def test_it_reads_what_http_serves_and_writes_to_kafkas_logs_alone(start_both, root, tmp_path):
     (tmp_path / "secret").write_text("secret")
-    both = start_both("--admin", "127.0.0.1:0")
+    # The folder above is a home, with too much in it to be allowed for what may replace the root.
+    both = start_both("--admin", "127.0.0.1:0", env=dict(os.environ, HOME=str(tmp_path)))
     need_confinement(both)
     assert f"opens only what is below {root} and {tmp_path / 'data'}\n" in both.log()
     produce(KafkaOf(both), "t", [b"x"], "-p", "0")
     log = next((tmp_path / "data" / "t-0").glob("*.log"))
     pid = both.process.pid
     for tid in threads(pid):
-        assert status(pid, "Seccomp", tid) == ["2"]
         with thread(pid, tid) as inside:
+            expect_little(inside)
             assert inside.opens(root / "small.txt") is True and inside.opens(log, os.O_RDWR) is True
             assert inside.opens(root / "small.txt", os.O_WRONLY) < 0
             assert inside.opens(root / "new", os.O_WRONLY | os.O_CREAT) < 0
