@@ -36,6 +36,8 @@ class Setting:
     @property
     def bounds(self):
         """In words; empty where the type or the text says it."""
+        if self.kind == "LIST" and not self.words:
+            return ""
         if self.kind in ("CHOICE", "LIST"):
             return ("A list of: " if self.kind == "LIST" else "One of: ") + ", ".join(self.words) + "."
         if self.kind == "BOOLEAN" or self.least == self.most:

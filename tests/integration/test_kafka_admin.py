@@ -68,7 +68,7 @@ def test_settings_of_topics_are_described_and_changed(admin):
     found = described("topic", "t")
     assert found["retention.ms"].value == "5000" and found["retention.ms"].source == 1
     assert found["segment.bytes"].value == "1073741824" and found["segment.bytes"].source == 5
-    assert found["cleanup.policy"].value == "delete" and len(found) == 31
+    assert found["cleanup.policy"].value == "delete" and len(found) == 37
     resource = ConfigResource("topic", "t", set_config={"segment.bytes": "20000", "cleanup.policy": "compact,delete"})
     admin.alter_configs([resource])[resource].result(TIMEOUT)
     found = described("topic", "t")

@@ -665,8 +665,8 @@ def test_the_log_tells_what_retention_deletes(leat, tmp_path):
 def test_the_log_tells_why_a_group_rebalances(broker, client):
     make_topics(client, "t")
     use_groups(client)
-    first = join(client, "g", 9, reason="needs\npartitions")["member_id"]
-    joined = join(client, "g", 9, first, reason="needs\npartitions")
+    first = join(client, "g", 9, reason="needs partitions")["member_id"]
+    joined = join(client, "g", 9, first, reason="needs partitions")
     client.call("SyncGroup", 3, group_id="g", generation_id=joined["generation_id"], member_id=first,
                 assignments=[{"member_id": first, "assignment": b"all"}])
     assert joined["error_code"] == 0
@@ -679,7 +679,7 @@ def test_the_log_tells_why_a_group_rebalances(broker, client):
         client.call("SyncGroup", 3, group_id="g", generation_id=joined["generation_id"], member_id=first, assignments=[])
     wait_until(lambda: f"group g: member {second} (client 'test' at /127.0.0.1) was not heard of until its session ended" in broker.log())
     assert client.call("LeaveGroup", 5, group_id="g", members=[{"member_id": first, "reason": "goes home"}])["error_code"] == 0
-    for line in (f"group g: member {first} (client 'test' at /127.0.0.1) joined: needs?partitions", f"(client 'test' at /127.0.0.1) left: goes home",
+    for line in (f"group g: member {first} (client 'test' at /127.0.0.1) joined: needs partitions", f"(client 'test' at /127.0.0.1) left: goes home",
                  "group g, generation 0, 1 members: rebalances, as a member joined", "generation 1, 2 members: rebalances, as a member joined",
                  "generation 2, 1 members: rebalances, as a member was not heard of"):
         wait_until(lambda line=line: line in broker.log())
@@ -788,6 +788,33 @@ def test_a_list_is_told_as_it_was_set(broker, client):
     broker.restart()
     with Client(broker.port) as again:
         assert [setting(again, name, "cleanup.policy")[0] for name in "tu"] == ["compact,delete"] * 2
+
+
+def test_settings_that_every_kafka_takes_are_kept(broker, client):
+    values = {"leader.replication.throttled.replicas": "0:1,1:1", "follower.replication.throttled.replicas": "*",
+              "max.decompressed.message.bytes": "1000", "errors.deadletterqueue.group.enable": "true",
+              "remote.copy.lag.ms": "5", "remote.copy.lag.bytes": "7"}
+    make_topics(client, "t", "u")
+    assert increment(client, (TOPIC, "t", [(name, SET, value) for name, value in values.items()])) == [0]
+    assert increment(client, (TOPIC, "u", [("leader.replication.throttled.replicas", APPEND, "5:1")])) == [0]
+    assert increment(client, (TOPIC, "u", [("leader.replication.throttled.replicas", APPEND, "6:1")])) == [0]
+    assert increment(client, (TOPIC, "u", [("leader.replication.throttled.replicas", SET, "what")])) == [40]
+    broker.restart()
+    with Client(broker.port) as again:
+        assert {name: setting(again, "t", name) for name in values} == {name: (value, 1) for name, value in values.items()}
+        assert setting(again, "u", "leader.replication.throttled.replicas") == ("5:1,6:1", 1)
+        assert setting(again, "u", "follower.replication.throttled.replicas") == ("", 5)
+        assert increment(again, (TOPIC, "t", [(name, DELETE, None) for name in values])) == [0]
+        assert setting(again, "t", "leader.replication.throttled.replicas") == ("", 5)
+
+
+def test_what_the_broker_was_not_given_can_be_taken_away(client):
+    for name in ("1", ""):
+        assert increment(client, (BROKER, name, [("leader.replication.throttled.rate", DELETE, None), ("nope", DELETE, None)])) == [0]
+        assert increment(client, (BROKER, name, [("leader.replication.throttled.rate", DELETE, None),
+                                                 ("log.retention.ms", SET, "5")])) == [42]
+    assert increment(client, (BROKER, "2", [("leader.replication.throttled.rate", DELETE, None)])) == [42]
+    assert alteration(client, (BROKER, "1", [])) == [0]
 
 
 def test_compaction_that_is_asked_for_is_said_not_to_be(leat, tmp_path):

@@ -96,7 +96,6 @@ static const struct other {
     {"log.retention.check.interval.ms", NULL, NULL},
     {"max.connection.creation.rate", NULL, NULL},
     {"max.connections*", NULL, NULL},
-    {"max.decompressed.message.bytes", NULL, NULL},
     {"metadata.*", NULL, NULL},
     {"metric.reporters", NULL, NULL},
     {"metrics.*", NULL, NULL},

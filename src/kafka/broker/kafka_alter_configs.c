@@ -32,12 +32,18 @@ static enum kafka_error change_list(struct kafka_call *call, struct topic_config
 {
 	const struct topic_config *defaults = store_defaults(call->server->store);
 	int64_t now = topic_config_is_set(config, id) ? config->values[id] : defaults->values[id];
+	int r;
 
 	if (topic_configs[id].kind != TOPIC_CONFIG_LIST) {
 		*ret_text = call_printf(call, "%s is not a list", topic_configs[id].name);
 		return KAFKA_INVALID_CONFIG;
 	}
-	topic_config_set(config, id, topic_config_joined(now, value, append));
+	r = topic_config_join(id, now, value, append, &now);
+	if (r < 0) {
+		*ret_text = refusal(call, id, slice_make("", 0), r);
+		return KAFKA_INVALID_CONFIG;
+	}
+	topic_config_set(config, id, now);
 	return KAFKA_NONE;
 }
 
@@ -128,8 +134,10 @@ static enum kafka_error check_changes(struct altering *a)
 }
 
 /* The broker's are those it was started with. */
-static enum kafka_error refuse_resource(struct altering *a)
+static enum kafka_error alter_broker(struct altering *a)
 {
+	bool only_deletes = true;
+
 	if (a->type != RESOURCE_BROKER && a->type != RESOURCE_BROKER_LOGGER)
 		return complain(a, call_printf(a->call,
 					       "settings of a resource of type %d can't be changed",
@@ -138,6 +146,11 @@ static enum kafka_error refuse_resource(struct altering *a)
 		return complain(a, call_printf(a->call, "this is broker %d, not %.*s",
 					       store_node_id(a->call->server->store),
 					       (int)a->name.len, a->name.ptr));
+	/* Nothing is set while it runs: so nothing is what is left when some of that is taken away. */
+	for (int32_t i = 0; i < a->changes_count && only_deletes; i++)
+		only_deletes = a->changes[i].operation == CONFIG_DELETE;
+	if (only_deletes)
+		return KAFKA_NONE;
 	return complain(a, "the broker's settings are those it was started with: they can't be "
 			   "changed while it runs");
 }
@@ -179,7 +192,8 @@ static enum kafka_error alter_topic(struct altering *a, const struct topic_confi
 	return error;
 }
 
-/* NONE, with a reference to the topic: it may have settings. */
+/* NONE, with a reference to the topic that may have settings; without one where there is nothing left
+ * to do. */
 static enum kafka_error find_altered(struct altering *a, struct topic **ret)
 {
 	enum kafka_error error;
@@ -190,7 +204,7 @@ static enum kafka_error find_altered(struct altering *a, struct topic **ret)
 	if (error != KAFKA_NONE)
 		return error;
 	if (a->type != RESOURCE_TOPIC)
-		return refuse_resource(a);
+		return alter_broker(a);
 	if (a->name.len == 0)
 		return complain(a, "a topic has a name");
 	if (!store_topic_name_valid(a->name))
@@ -222,11 +236,11 @@ static void alter_take(struct alterings *alterings, int32_t number)
 	struct topic *topic = NULL;
 	enum kafka_error error = find_altered(a, &topic);
 
-	if (error == KAFKA_NONE) {
+	if (topic) {
 		topic_config_own(topic, before);
 		error = alter_topic(a, before, after);
 	}
-	if (error == KAFKA_NONE && !a->validate_only) {
+	if (topic && error == KAFKA_NONE && !a->validate_only) {
 		alterings->numbers[batch->count] = number;
 		batch->changes[batch->count++] =
 		    (struct store_change){.topic = topic, .config = after};

@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "sys/sys.h"
 
-#define VALUE_TEXT_MAX 64
-#define SYNONYMS_MAX   3
+#define NUMBER_TEXT_MAX 64
+#define SYNONYMS_MAX    3
 
 /* ---- values ---- */
 
 static struct slice topic_text(struct kafka_call *call, enum topic_config_id id, int64_t value)
 {
-	char text[VALUE_TEXT_MAX];
+	char text[TOPIC_CONFIG_TEXT_MAX];
 	struct buf buf = buf_over(text, sizeof(text));
 
 	topic_config_format(id, value, &buf);
@@ -172,7 +172,7 @@ bool config_is_this_broker(const struct kafka_call *call, struct slice name)
 
 static struct slice own_text(struct describing *d, enum kafka_config_id id, int64_t value)
 {
-	char text[VALUE_TEXT_MAX];
+	char text[NUMBER_TEXT_MAX];
 	struct buf buf = buf_over(text, sizeof(text));
 	struct slice kept;
 

@@ -100,7 +100,7 @@ struct topic {
 	_Atomic(struct partition_table *) table;
 	/* Effective values, and which are its own (by store->lock). */
 	_Atomic int64_t values[TOPIC_CONFIG_COUNT];
-	uint32_t own;
+	uint64_t own;
 	struct topic *next_leaving;
 	int64_t deleted_ms;
 	struct topic_plan planned; /* by store->change */

@@ -9,7 +9,7 @@
 
 const struct topic_config_info topic_configs[TOPIC_CONFIG_COUNT] = {TOPIC_CONFIGS(ROW)};
 
-_Static_assert(TOPIC_CONFIG_COUNT <= 32, "struct topic_config has a bit for each");
+_Static_assert(TOPIC_CONFIG_COUNT <= 64, "struct topic_config has a bit for each");
 
 int topic_config_find(struct slice name)
 {
@@ -82,6 +82,62 @@ static int parse_list(const char *words, struct slice text, int64_t *ret)
 	}
 	*ret = list;
 	return 0;
+}
+
+/* "PARTITION:BROKER". */
+static bool is_replica(struct slice word)
+{
+	const char *colon = memchr(word.ptr, ':', word.len);
+	size_t before = colon ? (size_t)(colon - word.ptr) : 0;
+
+	if (before == 0 || before + 1 == word.len)
+		return false;
+	for (size_t i = 0; i < word.len; i++)
+		if (i != before && (word.ptr[i] < '0' || word.ptr[i] > '9'))
+			return false;
+	return true;
+}
+
+static bool has_word(struct slice list, struct slice word)
+{
+	struct slice each;
+
+	while (take_word(&list, &each))
+		if (slice_eq(each, word))
+			return true;
+	return false;
+}
+
+/* Adds those of `list` that are not in `without` to a list; false: it is too long. */
+static bool add_words(struct slice list, struct slice without, struct buf *buf)
+{
+	struct slice word;
+
+	while (take_word(&list, &word)) {
+		word = slice_trim(word);
+		if (word.len == 0 || has_word(without, word))
+			continue;
+		if (buf->len > 0)
+			buf_add_char(buf, ',');
+		buf_add_slice(buf, word);
+	}
+	return !buf->overflow;
+}
+
+/* All replicas, or some; without white space, as leat-topics wants it. */
+static int parse_replicas(struct slice text, int64_t *ret)
+{
+	char memory[SETTING_TEXT_MAX];
+	struct buf buf = buf_over(memory, sizeof(memory));
+	struct slice rest, word;
+
+	if (!add_words(text, slice_make(NULL, 0), &buf))
+		return -ERANGE;
+	rest = buf_slice(&buf);
+	while (!slice_eq(buf_slice(&buf), SLICE_LITERAL("*")) && take_word(&rest, &word))
+		if (!is_replica(word))
+			return -EINVAL;
+	return setting_text_number(buf_slice(&buf), ret);
 }
 
 static void format_list(const char *words, int64_t list, struct buf *buf)
@@ -165,7 +221,7 @@ static void format_ratio(int64_t value, struct buf *buf)
 	buf_add_slice(buf, slice_make(text, (size_t)len));
 }
 
-int64_t topic_config_joined(int64_t list, int64_t more, bool append)
+static int64_t join_words(int64_t list, int64_t more, bool append)
 {
 	int64_t result = 0, both = append ? more : 0;
 	unsigned shift = 0;
@@ -181,6 +237,25 @@ int64_t topic_config_joined(int64_t list, int64_t more, bool append)
 	return result;
 }
 
+int topic_config_join(enum topic_config_id id, int64_t list, int64_t more, bool append,
+		      int64_t *ret)
+{
+	char memory[SETTING_TEXT_MAX];
+	struct buf buf = buf_over(memory, sizeof(memory));
+	bool fits;
+
+	if (topic_configs[id].words) {
+		*ret = join_words(list, more, append);
+		return 0;
+	}
+	if (append)
+		fits = add_words(setting_text(list), slice_make(NULL, 0), &buf) &&
+		       add_words(setting_text(more), setting_text(list), &buf);
+	else
+		fits = add_words(setting_text(list), setting_text(more), &buf);
+	return fits ? parse_replicas(buf_slice(&buf), ret) : -ERANGE;
+}
+
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 {
 	const struct topic_config_info *info = &topic_configs[id];
@@ -189,7 +264,8 @@ int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret)
 
 	text = slice_trim(text);
 	if (info->kind == TOPIC_CONFIG_LIST)
-		r = parse_list(info->words, text, &value);
+		r = info->words ? parse_list(info->words, text, &value)
+				: parse_replicas(text, &value);
 	else if (info->kind == TOPIC_CONFIG_BOOLEAN)
 		r = parse_boolean(text, &value);
 	else if (info->words)
@@ -236,6 +312,12 @@ void topic_config_explain(enum topic_config_id id, int64_t unit, struct slice te
 	} else if (info->words) {
 		buf_printf(buf, "is %s%s",
 			   info->kind == TOPIC_CONFIG_LIST ? "a list of " : "one of ", info->words);
+	} else if (info->kind == TOPIC_CONFIG_LIST) {
+		buf_printf(buf, "is * or a list of PARTITION:BROKER of at most %d bytes",
+			   SETTING_TEXT_MAX);
+		if (error == -ENOSPC)
+			buf_printf(buf, ", %d different ones until the next start",
+				   SETTING_TEXTS_MAX);
 	} else if (error == -ERANGE) {
 		explain_bounds(id, unit, buf);
 	} else {
@@ -248,7 +330,9 @@ void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf
 {
 	const struct topic_config_info *info = &topic_configs[id];
 
-	if (info->kind == TOPIC_CONFIG_LIST)
+	if (info->kind == TOPIC_CONFIG_LIST && !info->words)
+		buf_add_slice(buf, setting_text(value));
+	else if (info->kind == TOPIC_CONFIG_LIST)
 		format_list(info->words, value, buf);
 	else if (info->kind == TOPIC_CONFIG_RATIO)
 		format_ratio(value, buf);

@@ -5,7 +5,7 @@
  * A topic has the server's value of each unless it was set for the topic itself. Every value is a
  * number; where Kafka writes words, the number counts them from 0 (CHOICE), or has four bits for each
  * that is in the list, the first one lowest (LIST): the word's number, from 1. So lists keep their
- * order, which tools compare.
+ * order, which tools compare. Lists without words of ours have the number of a text (setting_texts.h).
  *
  * Pure; any thread.
  */
@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "kafka/store/setting_texts.h"
 
 /* X(ID, the topic's name for it, the server's name for the default (NULL: it has none), kind, words,
  * default, min, max, what it does), by name. The numbers are Kafka's. */
@@ -37,6 +38,9 @@
 	X(DELETE_RETENTION_MS, "delete.retention.ms", "log.cleaner.delete.retention.ms", \
 	  LONG, NULL, 86400000, 0, INT64_MAX, \
 	  "Kept, for compaction: how long tombstones stay.") \
+	X(ERRORS_DEADLETTERQUEUE, "errors.deadletterqueue.group.enable", NULL, \
+	  BOOLEAN, "false,true", 0, 0, 1, \
+	  "Kept, without effect: there are no share groups.") \
 	X(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", "log.segment.delete.delay.ms", \
 	  LONG, NULL, 60000, 0, INT64_MAX, \
 	  "How long files stay after what they hold was deleted.") \
@@ -46,9 +50,15 @@
 	X(FLUSH_MS, "flush.ms", "log.flush.interval.ms", \
 	  LONG, NULL, INT64_MAX, 0, INT64_MAX, \
 	  "A record is synced to disk after at most this long.") \
+	X(FOLLOWER_THROTTLED, "follower.replication.throttled.replicas", NULL, \
+	  LIST, NULL, 0, 0, INT64_MAX, \
+	  "Kept, without effect: there is one replica. A list of PARTITION:BROKER, or *.") \
 	X(INDEX_INTERVAL_BYTES, "index.interval.bytes", "log.index.interval.bytes", \
 	  INT, NULL, 4096, 0, INT32_MAX, \
 	  "After so many bytes an entry goes into the index.") \
+	X(LEADER_THROTTLED, "leader.replication.throttled.replicas", NULL, \
+	  LIST, NULL, 0, 0, INT64_MAX, \
+	  "Kept, without effect: there is one replica. A list of PARTITION:BROKER, or *.") \
 	X(LOCAL_RETENTION_BYTES, "local.retention.bytes", "log.local.retention.bytes", \
 	  LONG, NULL, -2, -2, INT64_MAX, \
 	  "Kept, for tiered storage: how much stays here. -2: as retention.bytes.") \
@@ -58,6 +68,9 @@
 	X(MAX_COMPACTION_LAG_MS, "max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", \
 	  LONG, NULL, INT64_MAX, 1, INT64_MAX, \
 	  "Kept, for compaction: a record is compacted after at most this long.") \
+	X(MAX_DECOMPRESSED, "max.decompressed.message.bytes", "max.decompressed.message.bytes", \
+	  INT, NULL, 2147483639, 1, INT32_MAX, \
+	  "Kept, without effect: a batch may expand to 128 MiB.") \
 	X(MAX_MESSAGE_BYTES, "max.message.bytes", "message.max.bytes", \
 	  INT, NULL, 1048588, 0, INT32_MAX, \
 	  "The largest batch that is taken.") \
@@ -82,6 +95,12 @@
 	X(PREALLOCATE, "preallocate", "log.preallocate", \
 	  BOOLEAN, "false,true", 0, 0, 1, \
 	  "A segment's space is taken when it is made.") \
+	X(REMOTE_COPY_LAG_BYTES, "remote.copy.lag.bytes", "log.remote.copy.lag.bytes", \
+	  LONG, NULL, -1, -1, INT64_MAX, \
+	  "Kept, for tiered storage: so much is not copied there yet.") \
+	X(REMOTE_COPY_LAG_MS, "remote.copy.lag.ms", "log.remote.copy.lag.ms", \
+	  LONG, NULL, 0, -1, INT64_MAX, \
+	  "Kept, for tiered storage: for so long a segment is not copied there.") \
 	X(REMOTE_COPY_DISABLE, "remote.log.copy.disable", NULL, \
 	  BOOLEAN, "false,true", 0, 0, 1, \
 	  "Kept, for tiered storage: nothing more is copied there.") \
@@ -160,10 +179,14 @@ struct slice config_word(const char *words, int64_t number);
 int topic_config_find(struct slice name);
 int topic_config_find_server(struct slice name);
 
-/* -EINVAL: no such value; -ERANGE: out of bounds. */
+/* -EINVAL: no such value; -ERANGE: out of bounds, too long; of texts also -ENOSPC, -ENOMEM. */
 int topic_config_parse(enum topic_config_id id, struct slice text, int64_t *ret);
-/* Of two LISTs: the first with what is in the second behind it, or without that. */
-int64_t topic_config_joined(int64_t list, int64_t more, bool append);
+/* Of two LISTs: the first with what is in the second behind it, or without that. Errors as of
+ * topic_config_parse(). */
+int topic_config_join(enum topic_config_id id, int64_t list, int64_t more, bool append,
+		      int64_t *ret);
+/* The longest value as a text. */
+#define TOPIC_CONFIG_TEXT_MAX (SETTING_TEXT_MAX + 96)
 /* Why the value is none, behind the setting's name: "is from 1 to 9, not '0'". `unit`: of which there
  * are so many in the value's place (1000: seconds of a setting in milliseconds); 0 or 1: itself. */
 void topic_config_explain(enum topic_config_id id, int64_t unit, struct slice text, int error,
@@ -175,7 +198,7 @@ void topic_config_format(enum topic_config_id id, int64_t value, struct buf *buf
 /* Values, and which of them were set: a topic's own, or the server's defaults. */
 struct topic_config {
 	int64_t values[TOPIC_CONFIG_COUNT];
-	uint32_t set; /* a bit for each */
+	uint64_t set; /* a bit for each */
 };
 
 static inline bool topic_config_is_set(const struct topic_config *config, enum topic_config_id id)
@@ -187,12 +210,12 @@ static inline void topic_config_set(struct topic_config *config, enum topic_conf
 				    int64_t value)
 {
 	config->values[id] = value;
-	config->set |= UINT32_C(1) << id;
+	config->set |= UINT64_C(1) << id;
 }
 
 static inline void topic_config_unset(struct topic_config *config, enum topic_config_id id)
 {
-	config->set &= ~(UINT32_C(1) << id);
+	config->set &= ~(UINT64_C(1) << id);
 }
 
 /* Kafka's defaults, none of them set. */

@@ -19,6 +19,20 @@
 /* Name, id, count, state, and every setting at its longest. */
 #define LINE_MAX_BYTES (STORE_TOPIC_NAME_MAX + 64u + TOPIC_CONFIG_COUNT * 64u)
 
+/* With the texts that it has for values. */
+static size_t line_bytes(const struct topic *topic)
+{
+	size_t bytes = LINE_MAX_BYTES;
+
+	for (int config = 0; config < TOPIC_CONFIG_COUNT; config++)
+		if (topic_configs[config].kind == TOPIC_CONFIG_LIST && !topic_configs[config].words)
+			bytes += setting_text(topic->planned.config
+						  ? topic->planned.config->values[config]
+						  : topic_config_value(topic, config))
+				     .len;
+	return bytes;
+}
+
 static void format_line(const struct topic *topic, struct buf *buf)
 {
 	const struct topic_plan *planned = &topic->planned;
@@ -46,12 +60,17 @@ int store_write_topics(struct store *store, struct topic *const *joining, uint32
 {
 	uint32_t leaving = 0;
 	struct buf buf;
-	size_t size;
+	size_t size = 64;
 	int r;
 
-	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving)
+	for (uint32_t i = 0; i < store->topic_count; i++)
+		size += line_bytes(store->by_name[i]);
+	for (uint32_t i = 0; i < joining_count; i++)
+		size += line_bytes(joining[i]);
+	for (const struct topic *topic = store->leaving; topic; topic = topic->next_leaving) {
+		size += line_bytes(topic);
 		leaving++;
-	size = 64 + (store->topic_count + leaving + joining_count) * (size_t)LINE_MAX_BYTES;
+	}
 	buf = buf_over(malloc(size), size);
 
 	if (!buf.ptr)

@@ -1,6 +1,7 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "kafka/store/topic_config.h"
 
@@ -37,11 +38,14 @@ static void values_are_written_as_kafka_writes_them(void **state)
 
 static void assert_joined(const char *list, const char *more, bool append, const char *expected)
 {
+	enum topic_config_id id =
+	    strchr(list, ':') ? TOPIC_CONFIG_LEADER_THROTTLED : TOPIC_CONFIG_CLEANUP_POLICY;
 	int64_t a, b;
 
-	assert_int_equal(topic_config_parse(TOPIC_CONFIG_CLEANUP_POLICY, slice_of(list), &a), 0);
-	assert_int_equal(topic_config_parse(TOPIC_CONFIG_CLEANUP_POLICY, slice_of(more), &b), 0);
-	assert_text(TOPIC_CONFIG_CLEANUP_POLICY, topic_config_joined(a, b, append), expected);
+	assert_int_equal(topic_config_parse(id, slice_of(list), &a), 0);
+	assert_int_equal(topic_config_parse(id, slice_of(more), &b), 0);
+	assert_int_equal(topic_config_join(id, a, b, append, &a), 0);
+	assert_text(id, a, expected);
 }
 
 static void lists_keep_their_order(void **state)
@@ -59,6 +63,40 @@ static void lists_keep_their_order(void **state)
 	assert_joined("", "compact,delete", true, "compact,delete");
 	assert_joined("compact", "delete", false, "compact");
 	assert_joined("compact", "delete,compact", false, "");
+	assert_joined("1:2,0:1", "0:1,3:3", true, "1:2,0:1,3:3");
+	assert_joined("1:2,0:1", "1:2", false, "0:1");
+	assert_joined("1:2", "1:2", false, "");
+}
+
+static void lists_of_replicas_are_texts(void **state)
+{
+	static const char *const wrong[] = {"1", ":", "1:", ":1", "1:2:3", "*,1:2", "a:1", "none"};
+	const enum topic_config_id id = TOPIC_CONFIG_FOLLOWER_THROTTLED;
+	char text[SETTING_TEXT_MAX + 8] = "1:1";
+	int64_t value, again;
+
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL(" 1:2 , 3:4,"), &value), 0);
+	assert_text(id, value, "1:2,3:4");
+	/* Once for all who have it. */
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL("1:2,3:4"), &again), 0);
+	assert_true(again == value);
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL("*"), &value), 0);
+	assert_text(id, value, "*");
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL(""), &value), 0);
+	assert_int_equal(value, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(topic_config_parse(id, slice_of(wrong[i]), &value), -EINVAL);
+	while (strlen(text) <= SETTING_TEXT_MAX)
+		strcat(text, ",1:1");
+	assert_int_equal(topic_config_parse(id, slice_of(text), &value), -ERANGE);
+	/* There is an end to them; those that are there stay. */
+	for (int i = 0; i < SETTING_TEXTS_MAX; i++) {
+		snprintf(text, sizeof(text), "%d:7", i);
+		(void)topic_config_parse(id, slice_of(text), &value);
+	}
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL("9999:7"), &value), -ENOSPC);
+	assert_int_equal(topic_config_parse(id, SLICE_LITERAL("1:2,3:4"), &value), 0);
+	assert_true(again == value);
 }
 
 static void wrong_values_are_refused(void **state)
@@ -118,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(values_are_written_as_kafka_writes_them),
 	    cmocka_unit_test(lists_keep_their_order),
+	    cmocka_unit_test(lists_of_replicas_are_texts),
 	    cmocka_unit_test(wrong_values_are_refused),
 	    cmocka_unit_test(the_table_is_sorted_and_found_by_both_names),
 	};
