@@ -80,6 +80,27 @@ def a_member(client, group, **fields):
     return member, joined["generation_id"]
 
 
+def test_a_pause_of_the_process_is_not_the_members_silence(start_broker):
+    broker = start_broker("-o", "group.min.session.timeout.ms=500", "--threads", "2")
+    clients = [Client(broker.port) for _ in range(8)]
+    try:
+        use_groups(clients[0])
+        members = [a_member(client, f"g{i}", session_timeout_ms=2500) for i, client in enumerate(clients)]
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            for i, client in enumerate(clients):
+                client.send("Heartbeat", 3, group_id=f"g{i}", generation_id=members[i][1], member_id=members[i][0])
+            time.sleep(3.5)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        assert [client.answer()["error_code"] for client in clients] == [0] * len(clients)
+        # And then it is: whoever says nothing any more is forgotten.
+        wait_until(lambda: all(f"member {member} " in broker.log() for member, _ in members))
+    finally:
+        for client in clients:
+            client.close()
+
+
 @pytest.mark.parametrize("version", [0, 4, 6, 9])
 def test_who_may_not_join(client, version):
     use_groups(client)

@@ -333,10 +333,9 @@ enum kafka_error visit_begin(struct coordinator *coordinator, struct slice group
 	ret->shard = &coordinator->shards[group_partition(group_id, coordinator->shards_count)];
 	ret->time = now();
 	pthread_mutex_lock(&ret->shard->lock);
+	/* What is due is the timer's to say: of a process that did not run for a while, it lets all
+	 * loops read what members have sent meanwhile (reactor/loop.c). */
 	ret->found = shard_find(ret->shard, group_id);
-	/* What is due happens before what comes now. */
-	if (ret->found)
-		group_tick(ret->found->group, ret->time);
 	return KAFKA_NONE;
 }
 
