@@ -211,8 +211,9 @@ static struct slice store_type(struct http_mime *mime, struct slice type)
 	size_t len = type.len;
 
 	memcpy(out, type.ptr, len);
-	if (len > 5 && slice_eq_nocase(slice_make(out, 5), SLICE_LITERAL("text/")) &&
-	    !memchr(out, ';', len) && len + mime->charset.len <= HTTP_MIME_TYPE_MAX) {
+	if (mime->charset.len > 0 && len > 5 &&
+	    slice_eq_nocase(slice_make(out, 5), SLICE_LITERAL("text/")) && !memchr(out, ';', len) &&
+	    len + mime->charset.len <= HTTP_MIME_TYPE_MAX) {
 		memcpy(out + len, mime->charset.ptr, mime->charset.len);
 		len += mime->charset.len;
 	}
