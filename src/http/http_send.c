@@ -247,14 +247,15 @@ static enum http_sent read_on(struct http_conn *c)
 	return wait_for(c, job);
 }
 
-static void say_shrank(struct http_conn *c, uint64_t size)
+/* What its size is by now only a call could tell that may wait for its file system. */
+static void say_ended(struct http_conn *c, uint64_t at)
 {
 	const struct file_entry *entry = c->flight->entry;
 
 	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
-		    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
-		    "connection closed",
-		    entry->path.ptr, (unsigned long long)entry->id.size, (unsigned long long)size);
+		    "%s: file ended at %llu while it was being sent, expected %llu: connection "
+		    "closed",
+		    entry->path.ptr, (unsigned long long)at, (unsigned long long)entry->id.size);
 }
 
 bool http_flight_resume(struct http_conn *c, struct http_job *job)
@@ -273,7 +274,7 @@ bool http_flight_resume(struct http_conn *c, struct http_job *job)
 		return true;
 	if (job->error == -ENODATA) {
 		http_count(&c->loop->counters.truncated, 1);
-		say_shrank(c, job->body ? job->body->at : 0);
+		say_ended(c, job->body ? job->body->at : 0);
 		return false;
 	}
 	log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_ERROR,
@@ -297,7 +298,11 @@ static enum http_sent chain_failed(struct http_conn *c, int error)
 	if (error == -ENODATA && flight->entry)
 		http_count(&c->loop->counters.truncated, 1);
 	if (shrank) {
-		say_shrank(c, (uint64_t)st.st_size);
+		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
+			    "%s: file shrank while it was being sent, from %llu to %llu bytes: "
+			    "connection closed",
+			    flight->entry->path.ptr, (unsigned long long)flight->entry->id.size,
+			    (unsigned long long)st.st_size);
 	} else {
 		log_limited(loop_now_ms(c->loop->loop) * 1000000, LOG_LEVEL_WARNING,
 			    "%s: %s: connection closed",
