@@ -74,6 +74,13 @@ static void write_status(const struct admin *admin, struct buf *out)
 
 static void write_health(const struct admin *admin, struct buf *out)
 {
+	uint64_t turn_ms = reactor_turn_ms(admin->serving);
+
+	if (turn_ms >= ADMIN_TURN_MS) {
+		buf_add_literal(out, "a thread that serves has not come round for ");
+		buf_add_u64(out, turn_ms / 1000);
+		buf_add_literal(out, " s\n");
+	}
 	for (unsigned i = 0; i < admin->source_count; i++)
 		if (admin->sources[i].trouble)
 			admin->sources[i].trouble(admin->sources[i].arg, out);

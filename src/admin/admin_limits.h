@@ -12,6 +12,8 @@
 #define ADMIN_REQUEST_MS 10000u
 /* Scrapers come every 15 to 60 s, and keep their connection. */
 #define ADMIN_IDLE_MS 120000u
+/* A turn of a loop that lasts so long is one that waits where it must not: /healthz says so. */
+#define ADMIN_TURN_MS 5000u
 /* All metrics of HTTP are 10 KiB. */
 #define ADMIN_PAGE_BYTES_MAX (16u * 1024u * 1024u)
 

@@ -49,6 +49,9 @@ enum {
 	/* Helpers that are at work when everything else has ended: a disk answers a read within
 	 * this, what takes longer (a dead NFS server, a FUSE daemon that hangs) may take for ever. */
 	HELPERS_MS_DEFAULT = 1000,
+	/* How much longer than connections and helpers have the end may take: loops that are alive
+	 * need milliseconds. */
+	WATCHDOG_MS_DEFAULT = 5000,
 	RING_MESSAGES = 4096,   /* 96 KiB of addresses a loop, touched as far as used */
 	BATCH_EVENTS = 256,     /* events taken at once: bounds the wait of the last of them */
 	ACCEPTS_A_TURN = 16,    /* a storm of connections leaves turns to those that are open */
@@ -267,6 +270,8 @@ struct loop {
 	_Alignas(64) _Atomic bool asleep;
 	_Alignas(64) _Atomic unsigned load; /* connections, also those on their way here */
 	_Atomic unsigned commands;
+	/* Read by others: loop_now_ms() of the turn under way; 0: it waits for events. */
+	_Atomic uint64_t turn_ms;
 };
 
 int loop_init(struct loop *loop, struct reactor *reactor, unsigned index, struct err *err);
@@ -312,8 +317,14 @@ struct reactor {
 	struct watch signals;
 	bool signals_held;
 	sigset_t signals_before; /* of the thread that runs it; valid if held */
-	bool stopping;           /* loop 0's thread */
-	bool stuck;              /* after the run: helpers were left behind */
+	/* watchdog.c; watchdog_fd -1: there is none. */
+	pthread_t watchdog;
+	int watchdog_fd;
+	uint32_t watchdog_ms;
+	_Atomic uint64_t stop_ms; /* when the end began; 0: it has not */
+	_Atomic bool run_ended;
+	bool stopping; /* loop 0's thread */
+	bool stuck;    /* after the run: helpers were left behind */
 
 	/* The start: loops report, reactor_run() decides. */
 	pthread_mutex_t start_lock;
@@ -324,6 +335,14 @@ struct reactor {
 	_Atomic unsigned connections; /* of all loops */
 	_Atomic unsigned loops_busy;  /* not quiet yet */
 };
+
+/* ---- the watchdog (watchdog.c) ---- */
+
+void watchdog_start(struct reactor *reactor);
+/* The end has begun. */
+void watchdog_see_stop(struct reactor *reactor);
+/* The loops have ended, or will not run. */
+void watchdog_end(struct reactor *reactor);
 
 /* On loop 0: the first call drains. */
 void reactor_begin_stop(struct reactor *reactor);

@@ -192,6 +192,7 @@ static void wait_for_events(struct loop *loop)
 		if (messages_waiting(loop))
 			timeout = 0;
 	}
+	atomic_store_explicit(&loop->turn_ms, 0, memory_order_relaxed);
 	count = sys_epoll_wait(loop->epoll, loop->events, BATCH_EVENTS, timeout);
 	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
 	/* Only EBADF, EFAULT and EINVAL are left, our own mistakes: like a signal, nothing came. */
@@ -386,6 +387,7 @@ static void turn(struct loop *loop)
 {
 	wait_for_events(loop);
 	read_clock(loop);
+	atomic_store_explicit(&loop->turn_ms, loop->now_ms, memory_order_relaxed);
 	run_first_watches(loop);
 	run_messages(loop);
 	run_events(loop);

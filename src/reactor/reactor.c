@@ -84,6 +84,8 @@ int reactor_new(const struct reactor_options *options, struct reactor **ret, str
 	if (!reactor->options.helpers_ms)
 		reactor->options.helpers_ms = HELPERS_MS_DEFAULT;
 	reactor->signal_fd = -1;
+	reactor->watchdog_fd = -1;
+	reactor->watchdog_ms = options->watchdog_ms ? options->watchdog_ms : WATCHDOG_MS_DEFAULT;
 	set_limits(reactor, options);
 	pthread_mutex_init(&reactor->start_lock, NULL);
 	pthread_cond_init(&reactor->start_changed, NULL);
@@ -140,6 +142,7 @@ void reactor_begin_stop(struct reactor *reactor)
 	if (reactor->stopping)
 		return;
 	reactor->stopping = true;
+	watchdog_see_stop(reactor);
 	listeners_end(reactor);
 	reactor_command_all(reactor, COMMAND_DRAIN);
 }
@@ -424,7 +427,10 @@ int reactor_run(struct reactor *reactor, struct err *err)
 	if (r == 0 && signals)
 		r = signals_open(reactor, err);
 	if (r == 0) {
+		if (signals)
+			watchdog_start(reactor);
 		r = run_loops(reactor, err);
+		watchdog_end(reactor);
 		if (signals)
 			signals_close(reactor);
 	}
@@ -434,6 +440,20 @@ int reactor_run(struct reactor *reactor, struct err *err)
 }
 
 /* ---- statistics ---- */
+
+uint64_t reactor_turn_ms(const struct reactor *reactor)
+{
+	uint64_t now_ms = sys_now_coarse_ns() / 1000000, longest = 0;
+
+	for (unsigned i = 0; i < reactor->loop_count; i++) {
+		uint64_t since =
+		    atomic_load_explicit(&reactor->loops[i].turn_ms, memory_order_relaxed);
+
+		if (since && now_ms > since)
+			longest = max_u64(longest, now_ms - since);
+	}
+	return longest;
+}
 
 void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret)
 {

@@ -183,6 +183,9 @@ struct reactor_options {
 	uint32_t drain_ms; /* how long SIGTERM waits for what is in flight; 0: a default */
 	/* How long after that for helpers that are at work; 0: a default. */
 	uint32_t helpers_ms;
+	/* How much longer the end may take before a watchdog ends the process, which only a loop
+	 * that hangs makes happen; 0: a default. Not with no_signals. */
+	uint32_t watchdog_ms;
 	/* Per-loop state of the rooms: made on the loop's own thread before its first event. */
 	int (*loop_open)(struct loop *loop, void *arg, void **ret_data, struct err *err);
 	void (*loop_close)(struct loop *loop, void *data);
@@ -256,6 +259,9 @@ struct reactor_stats {
 	uint64_t turns, events, helper_jobs, posts;
 	uint64_t helper_queued, helper_threads, helper_busy; /* now */
 };
+/* How long the longest turn that is under way has lasted; 0: every loop waits for events. Any
+ * thread. Seconds: a loop that does not come round, whatever it waits for. */
+uint64_t reactor_turn_ms(const struct reactor *reactor);
 void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret);
 
 #endif

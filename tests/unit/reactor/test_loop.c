@@ -427,6 +427,20 @@ static void a_first_watch_is_heard_before_connections_of_the_same_batch(void **s
 	close(fd);
 }
 
+static void a_loop_that_does_not_come_round_is_noticed(void **state)
+{
+	struct rig rig;
+
+	start_loops(&rig, 2, &echo_ops);
+	hold_loop(loops[1]);
+	while (reactor_turn_ms(rig.reactor) < 20)
+		usleep(1000);
+	sem_post(&release);
+	while (reactor_turn_ms(rig.reactor) > 0)
+		usleep(1000);
+	rig_stop(&rig);
+}
+
 /* ---- helpers ---- */
 
 struct work {
@@ -783,6 +797,7 @@ int main(void)
 	    cmocka_unit_test(each_post_of_many_threads_arrives_once_on_its_loop),
 	    cmocka_unit_test(loops_answer_each_other_and_never_oversleep),
 	    cmocka_unit_test(a_full_ring_says_so_and_loses_nothing),
+	    cmocka_unit_test(a_loop_that_does_not_come_round_is_noticed),
 	    cmocka_unit_test(a_first_watch_is_heard_before_connections_of_the_same_batch),
 	    cmocka_unit_test(a_helper_runs_what_blocks_and_its_loop_hears_of_it),
 	    cmocka_unit_test(a_job_outlives_its_connection_and_sees_that_it_is_gone),

@@ -329,6 +329,43 @@ static void a_stuck_helper_is_left_behind_after_a_second_signal(void **state)
 	ends_with_a_stuck_helper(&options, 2);
 }
 
+/* A loop that never comes back from a connection's code. */
+static void hang(struct conn *conn, unsigned events)
+{
+	say('s');
+	for (;;)
+		pause();
+}
+
+static const struct conn_ops hangs = {.ready = hang};
+
+/* Of the two loops one or the other has it: whichever hangs, the process ends. */
+static void a_loop_that_hangs_does_not_keep_the_process_from_ending(void **state)
+{
+	struct child_options options = two_loops_of(&hangs);
+	struct child child;
+	int fds[2], status;
+
+	options.reactor.drain_ms = 50;
+	options.reactor.helpers_ms = 50;
+	options.reactor.watchdog_ms = 100;
+	/* Up to so many: until both loops hang nobody is left to answer. */
+	for (unsigned loops = 1; loops <= 2; loops++) {
+		child_start(&child, &options);
+		for (unsigned i = 0; i < loops; i++) {
+			fds[i] = client_connect(child.where);
+			client_send(fds[i], "1", 1);
+			assert_int_equal(child_says(&child), 's');
+		}
+		kill(child.pid, SIGTERM);
+		status = child_ends(&child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), EXIT_FAILURE);
+		for (unsigned i = 0; i < loops; i++)
+			close(fds[i]);
+	}
+}
+
 /* Longer than the default is for. */
 static void takes_long(struct job *job)
 {
@@ -703,6 +740,7 @@ int main(void)
 	    cmocka_unit_test(a_second_signal_ends_at_once),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_when_the_limit_is_over),
 	    cmocka_unit_test(a_stuck_helper_is_left_behind_after_a_second_signal),
+	    cmocka_unit_test(a_loop_that_hangs_does_not_keep_the_process_from_ending),
 	    cmocka_unit_test(a_helper_is_waited_for_as_long_as_was_said),
 	    cmocka_unit_test(held_signals_are_handled_when_it_runs),
 	    cmocka_unit_test(sighup_reaches_each_loop_and_ends_nothing),
