@@ -51,9 +51,17 @@ struct handover {
 	/* The listener's own, which may be gone when this arrives. */
 	const struct conn_ops *ops;
 	void *arg;
+	void (*leave)(void *arg);
 	int fd;
 	struct sockaddr_storage peer;
 };
+
+/* Nothing has come of a connection that its listener had a place for. */
+static void give_place(void (*leave)(void *arg), void *arg)
+{
+	if (leave)
+		leave(arg);
+}
 
 static void arrived(void *arg)
 {
@@ -66,11 +74,13 @@ static void arrived(void *arg)
 		stat_add(&loop->stats.refused, 1);
 		atomic_fetch_sub(&loop->reactor->connections, 1);
 		atomic_fetch_sub(&loop->load, 1);
+		give_place(handover->leave, handover->arg);
 	} else {
 		struct conn *conn;
 
-		(void)conn_start(loop, handover->fd, &handover->peer, handover->ops, handover->arg,
-				 &conn);
+		if (conn_start(loop, handover->fd, &handover->peer, handover->ops, handover->arg,
+			       &conn) < 0)
+			give_place(handover->leave, handover->arg);
 	}
 	free(handover);
 }
@@ -83,8 +93,11 @@ static bool hand_over(struct loop *to, const struct listener *listener, int fd,
 
 	if (!handover)
 		return false;
-	*handover =
-	    (struct handover){.ops = listener->ops, .arg = listener->arg, .fd = fd, .peer = *peer};
+	*handover = (struct handover){.ops = listener->ops,
+				      .arg = listener->arg,
+				      .leave = listener->leave,
+				      .fd = fd,
+				      .peer = *peer};
 	atomic_fetch_add(&to->load, 1);
 	if (loop_post(to, arrived, handover) == 0)
 		return true;
@@ -105,7 +118,8 @@ static void place(struct loop *loop, const struct listener *listener, int fd,
 		return;
 	atomic_fetch_add(&loop->load, 1);
 	/* A refusal is counted, and the peer sees its connection closed. */
-	(void)conn_start(loop, fd, peer, listener->ops, listener->arg, &conn);
+	if (conn_start(loop, fd, peer, listener->ops, listener->arg, &conn) < 0)
+		give_place(listener->leave, listener->arg);
 }
 
 /* ---- pausing ---- */
@@ -116,15 +130,21 @@ static int gate_register(struct loop *loop, struct gate *gate)
 	return loop_watch(loop, &gate->watch, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
+/* In epoll, unless all pause. */
+static bool is_open(const struct gate *gate)
+{
+	return gate->held && !gate->rests;
+}
+
 static int gates_register(struct loop *loop)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++) {
-		int r = loop->gates[i].held ? gate_register(loop, &loop->gates[i]) : 0;
+		int r = is_open(&loop->gates[i]) ? gate_register(loop, &loop->gates[i]) : 0;
 
 		if (r == 0)
 			continue;
 		while (i > 0)
-			if (loop->gates[--i].held)
+			if (is_open(&loop->gates[--i]))
 				loop_unwatch(loop, &loop->gates[i].watch);
 		return r;
 	}
@@ -134,8 +154,31 @@ static int gates_register(struct loop *loop)
 static void gates_unregister(struct loop *loop)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		if (loop->gates[i].held)
+		if (is_open(&loop->gates[i]))
 			loop_unwatch(loop, &loop->gates[i].watch);
+}
+
+/* This one alone: its listener has no places. */
+static void gate_rest(struct loop *loop, struct gate *gate)
+{
+	stat_add(&loop->stats.refused, 1);
+	loop_unwatch(loop, &gate->watch);
+	gate->rests = true;
+	loop->gates_resting++;
+	loop_timer_set(loop, &loop->gates_timer, ACCEPT_PAUSE_MS);
+}
+
+/* Those ask again for a place when somebody comes. */
+static void gates_wake(struct loop *loop)
+{
+	for (unsigned i = 0; i < LISTENERS_MAX && loop->gates_resting > 0; i++) {
+		struct gate *gate = &loop->gates[i];
+
+		if (!gate->rests || gate_register(loop, gate) < 0)
+			continue;
+		gate->rests = false;
+		loop->gates_resting--;
+	}
 }
 
 static void gates_pause(struct loop *loop)
@@ -161,15 +204,19 @@ void gates_resume(struct loop *loop)
 {
 	struct reactor *reactor = loop->reactor;
 
-	if (!loop->gates_paused)
+	if (!loop->gates_paused && loop->gates_resting == 0)
 		return;
-	if (atomic_load(&reactor->connections) >= reactor->connections_max ||
-	    !has_descriptors(loop) || gates_register(loop) < 0) {
+	if (loop->gates_paused && (atomic_load(&reactor->connections) >= reactor->connections_max ||
+				   !has_descriptors(loop) || gates_register(loop) < 0)) {
 		loop_timer_set(loop, &loop->gates_timer, ACCEPT_PAUSE_MS);
 		return;
 	}
 	loop->gates_paused = false;
-	loop_timer_cancel(loop, &loop->gates_timer);
+	gates_wake(loop);
+	if (loop->gates_resting > 0)
+		loop_timer_set(loop, &loop->gates_timer, ACCEPT_PAUSE_MS);
+	else
+		loop_timer_cancel(loop, &loop->gates_timer);
 }
 
 static void pause_over(struct timer *timer)
@@ -216,6 +263,30 @@ static void say_short(const struct loop *loop, const struct listener *listener, 
 		    "%s: can't accept connections for now: %s", listener->name, strerror(-error));
 }
 
+/* A place of the listener's own, and one of all. */
+static bool take_place(struct loop *loop, struct gate *gate)
+{
+	const struct listener *listener = gate->listener;
+
+	if (listener->admit && !listener->admit(listener->arg)) {
+		log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
+			    "%s: as many connections are open as may be there: further ones wait "
+			    "to be accepted",
+			    listener->name);
+		gate_rest(loop, gate);
+		return false;
+	}
+	if (admit(loop->reactor))
+		return true;
+	give_place(listener->leave, listener->arg);
+	log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
+		    "%s: %u connections are open, as many as may be: further ones wait to be "
+		    "accepted",
+		    listener->name, loop->reactor->connections_max);
+	gates_pause(loop);
+	return false;
+}
+
 static void accept_some(struct watch *watch, uint32_t epoll_events)
 {
 	struct gate *gate = watch->arg;
@@ -226,14 +297,8 @@ static void accept_some(struct watch *watch, uint32_t epoll_events)
 		socklen_t len = sizeof(peer);
 		int fd;
 
-		if (!admit(loop->reactor)) {
-			log_limited(loop->now_ms * 1000000, LOG_LEVEL_WARNING,
-				    "%s: %u connections are open, as many as may be: further ones "
-				    "wait to be accepted",
-				    gate->listener->name, loop->reactor->connections_max);
-			gates_pause(loop);
+		if (!take_place(loop, gate))
 			return;
-		}
 		fd = sys_accept(gate->listener->fd, &peer, &len);
 		if (fd >= 0) {
 			place(loop, gate->listener, fd, &peer);
@@ -244,6 +309,7 @@ static void accept_some(struct watch *watch, uint32_t epoll_events)
 			return;
 		}
 		atomic_fetch_sub(&loop->reactor->connections, 1);
+		give_place(gate->listener->leave, gate->listener->arg);
 		if (fd == -EAGAIN)
 			return;
 		if (concerns_one_connection(fd))
@@ -276,9 +342,10 @@ static int gate_hold(struct loop *loop, unsigned number)
 static void gate_let_go(struct loop *loop, struct gate *gate)
 {
 	/* Not there where it could not be registered: nothing is done then. */
-	if (!loop->gates_paused)
+	if (!loop->gates_paused && !gate->rests)
 		loop_unwatch(loop, &gate->watch);
-	gate->held = false;
+	loop->gates_resting -= gate->rests;
+	gate->held = gate->rests = false;
 	listener_let_go(gate->listener);
 }
 

@@ -132,6 +132,8 @@ struct listener {
 	char where[LISTENER_WHERE_MAX]; /* the text that it is made of */
 	const struct conn_ops *ops;
 	void *arg;
+	bool (*admit)(void *arg); /* as in listener_options */
+	void (*leave)(void *arg);
 	int fd; /* -1 once closed */
 	int backlog;
 	bool listens;
@@ -148,6 +150,7 @@ struct gate {
 	struct loop *loop;
 	struct listener *listener;
 	bool held;
+	bool rests; /* its listener had no place: not in epoll */
 };
 
 /* Starts to accept; nothing comes before the loop's first turn. */
@@ -253,6 +256,7 @@ struct loop {
 
 	struct gate gates[LISTENERS_MAX];
 	bool gates_paused, gates_closed;
+	unsigned gates_resting;
 	struct timer gates_timer;
 
 	bool draining, quiet, ended;

@@ -120,6 +120,8 @@ static void set_options(struct listener *listener, const struct request *request
 
 	snprintf(listener->where, sizeof(listener->where), "%s", request->where);
 	listener->ops = options->ops;
+	listener->admit = options->admit;
+	listener->leave = options->leave;
 	listener->arg = options->arg;
 	listener->backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT;
 	listener->one_of_several = request->one_of_several;

@@ -207,6 +207,12 @@ struct listener_options {
 	const struct conn_ops *ops;
 	void *arg;
 	int backlog; /* 0: a default */
+	/* A bound of its own, on any loop: `admit` takes a place for a connection before it is accepted,
+	 * and where it says no the listener rests until a connection of the loop has closed, or for a
+	 * moment; its clients wait. `leave` gives the place back where nothing came of it: once ops->open
+	 * was content, that is for the room when the connection has closed. NULL, both: no bound. */
+	bool (*admit)(void *arg);
+	void (*leave)(void *arg);
 };
 
 /* Raises the soft limit of descriptors to the hard one. */

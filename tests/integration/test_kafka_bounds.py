@@ -14,7 +14,8 @@ import pytest
 from kafka_batches import batch, record
 from kafka_messages import Client
 from kafka_server import Broker, wait_until
-from kafka_wire import connect, fetch, send_batch
+from support import TIMEOUT, run
+from kafka_wire import connect, fetch, request, send_batch
 from metrics import scrape
 
 
@@ -186,3 +187,88 @@ def test_incomplete_requests_take_bounded_memory(start_broker):
         assert kept() <= 128 << 20
         assert resident_kib() - before < 160 * 1024
     wait_until(lambda: kept() == 0)
+
+
+def answers(connection, seconds=TIMEOUT):
+    """It is served: an answer has come in time. None: the broker has closed it."""
+    connection.sendall(request(18, 0))
+    if not select.select([connection], [], [], seconds)[0]:
+        return False
+    with contextlib.suppress(ConnectionError):
+        return bool(connection.recv(1)) or None
+    return None
+
+
+def test_connections_above_the_limit_wait(start_broker):
+    """As with Kafka: they are accepted when others have left."""
+    broker = start_broker("-o", "max.connections=3")
+    with contextlib.ExitStack() as stack:
+        served = [stack.enter_context(connect(broker)) for _ in range(3)]
+        assert all(answers(connection) for connection in served)
+        waiting = [stack.enter_context(connect(broker)) for _ in range(3)]
+        assert not any(answers(connection, 0.5) for connection in waiting)
+        for connection in served:
+            connection.close()
+        for connection in waiting:
+            assert select.select([connection], [], [], TIMEOUT)[0]
+
+
+def test_connections_of_one_listener_wait_alone(leat, tmp_path):
+    """listener.name.NAME.max.connections; the other listener goes on."""
+    conf = tmp_path / "server.properties"
+    conf.write_text("listeners=PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:0\nlistener.name.other.max.connections=1\n"
+                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT\n")
+    broker = Broker(leat, tmp_path / "data", "--config", conf, listen=False)
+    ports = wait_until(lambda: len(found := re.findall(r"served at 127\.0\.0\.1:(\d+) ", broker.log())) == 2 and found)
+    with contextlib.ExitStack() as stack:
+        def to(port):
+            return stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=TIMEOUT))
+
+        several = [to(ports[0]) for _ in range(3)]
+        first, second = to(ports[1]), to(ports[1])
+        assert all(answers(connection) for connection in [*several, first])
+        assert not answers(second, 0.5)
+        assert answers(to(ports[0]))
+        first.close()
+        assert select.select([second], [], [], TIMEOUT)[0]
+    assert broker.end() == 0, broker.log()
+
+
+@pytest.mark.parametrize("settings, most", [
+    (("max.connections.per.ip=2",), 2),
+    (("max.connections.per.ip=1", "max.connections.per.ip.overrides=10.0.0.1:7, 127.0.0.1:3"), 3),
+    (("max.connections.per.ip.overrides=localhost:2",), 2),
+    (("max.connections.per.ip=0", "max.connections.per.ip.overrides=127.0.0.1:1"), 1),
+])
+def test_connections_of_one_address_are_closed_above_its_limit(start_broker, settings, most):
+    broker = start_broker(*(word for setting in settings for word in ("-o", setting)))
+    with contextlib.ExitStack() as stack:
+        served = [stack.enter_context(connect(broker)) for _ in range(most)]
+        assert all(answers(connection) for connection in served)
+        with connect(broker) as refused:
+            assert answers(refused) is None
+        served[0].close()
+
+        def again():
+            connection = stack.enter_context(connect(broker))
+            with contextlib.suppress(ConnectionError):
+                return answers(connection)
+
+        wait_until(again)
+    assert "max.connections.per.ip lets it have" in broker.log()
+
+
+@pytest.mark.parametrize("settings, says", [
+    (("max.connections.per.ip=0",), "0 lets nobody in"),
+    (("max.connections.per.ip.overrides=127.0.0.1",), "HOST:COUNT"),
+    (("max.connections.per.ip.overrides=127.0.0.1:x",), "no number of connections"),
+    (("max.connections.per.ip.overrides=no such:1",), "no host"),
+    (("max.connections.per.ip.overrides=nowhere.invalid:1",), "its address is not known"),
+    (("max.connections=-1",), "max.connections is"),
+    (("listener.name.x.max.connections=many",), "listener.name.x.max.connections is"),
+])
+def test_limits_of_connections_that_are_wrong(leat, tmp_path, settings, says):
+    ran = run([leat, "kafka", "--listen", "127.0.0.1:0", *(word for setting in settings for word in ("-o", setting)),
+               tmp_path / "data"])
+    assert ran.returncode != 0 and says in ran.stderr
+    assert not (tmp_path / "data").exists()

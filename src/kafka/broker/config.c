@@ -38,7 +38,7 @@ static const struct other {
     {"create.topic.policy.class.name", "policies are not supported", NULL},
     {"delegation.token.master.key", "delegation tokens are not supported", NULL},
     {"delegation.token.secret.key", "delegation tokens are not supported", NULL},
-    {"listener.name.*", "settings of single listeners are not supported", NULL},
+    {"listener.name.*", "of single listeners' settings there is only max.connections", NULL},
     {"log.message.timestamp.difference.max.ms",
      "say log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms",
      "9223372036854775807"},
@@ -95,7 +95,6 @@ static const struct other {
     {"log.remote.*", NULL, NULL},
     {"log.retention.check.interval.ms", NULL, NULL},
     {"max.connection.creation.rate", NULL, NULL},
-    {"max.connections*", NULL, NULL},
     {"metadata.*", NULL, NULL},
     {"metric.reporters", NULL, NULL},
     {"metrics.*", NULL, NULL},
@@ -354,6 +353,37 @@ static int set_other(struct slice name, struct slice value, const char *where, s
 		       name.ptr);
 }
 
+/* listener.name.NAME.max.connections; -ENOENT: it is another. */
+static int set_limit(struct kafka_config *config, struct slice name, struct slice value,
+		     const char *where, struct err *err)
+{
+	static const char begin[] = "listener.name.", end[] = ".max.connections";
+	const size_t around = sizeof(begin) + sizeof(end) - 2;
+	struct kafka_listener_limit *limit = config->limits;
+	struct slice of;
+	int64_t max;
+
+	if (name.len <= around || !slice_starts_with(name, SLICE_LITERAL(begin)) ||
+	    memcmp(name.ptr + name.len - (sizeof(end) - 1), end, sizeof(end) - 1) != 0)
+		return -ENOENT;
+	of = slice_make(name.ptr + sizeof(begin) - 1, name.len - around);
+	if (parse_number(value, &max) < 0 || max < 0 || max > INT32_MAX)
+		return err_set(err, -EINVAL, "%s: %.*s is from 0 to %d, not '%.*s'", where,
+			       (int)name.len, name.ptr, INT32_MAX, (int)value.len, value.ptr);
+	while (limit < config->limits + config->limits_count &&
+	       !slice_eq(slice_of(limit->name), of))
+		limit++;
+	if (limit == config->limits + KAFKA_LISTENER_LIMITS_MAX || of.len >= sizeof(limit->name))
+		return err_set(err, -EINVAL, "%s: %.*s: too many of them, or too long", where,
+			       (int)name.len, name.ptr);
+	if (limit == config->limits + config->limits_count)
+		config->limits_count++;
+	memcpy(limit->name, of.ptr, of.len);
+	limit->name[of.len] = '\0';
+	limit->max = max;
+	return 0;
+}
+
 /* Kafka's other names for the same. */
 static struct slice proper_name(struct slice name)
 {
@@ -379,6 +409,8 @@ int kafka_config_set(struct kafka_config *config, struct slice name, struct slic
 	if (slice_eq(name, SLICE_LITERAL("process.roles")))
 		return set_roles(value, where, err);
 	r = set_in_units(config, name, value, where, err);
+	if (r == -ENOENT)
+		r = set_limit(config, name, value, where, err);
 	if (r != -ENOENT)
 		return r;
 	id = topic_config_find_server(name);

@@ -42,6 +42,10 @@
 	  "A log that a crash leaves damaged with whole batches behind: the partition is "         \
 	  "offline, "                                                                              \
 	  "or goes on behind the damage, or is cut before it; what goes is set aside.")            \
+	X(CONNECTIONS_MAX, "max.connections", TOPIC_CONFIG_INT, INT32_MAX, 0, INT32_MAX,           \
+	  "Connections of Kafka clients at once; further ones wait to be accepted.")               \
+	X(CONNECTIONS_IP, "max.connections.per.ip", TOPIC_CONFIG_INT, INT32_MAX, 0, INT32_MAX,     \
+	  "Of them, those of one address; further ones are closed.")                               \
 	X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", TOPIC_CONFIG_INT, 1000, 0,  \
 	  1000000, "Fetch sessions that are kept at once.")                                        \
 	X(REQUEST_PARTITIONS, "max.request.partition.size.limit", TOPIC_CONFIG_INT, 2000, 1,       \
@@ -67,17 +71,19 @@
 	  "The longest request.")
 
 /* Texts. X(ID, name, text) */
-#define KAFKA_TEXT_CONFIGS(X)                                                           \
-	X(ADVERTISED, "advertised.listeners",                                           \
-	  "Where clients are told to go, for each of the listeners: NAME://HOST:PORT.") \
-	X(RACK, "broker.rack", "What clients are told of where this broker stands.")    \
-	X(CONTROLLERS, "controller.listener.names",                                     \
-	  "Listeners that are not opened: no controllers talk to each other here.")     \
-	X(PROTOCOLS, "listener.security.protocol.map",                                  \
-	  "Which protocol a listener's name stands for: NAME:PLAINTEXT.")               \
-	X(LISTENERS, "listeners",                                                       \
-	  "Where clients are served: NAME://HOST:PORT. --listen goes before.")          \
-	X(LOG_DIRS, "log.dirs", "The directory of the topics, one. DATA_DIR goes before.")
+#define KAFKA_TEXT_CONFIGS(X)                                                              \
+	X(ADVERTISED, "advertised.listeners",                                              \
+	  "Where clients are told to go, for each of the listeners: NAME://HOST:PORT.")    \
+	X(RACK, "broker.rack", "What clients are told of where this broker stands.")       \
+	X(CONTROLLERS, "controller.listener.names",                                        \
+	  "Listeners that are not opened: no controllers talk to each other here.")        \
+	X(PROTOCOLS, "listener.security.protocol.map",                                     \
+	  "Which protocol a listener's name stands for: NAME:PLAINTEXT.")                  \
+	X(LISTENERS, "listeners",                                                          \
+	  "Where clients are served: NAME://HOST:PORT. --listen goes before.")             \
+	X(LOG_DIRS, "log.dirs", "The directory of the topics, one. DATA_DIR goes before.") \
+	X(CONNECTIONS_OVERRIDES, "max.connections.per.ip.overrides",                       \
+	  "Other limits for some addresses: HOST:COUNT, ...")
 
 #define KAFKA_CONFIG_ENUM(id, ...) KAFKA_CONFIG_##id,
 enum kafka_config_id { KAFKA_CONFIGS(KAFKA_CONFIG_ENUM) KAFKA_CONFIG_COUNT };
@@ -103,12 +109,21 @@ extern const struct kafka_text_info {
 	const char *name, *text;
 } kafka_text_configs[KAFKA_TEXT_COUNT];
 
+/* listener.name.NAME.max.connections */
+struct kafka_listener_limit {
+	char name[64]; /* lower case, as it is written */
+	int64_t max;
+};
+#define KAFKA_LISTENER_LIMITS_MAX 64
+
 struct kafka_config {
 	int64_t values[KAFKA_CONFIG_COUNT];
 	uint64_t set; /* a bit for each */
 	struct topic_config topics;
 	int64_t units[TOPIC_CONFIG_COUNT]; /* milliseconds in which a time was given; 0: was not */
 	char *texts[KAFKA_TEXT_COUNT];     /* as they were written; NULL: not set */
+	struct kafka_listener_limit limits[KAFKA_LISTENER_LIMITS_MAX];
+	unsigned limits_count;
 };
 
 static inline int64_t config_value(const struct kafka_config *config, enum kafka_config_id id)

@@ -453,11 +453,25 @@ void kafka_conn_answered(struct kafka_conn *c, struct kafka_call *call, enum han
 
 /* ---- the reactor's calls ---- */
 
+/* As Kafka says it. */
+static int too_many(struct conn *conn)
+{
+	struct client_text peer;
+
+	log_limited(loop_now_ms(conn_loop(conn)) * 1000000, LOG_LEVEL_WARNING,
+		    "%s: connection closed: its address has as many as max.connections.per.ip lets "
+		    "it have",
+		    log_peer(conn, &peer));
+	return -EUSERS;
+}
+
 static int opened(struct conn *conn)
 {
 	const struct kafka_listener *listener = conn_arg(conn);
 	struct kafka_conn *c = conn_data(conn);
 
+	if (!kafka_peer_enter(&listener->server->peers, conn_peer(conn)))
+		return too_many(conn);
 	c->conn = conn;
 	c->loop = listener->server->loops[loop_index(conn_loop(conn))];
 	c->reference_column = -1;
@@ -530,6 +544,8 @@ static void closed(struct conn *conn)
 	struct kafka_call *call = c->call;
 
 	counter_add(&c->loop->counters.closed, 1);
+	kafka_peer_leave(&c->loop->server->peers, conn_peer(conn));
+	kafka_listener_leave(conn_arg(conn));
 	if (call)
 		count_woken(call);
 	forget_kept(c);

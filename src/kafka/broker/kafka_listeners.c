@@ -316,14 +316,47 @@ const struct kafka_listener *kafka_listener_of(const struct kafka_server *server
 	return NULL;
 }
 
+bool kafka_listener_admit(void *arg)
+{
+	struct kafka_listener *listener = arg;
+
+	if (!kafka_places_take(&listener->server->places))
+		return false;
+	if (kafka_places_take(&listener->places))
+		return true;
+	kafka_places_give(&listener->server->places);
+	return false;
+}
+
+void kafka_listener_leave(void *arg)
+{
+	struct kafka_listener *listener = arg;
+
+	kafka_places_give(&listener->places);
+	kafka_places_give(&listener->server->places);
+}
+
+/* listener.name.NAME.max.connections; one of the command line has no name. */
+static int64_t places_of(const struct kafka_config *config, const struct kafka_listener *listener)
+{
+	for (unsigned i = 0; i < config->limits_count; i++)
+		if (slice_eq_nocase(slice_of(config->limits[i].name), slice_of(listener->name)))
+			return config->limits[i].max;
+	return INT32_MAX;
+}
+
 static int open_one(struct kafka_server *server, struct kafka_listener *listener, struct err *err)
 {
-	const struct listener_options options = {.ops = &kafka_conn_ops, .arg = listener};
+	const struct listener_options options = {.ops = &kafka_conn_ops,
+						 .arg = listener,
+						 .admit = kafka_listener_admit,
+						 .leave = kafka_listener_leave};
 	char name[KAFKA_LISTENER_WHERE_MAX], told[KAFKA_LISTENER_WHERE_MAX];
 	struct addresses addresses;
 	int r;
 
 	listener->server = server;
+	listener->places.max = places_of(server->config, listener);
 	r = reactor_listen(server->reactor, listener->where, &options, err);
 	if (r < 0 || listener->port > 0)
 		return r;

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "kafka/broker/config.h"
+#include "kafka/broker/kafka_places.h"
 
 #define KAFKA_LISTENERS_MAX      64
 #define KAFKA_LISTENER_NAME_MAX  64
@@ -28,6 +29,7 @@ struct kafka_server;
 
 struct kafka_listener {
 	struct kafka_server *server;
+	struct kafka_places places;
 	char name[KAFKA_LISTENER_NAME_MAX];   /* upper case; empty: of the command line */
 	char where[KAFKA_LISTENER_WHERE_MAX]; /* as reactor_listen() takes it */
 	char host[KAFKA_HOST_MAX];            /* what its clients are told; */
@@ -44,6 +46,9 @@ int kafka_listener_tell(struct kafka_listener *listener, const char *setting, co
 /* Whose socket it is, by the reactor's listener_options.arg; NULL: none of Kafka's. */
 const struct kafka_listener *kafka_listener_of(const struct kafka_server *server, const void *arg);
 
+/* What is taken when a connection was accepted, and given back when it is gone. */
+bool kafka_listener_admit(void *listener);
+void kafka_listener_leave(void *listener);
 /* Opens all that the options ask for, in the server's reactor, and settles what clients are told. */
 int kafka_listeners_open(struct kafka_server *server, struct err *err);
 

@@ -126,8 +126,9 @@ int kafka_server_new(const struct kafka_options *options, struct kafka_server **
 	expanders_init(&server->expanders);
 	pthread_mutex_init(&server->making, NULL);
 	pthread_mutex_init(&server->producer_ids_lock, NULL);
+	server->places.max = config_value(server->config, KAFKA_CONFIG_CONNECTIONS_MAX);
 	*ret = server;
-	return 0;
+	return kafka_peer_places_init(&server->peers, server->config, err);
 }
 
 int kafka_server_listen(struct kafka_server *server, struct reactor *reactor, struct err *err)
@@ -164,6 +165,7 @@ void kafka_server_free(struct kafka_server *server)
 	if (server->store && store_close(server->store) < 0)
 		log_warning("the store was not closed properly: the next start will check it");
 	expanders_fini(&server->expanders);
+	kafka_peer_places_fini(&server->peers);
 	pthread_mutex_destroy(&server->making);
 	pthread_mutex_destroy(&server->producer_ids_lock);
 	free(server);

@@ -44,6 +44,8 @@ struct kafka_server {
 	struct reactor *reactor;
 	struct kafka_listener listeners[KAFKA_LISTENERS_MAX];
 	unsigned listeners_count;
+	struct kafka_places places; /* of all of them */
+	struct kafka_peer_places peers;
 
 	struct kafka_loop **loops; /* by index, one for each of the reactor's */
 	unsigned loops_count;
