@@ -339,9 +339,9 @@ def increment(client, *resources, **fields):
     return [each["error_code"] for each in answers]
 
 
-def setting(client, topic, name):
+def setting(client, topic, name, kind=2):
     found = client.call("DescribeConfigs", 4, resources=[
-        {"resource_type": TOPIC, "resource_name": topic, "configuration_keys": [name]}])["results"][0]["configs"]
+        {"resource_type": kind, "resource_name": topic, "configuration_keys": [name]}])["results"][0]["configs"]
     return found[0]["value"], found[0]["config_source"]
 
 
@@ -838,6 +838,27 @@ def test_what_the_broker_was_not_given_can_be_taken_away(client):
     assert alteration(client, (BROKER, "1", [])) == [0]
 
 
+def test_all_settings_of_the_broker_are_told_as_they_are_in_force(leat, tmp_path):
+    broker = Broker(leat, tmp_path / "data", "-o", "num.io.threads=77", "-o", "log.cleaner.enable=true", "-o", "log.retention.minutes=90",
+                    "-o", "listeners=PLAINTEXT://127.0.0.1:1", "-o", "log.dirs=/elsewhere")
+    with Client(broker.port) as client:
+        found = client.call("DescribeConfigs", 4, include_synonyms=True, resources=[{"resource_type": BROKER, "resource_name": "1", "configuration_keys": None}])
+        found = found["results"][0]["configs"]
+        told = {each["name"]: each for each in found}
+        assert len(found) == len(told) >= 351
+        values = {name: each["value"] for name, each in told.items()}
+        for name, value in (("num.io.threads", "8"), ("log.cleaner.enable", "false"), ("num.network.threads", "2"), ("broker.id", "1"),
+                            ("log.retention.ms", "5400000"), ("log.retention.minutes", "90"), ("log.retention.hours", "1"),
+                            ("log.roll.hours", "168"), ("ssl.keystore.password", None), ("process.roles", "broker"),
+                            ("log.dirs", str(tmp_path / "data")), ("log.dir", str(tmp_path / "data")),
+                            ("advertised.listeners", f"PLAINTEXT://{broker.address}"), ("listeners", "PLAINTEXT://127.0.0.1:0")):
+            assert values[name] == value, name
+        assert told["ssl.keystore.password"]["is_sensitive"] and not told["num.io.threads"]["is_sensitive"]
+        assert all(each["read_only"] for each in found)
+        assert setting(client, "1", "num.io.threads", BROKER) == ("8", 5)
+    assert broker.end() == 0
+
+
 def test_compaction_that_is_asked_for_is_said_not_to_be(leat, tmp_path):
     broker = Broker(leat, tmp_path / "data")
     with Client(broker.port) as client:
@@ -944,7 +965,7 @@ def test_settings_are_described_with_all_there_is_to_say(client):
         {"resource_type": kind, "resource_name": name, "configuration_keys": None} for kind, name in ((TOPIC, "t"), (BROKER, "1"))])
     of_topic, of_broker = ({each["name"]: each for each in found["configs"]} for found in answer["results"])
     assert set(of_topic) == {each.name for each in kafka_settings.of_topics()}
-    assert set(of_broker) == ({each.name for each in kafka_settings.own()} | {name for name, _ in kafka_settings.texts()} |
+    assert set(of_broker) > ({each.name for each in kafka_settings.own()} | {name for name, _ in kafka_settings.texts()} |
                               {each.server_name for each in kafka_settings.of_topics()} - {""})
     assert all(each["documentation"] for found in (of_topic, of_broker) for each in found.values())
     assert not any(each["read_only"] for each in of_topic.values()) and all(each["read_only"] for each in of_broker.values())

@@ -6,10 +6,15 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "kafka/broker/config_told.h"
 #include "sys/sys.h"
 
-#define NUMBER_TEXT_MAX 64
-#define SYNONYMS_MAX    3
+#define NUMBER_TEXT_MAX    64
+#define LISTENERS_TEXT_MAX 4096
+/* Of describe_others() and describe_units(). */
+#define OTHERS_TOLD  3
+#define UNITS_TOLD   4
+#define SYNONYMS_MAX 3
 
 /* ---- values ---- */
 
@@ -201,20 +206,136 @@ static void describe_own(struct describing *d, enum kafka_config_id id)
 	put_synonym(to, info->name, own_text(d, id, info->preset), CONFIG_FROM_DEFAULT);
 }
 
-/* Those that are not set have no value, or what follows from the command line: null. */
+/* "NAME://WHERE" of each; advertised: where its clients are told to go. */
+static struct slice listeners_text(struct describing *d, bool advertised)
+{
+	const struct kafka_server *server = d->call->server;
+	char text[LISTENERS_TEXT_MAX];
+	struct buf buf = buf_over(text, sizeof(text));
+
+	for (unsigned i = 0; i < server->listeners_count; i++) {
+		const struct kafka_listener *each = &server->listeners[i];
+
+		buf_printf(&buf, "%s%s://", i > 0 ? "," : "",
+			   each->name[0] ? each->name : "PLAINTEXT");
+		if (advertised)
+			buf_printf(&buf, strchr(each->host, ':') ? "[%s]:%d" : "%s:%d", each->host,
+				   each->port);
+		else
+			buf_add_text(&buf, each->where);
+	}
+	return call_keep(d->call, buf_slice(&buf));
+}
+
+/* What the command line has replaced, too, is told as it is in force; null: not set. */
+static struct slice text_in_force(struct describing *d, enum kafka_text_id id)
+{
+	switch ((int)id) {
+	case KAFKA_TEXT_LISTENERS:
+		return listeners_text(d, false);
+	case KAFKA_TEXT_ADVERTISED:
+		return listeners_text(d, true);
+	case KAFKA_TEXT_LOG_DIRS:
+		return slice_of(store_path(d->call->server->store));
+	default:
+		return config_slice(d->call->server->config, id);
+	}
+}
+
+static void put_static(struct describing *d, const char *name, struct slice value,
+		       enum config_source source, enum topic_config_kind kind, const char *text)
+{
+	struct kafka_describe_configs_response_config *to =
+	    put_config(d, name, value, source, kind, text);
+
+	to->read_only = true;
+	to->is_sensitive = kind == TOPIC_CONFIG_PASSWORD;
+	if (take_synonyms(d, to) && value.ptr)
+		put_synonym(to, name, value, source);
+}
+
 static void describe_text(struct describing *d, enum kafka_text_id id)
 {
 	const struct kafka_text_info *info = &kafka_text_configs[id];
-	struct slice value = config_slice(d->call->server->config, id);
-	struct kafka_describe_configs_response_config *to;
+	struct slice value;
 
 	if (!is_asked(d, info->name))
 		return;
-	to = put_config(d, info->name, value, value.ptr ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
-			TOPIC_CONFIG_CHOICE, info->text);
-	to->read_only = true;
-	if (take_synonyms(d, to) && value.ptr)
-		put_synonym(to, info->name, to->value, CONFIG_FROM_FILE);
+	value = text_in_force(d, id);
+	put_static(d, info->name, value, value.ptr ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT,
+		   TOPIC_CONFIG_CHOICE, info->text);
+}
+
+/* ---- of the broker: what is ignored, and other names ---- */
+
+static struct slice number_text(struct describing *d, int64_t value)
+{
+	const char *text = call_printf(d->call, "%lld", (long long)value);
+
+	d->failed |= !text;
+	return slice_of(text ? text : "");
+}
+
+static void describe_told(struct describing *d)
+{
+	for (size_t i = 0; i < kafka_configs_told_count && !d->failed; i++) {
+		const struct kafka_config_told *told = &kafka_configs_told[i];
+
+		if (is_asked(d, told->name))
+			put_static(d, told->name,
+				   told->value ? slice_of(told->value) : slice_make(NULL, 0),
+				   CONFIG_FROM_DEFAULT, told->kind, "Without effect here.");
+	}
+}
+
+/* Times in Kafka's other units. In minutes Kafka's default is not to say it. */
+static void describe_units(struct describing *d)
+{
+	static const struct {
+		const char *name;
+		enum topic_config_id id;
+		int64_t unit;
+		bool by_default;
+	} units[UNITS_TOLD] = {
+	    {"log.retention.hours", TOPIC_CONFIG_RETENTION_MS, 3600000, true},
+	    {"log.retention.minutes", TOPIC_CONFIG_RETENTION_MS, 60000, false},
+	    {"log.roll.hours", TOPIC_CONFIG_SEGMENT_MS, 3600000, true},
+	    {"log.roll.jitter.hours", TOPIC_CONFIG_SEGMENT_JITTER_MS, 3600000, true},
+	};
+	const struct kafka_config *config = d->call->server->config;
+
+	for (size_t i = 0; i < UNITS_TOLD && !d->failed; i++) {
+		bool given = config->units[units[i].id] == units[i].unit;
+		int64_t ms = config->topics.values[units[i].id];
+
+		if (!is_asked(d, units[i].name))
+			continue;
+		put_static(d, units[i].name,
+			   given || units[i].by_default
+			       ? number_text(d, ms < 0 ? ms : ms / units[i].unit)
+			       : slice_make(NULL, 0),
+			   given ? CONFIG_FROM_FILE : CONFIG_FROM_DEFAULT, TOPIC_CONFIG_INT,
+			   "The same in another unit, in whole numbers.");
+	}
+}
+
+/* What is known by other names, and what the command line or the machine decides. */
+static void describe_others(struct describing *d)
+{
+	const struct kafka_server *server = d->call->server;
+
+	if (is_asked(d, "broker.id"))
+		put_static(d, "broker.id", number_text(d, store_node_id(server->store)),
+			   CONFIG_FROM_FILE, TOPIC_CONFIG_INT, "Another name of node.id.");
+	if (is_asked(d, "log.dir"))
+		put_static(d, "log.dir", slice_of(store_path(server->store)), CONFIG_FROM_FILE,
+			   TOPIC_CONFIG_LIST, "Another name of log.dirs.");
+	if (is_asked(d, "num.network.threads"))
+		put_static(d, "num.network.threads", number_text(d, server->loops_count),
+			   CONFIG_FROM_DEFAULT, TOPIC_CONFIG_INT,
+			   "Threads that serve connections: --threads.");
+	describe_units(d);
+	describe_told(d);
 }
 
 /* What holds for topics that have no value of their own. */
@@ -273,7 +394,8 @@ static void describe_broker(struct describing *d)
 	if (!check_broker(d))
 		return;
 	d->failed |= !call_array(call, &d->to->configs,
-				 KAFKA_CONFIG_COUNT + KAFKA_TEXT_COUNT + TOPIC_CONFIG_COUNT);
+				 KAFKA_CONFIG_COUNT + KAFKA_TEXT_COUNT + TOPIC_CONFIG_COUNT +
+				     OTHERS_TOLD + UNITS_TOLD + kafka_configs_told_count);
 	d->to->configs.count = 0;
 	for (int i = 0; i < KAFKA_CONFIG_COUNT && !d->failed; i++)
 		describe_own(d, (enum kafka_config_id)i);
@@ -281,6 +403,8 @@ static void describe_broker(struct describing *d)
 		describe_text(d, (enum kafka_text_id)i);
 	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT && !d->failed; id++)
 		describe_default(d, id);
+	if (!d->failed)
+		describe_others(d);
 }
 
 enum handled handle_describe_configs(struct kafka_call *call)

@@ -146,6 +146,8 @@ enum topic_config_kind {
 	TOPIC_CONFIG_LONG = 5,
 	TOPIC_CONFIG_RATIO = 6, /* a double, counted in units of 10^-9 */
 	TOPIC_CONFIG_LIST = 7,
+	TOPIC_CONFIG_CLASS = 8,
+	TOPIC_CONFIG_PASSWORD = 9,
 };
 
 /* Words of cleanup.policy, as its lists have them. */

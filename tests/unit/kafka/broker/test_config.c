@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "kafka/broker/config.h"
+#include "kafka/broker/config_told.h"
 
 static struct kafka_config config;
 static struct err err;
@@ -185,6 +186,41 @@ static void all_of_kafkas_settings_are_known(void **state)
 	setup(NULL);
 }
 
+static bool is_in_a_table(const char *name)
+{
+	for (int i = 0; i < KAFKA_CONFIG_COUNT; i++)
+		if (strcmp(name, kafka_configs[i].name) == 0)
+			return true;
+	for (int i = 0; i < KAFKA_TEXT_COUNT; i++)
+		if (strcmp(name, kafka_text_configs[i].name) == 0)
+			return true;
+	return topic_config_find_server(slice_of(name)) >= 0;
+}
+
+/* Told as without effect, and ignored or refused where it is set: in no other table. */
+static void what_is_told_is_known_and_has_no_effect(void **state)
+{
+	struct kafka_config defaults;
+
+	kafka_config_init(&defaults);
+	assert_true(kafka_configs_told_count > 280);
+	for (size_t i = 0; i < kafka_configs_told_count; i++) {
+		const struct kafka_config_told *told = &kafka_configs_told[i];
+
+		setup(NULL);
+		if (is_in_a_table(told->name))
+			fail_msg("%s has an effect: it is told by its table", told->name);
+		assert_true(i == 0 || strcmp(kafka_configs_told[i - 1].name, told->name) < 0);
+		if (kafka_config_set(&config, slice_of(told->name), slice_of("7"), "f", &err) < 0 &&
+		    strstr(err.text, "there is no setting"))
+			fail_msg("%s is not known", told->name);
+		assert_memory_equal(config.values, defaults.values, sizeof(config.values));
+		assert_true(told->kind != TOPIC_CONFIG_PASSWORD || !told->value);
+		teardown(NULL);
+	}
+	setup(NULL);
+}
+
 static void what_only_tunes_kafka_is_ignored(void **state)
 {
 	assert_int_equal(parse("num.io.threads=8\nsocket.send.buffer.bytes=1\n"
@@ -210,6 +246,7 @@ int main(int argc, char **argv)
 	    TEST(what_makes_no_sense_names_its_line),
 	    TEST(all_of_kafkas_settings_are_known),
 	    TEST(what_no_client_can_be_told_is_refused),
+	    TEST(what_is_told_is_known_and_has_no_effect),
 	    TEST(what_only_tunes_kafka_is_ignored),
 	};
 
