@@ -88,7 +88,8 @@ def test_both_are_served_by_one_set_of_threads(start_both, root, tmp_path):
     assert both.get("/large.bin").body == pattern(3 << 20) and consume(broker, "t", "-p", "0") == sent * 3
     names = [Path(f"/proc/{both.process.pid}/task/{tid}/comm").read_text().strip() for tid in threads(both.process.pid)]
     assert sorted(name for name in names if name.startswith("leat-loop")) == ["leat-loop-1"]  # 0 is the process's first
-    assert "leat-admin" in names and set(names) <= {"leat", "leat-loop-1", "leat-admin", "leat-helper"}
+    assert "leat-admin" in names
+    assert set(names) <= {"leat", "leat-loop-1", "leat-admin", "leat-helper", "leat-watchdog"}
 
 
 @needs_kcat
