@@ -16,7 +16,8 @@ struct reader {
 	struct arena *arena;
 	int version;
 	bool flexible;
-	int error; /* the first one */
+	int error;       /* the first one */
+	size_t elements; /* of arrays, that may still come */
 };
 
 static bool read_struct(struct reader *r, const struct kafka_struct *of, char *to);
@@ -186,6 +187,9 @@ static bool read_array(struct reader *r, const struct kafka_field *field, struct
 		return field_may_be_null(field, r->version) || fail(r, -EBADMSG);
 	if (unlikely((uint64_t)count > left(r) / element_min(field, r->flexible)))
 		return fail(r, -EBADMSG);
+	if (unlikely((uint64_t)count > r->elements))
+		return fail(r, -E2BIG);
+	r->elements -= (size_t)count;
 	char *elements = arena_take_array(r->arena, (size_t)count, size);
 	if (unlikely(!elements))
 		return fail(r, -ENOBUFS);
@@ -268,8 +272,8 @@ static bool read_struct(struct reader *r, const struct kafka_struct *of, char *t
 	return !r->flexible || read_tags(r, of, to);
 }
 
-int kafka_decode(const struct kafka_message *message, int version, struct slice *bytes,
-		 struct arena *arena, void *ret)
+int kafka_decode_bounded(const struct kafka_message *message, int version, struct slice *bytes,
+			 struct arena *arena, void *ret, size_t *elements)
 {
 	/* No bytes may be at NULL, from where one can't count on. */
 	const uint8_t *start = (const uint8_t *)(bytes->len > 0 ? bytes->ptr : "");
@@ -279,6 +283,7 @@ int kafka_decode(const struct kafka_message *message, int version, struct slice 
 	    .arena = arena,
 	    .version = version,
 	    .flexible = version >= message->flexible,
+	    .elements = *elements,
 	};
 
 	if (!kafka_message_has(message, version))
@@ -286,5 +291,14 @@ int kafka_decode(const struct kafka_message *message, int version, struct slice 
 	if (!read_struct(&r, message->root, ret))
 		return r.error;
 	*bytes = slice_make((const char *)r.at, left(&r));
+	*elements -= r.elements;
 	return 0;
+}
+
+int kafka_decode(const struct kafka_message *message, int version, struct slice *bytes,
+		 struct arena *arena, void *ret)
+{
+	size_t elements = SIZE_MAX;
+
+	return kafka_decode_bounded(message, version, bytes, arena, ret, &elements);
 }

@@ -85,6 +85,11 @@ static inline bool kafka_message_has(const struct kafka_message *message, int ve
  * -EPROTONOSUPPORT: no such version. On failure *bytes is untouched, *ret undefined. */
 MUST_CHECK int kafka_decode(const struct kafka_message *message, int version, struct slice *bytes,
 			    struct arena *arena, void *ret);
+/* The same with at most *elements in all arrays together, and then there are *elements in them. -E2BIG:
+ * there are more. What is to be done for a message is in proportion to them, not to its bytes. */
+MUST_CHECK int kafka_decode_bounded(const struct kafka_message *message, int version,
+				    struct slice *bytes, struct arena *arena, void *ret,
+				    size_t *elements);
 
 /* Everything at its default. */
 void kafka_init(const struct kafka_message *message, void *ret);

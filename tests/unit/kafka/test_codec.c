@@ -45,6 +45,33 @@ static void a_full_arena_is_not_a_malformed_request(void **state)
 	assert_true(slice_eq(request.topics.at[1].name, slice_of("b")));
 }
 
+static void more_elements_than_were_agreed_on_are_not_read(void **state)
+{
+	/* DescribeLogDirs 1: two topics with two partitions each: six elements. */
+	struct slice bytes = BYTES("\0\0\0\2\0\1a\0\0\0\2\0\0\0\1\0\0\0\2"
+				   "\0\1b\0\0\0\2\0\0\0\1\0\0\0\2"),
+		     all = bytes;
+	struct kafka_describe_log_dirs_request request;
+	struct arena arena = arena_over(memory, sizeof(memory));
+	size_t elements = 5;
+
+	assert_int_equal(kafka_decode_bounded(&kafka_describe_log_dirs_request_message, 1, &bytes,
+					      &arena, &request, &elements),
+			 -E2BIG);
+	assert_int_equal(bytes.len, all.len);
+	elements = 6;
+	assert_int_equal(kafka_decode_bounded(&kafka_describe_log_dirs_request_message, 1, &bytes,
+					      &arena, &request, &elements),
+			 0);
+	assert_int_equal(elements, 6);
+	elements = 100;
+	bytes = all;
+	assert_int_equal(kafka_decode_bounded(&kafka_describe_log_dirs_request_message, 1, &bytes,
+					      &arena, &request, &elements),
+			 0);
+	assert_int_equal(elements, 6);
+}
+
 static void strings_point_into_the_request(void **state)
 {
 	struct slice bytes = BYTES("\0\0\0\1\0\1a"), all = bytes;
@@ -266,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_count_that_lies_takes_no_memory),
 	    cmocka_unit_test(a_full_arena_is_not_a_malformed_request),
+	    cmocka_unit_test(more_elements_than_were_agreed_on_are_not_read),
 	    cmocka_unit_test(strings_point_into_the_request),
 	    cmocka_unit_test(null_only_where_the_version_allows_it),
 	    cmocka_unit_test(versions_there_are_not),
