@@ -1,6 +1,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
@@ -37,6 +38,12 @@ int sys_random(void *ret, size_t len)
 		n = getrandom(ret, len, 0);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
+}
+
+/* free() alone gives back what lies at the end of an arena, and large pieces at best. */
+void sys_memory_trim(void)
+{
+	malloc_trim(0);
 }
 
 int sys_fork(void)

@@ -239,6 +239,8 @@ void sys_eventfd_signal(int fd);
 int sys_signalfd(const sigset_t *signals);
 void sys_signal_ignore(int signo);
 int sys_pid(void);
+/* Memory that was freed goes back to the kernel, of all threads. Their allocations may wait meanwhile. */
+void sys_memory_trim(void);
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_now_coarse_ns(void); /* CLOCK_MONOTONIC_COARSE: a few ms behind, no system call */
 time_t sys_wall_time(void);       /* seconds since 1970, UTC */

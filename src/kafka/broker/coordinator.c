@@ -85,6 +85,10 @@ struct coordinator_group *shard_group(struct shard *shard, struct slice group_id
 	cg->hash = hash_slice_from(shard->coordinator->secret, group_id);
 	group_offsets_init(&cg->offsets);
 	group_offsets_init(&cg->staged);
+	cg->offsets.held = &shard->coordinator->server->held;
+	cg->offsets.secret = shard->coordinator->secret;
+	cg->staged.held = cg->offsets.held;
+	cg->staged.secret = cg->offsets.secret;
 	list_push_back(bucket(shard, cg->hash), &cg->node);
 	shard->groups_count++;
 	return cg;
@@ -351,7 +355,28 @@ void visit_end(struct visit *visit)
 	if (visit->found)
 		look_at(visit->shard, visit->found, NULL);
 	arm(visit->shard);
-	pthread_mutex_unlock(&visit->shard->lock);
+	if (loop_current())
+		pthread_mutex_unlock(&visit->shard->lock);
+	else
+		shard_unlock_and_flush(visit->shard);
+}
+
+void coordinator_abandoned(struct kafka_call *call)
+{
+	struct shard *shard = call->shard;
+	struct group_member *member = call->state;
+	struct visit visit = {.shard = shard, .time = now()};
+
+	/* All of them go now, and are who they were when we start again. */
+	if (loop_is_draining(call->home->loop))
+		return;
+	pthread_mutex_lock(&shard->lock);
+	/* If not, its answer is on the way, and the member perhaps gone. */
+	if (call->handled == CALL_WAITS) {
+		visit.found = member->group->owner;
+		group_abandon(member->group, member, visit.time);
+	}
+	visit_end(&visit);
 }
 
 struct shard *coordinator_shard(struct coordinator *coordinator, int32_t number)
@@ -451,6 +476,8 @@ int coordinator_new(struct kafka_server *server, struct coordinator **ret, struc
 	    .initial_delay_ms = (int32_t)config_value(config, KAFKA_CONFIG_GROUP_DELAY),
 	};
 	r = sys_random(&coordinator->secret, sizeof(coordinator->secret));
+	coordinator->limits.secret = coordinator->secret;
+	coordinator->limits.held = &server->held;
 	coordinator->topic = store_topic(server->store, SLICE_LITERAL(OFFSETS_TOPIC));
 	if (r >= 0 && coordinator->topic)
 		r = make_shards(coordinator);

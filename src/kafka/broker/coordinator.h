@@ -110,8 +110,11 @@ enum kafka_error visit_begin(struct coordinator *coordinator, struct slice group
 			     struct visit *ret);
 /* The group, made if it isn't there; false: no memory. */
 bool visit_make(struct visit *visit, struct slice group_id);
-/* Its deadlines are looked at, it goes if nothing is left of it, and the lock is given back. */
+/* Its deadlines are looked at, it goes if nothing is left of it, and the lock is given back. On a
+ * helper: blocks, where a sync is due for what was appended. */
 void visit_end(struct visit *visit);
+/* The call of a join or a sync that waits: its connection has ended. On its loop. */
+void coordinator_abandoned(struct kafka_call *call);
 /* With the shard's lock: each of its groups, which may be dropped. */
 typedef void (*shard_visitor)(struct shard *shard, struct coordinator_group *cg, void *arg);
 void shard_each_group(struct shard *shard, shard_visitor visit, void *arg);

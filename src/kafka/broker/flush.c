@@ -62,6 +62,22 @@ void flush_begin(struct kafka_loop *loop, struct partition *partition)
 	submit(flush);
 }
 
+enum kafka_error flush_now(struct partition *partition, int64_t end)
+{
+	struct partition_ends ends;
+	enum kafka_error error = partition_ends(partition, &ends);
+
+	if (error != KAFKA_NONE || ends.durable_end >= end)
+		return error;
+	while (partition_flush(partition))
+		;
+	partition_wake(partition);
+	error = partition_ends(partition, &ends);
+	if (error == KAFKA_NONE && ends.durable_end < end)
+		error = KAFKA_KAFKA_STORAGE_ERROR;
+	return error;
+}
+
 void flush_retry(struct kafka_loop *loop)
 {
 	struct list waiting, *node;

@@ -1,6 +1,8 @@
 /*
  * Groups seen from outside: DescribeGroups, ListGroups, DeleteGroups.
  */
+#include <limits.h>
+
 #include "kafka/broker/coordinator.h"
 #include "sys/sys.h"
 
@@ -40,6 +42,8 @@ static bool describe(struct kafka_call *call, const struct group *group,
 	to->protocol_type = keep(call, group->protocol_type);
 	if (group->state == GROUP_STABLE)
 		to->protocol_data = keep(call, group->protocol);
+	if (!call_work(call, (size_t)group->members_count + 1))
+		return false;
 	to->members.at = call_take(call, (size_t)group->members_count, sizeof(*to->members.at));
 	if (!to->members.at)
 		return false;
@@ -85,7 +89,8 @@ enum handled handle_describe_groups(struct kafka_call *call)
 	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
-		if (!describe_one(call, request.groups.at[i], request.include_authorized_operations,
+		if (!call_step(call, 1) ||
+		    !describe_one(call, request.groups.at[i], request.include_authorized_operations,
 				  &response.groups.at[i]))
 			return CALL_ENDS;
 	return call_answer(call, &response);
@@ -93,20 +98,23 @@ enum handled handle_describe_groups(struct kafka_call *call)
 
 /* ---- ListGroups ---- */
 
-static bool wanted(const struct kafka_list_groups_request *request, const struct group *group)
+/* The states that are asked for, a bit each: however many filters there are, they are read once. */
+static unsigned wanted_states(const struct kafka_list_groups_request *request)
 {
-	struct slice state = slice_of(group_state_name(group->state));
-	bool type = request->types_filter.count <= 0, in_state = request->states_filter.count <= 0;
+	bool type = request->types_filter.count <= 0;
+	unsigned states = request->states_filter.count <= 0 ? UINT_MAX : 0;
 
 	for (int32_t i = 0; i < request->types_filter.count; i++)
 		type |= slice_eq_nocase(request->types_filter.at[i], SLICE_LITERAL("classic"));
 	for (int32_t i = 0; i < request->states_filter.count; i++)
-		in_state |= slice_eq_nocase(request->states_filter.at[i], state);
-	return type && in_state;
+		for (unsigned state = 0; state <= GROUP_DEAD; state++)
+			if (slice_eq_nocase(request->states_filter.at[i],
+					    slice_of(group_state_name((enum group_state)state))))
+				states |= 1u << state;
+	return type ? states : 0;
 }
 
-static bool list_shard(struct kafka_call *call, struct shard *shard,
-		       const struct kafka_list_groups_request *request,
+static void list_shard(struct kafka_call *call, struct shard *shard, unsigned states,
 		       struct kafka_list_groups_response_group *to, int32_t *count)
 {
 	for (unsigned i = 0; i < SHARD_BUCKETS; i++) {
@@ -116,7 +124,7 @@ static bool list_shard(struct kafka_call *call, struct shard *shard,
 			const struct group *group =
 			    container_of(node, struct coordinator_group, node)->group;
 
-			if (!wanted(request, group))
+			if (!(states >> group->state & 1))
 				continue;
 			to[*count].group_id = keep(call, group->id);
 			to[*count].protocol_type = keep(call, group->protocol_type);
@@ -125,7 +133,6 @@ static bool list_shard(struct kafka_call *call, struct shard *shard,
 			(*count)++;
 		}
 	}
-	return true;
 }
 
 /* Each shard's groups in an array of their own, then all in one. */
@@ -136,6 +143,7 @@ enum handled handle_list_groups(struct kafka_call *call)
 	struct kafka_list_groups_response response;
 	struct kafka_list_groups_response_group *all;
 	struct shard *shard;
+	unsigned states;
 	size_t room = 0;
 
 	if (!call_decode(call, &request))
@@ -146,14 +154,15 @@ enum handled handle_list_groups(struct kafka_call *call)
 		room += shard->groups_count + 1; /* one more may come meanwhile */
 		pthread_mutex_unlock(&shard->lock);
 	}
-	all = call_take(call, room, sizeof(*all));
+	states = wanted_states(&request);
+	all = call_work(call, room) ? call_take(call, room, sizeof(*all)) : NULL;
 	if (!all)
 		return CALL_ENDS;
 	response.groups.at = all;
 	for (int32_t i = 0; (shard = coordinator_shard(coordinator, i)); i++) {
 		pthread_mutex_lock(&shard->lock);
 		if (room >= (size_t)response.groups.count + shard->groups_count)
-			list_shard(call, shard, &request, all, &response.groups.count);
+			list_shard(call, shard, states, all, &response.groups.count);
 		pthread_mutex_unlock(&shard->lock);
 	}
 	return call_answer(call, &response);
@@ -186,12 +195,17 @@ enum handled handle_delete_groups(struct kafka_call *call)
 	struct kafka_delete_groups_request request;
 	struct kafka_delete_groups_response response;
 
+	/* A group may have any number of offsets, each of which is written. */
+	if (!call->may_block)
+		return CALL_BLOCKS;
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_delete_groups_response_init(&response);
 	if (!call_array(call, &response.results, request.groups_names.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups_names.count; i++) {
+		if (!call_step(call, 1))
+			return CALL_ENDS;
 		response.results.at[i].group_id = request.groups_names.at[i];
 		response.results.at[i].error_code =
 		    (int16_t)delete_one(call, request.groups_names.at[i]);

@@ -5,6 +5,7 @@
  * loop: then the answer is made there, in memory of the call's own, and sent home by a message.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "kafka/broker/coordinator.h"
 #include "sys/sys.h"
@@ -101,11 +102,18 @@ static void begin(struct kafka_call *call)
 	call->handled = CALL_BLOCKS;
 }
 
-static enum handled end(struct kafka_call *call)
+/* With the shard's lock; `id` and `instance_id` are the member's that waits, if one does. */
+static enum handled end(struct kafka_call *call, struct visit *visit, struct slice id,
+			struct slice instance_id)
 {
-	if (call->handled == CALL_BLOCKS)
-		call->handled = CALL_WAITS;
-	return call->handled;
+	if (call->handled != CALL_BLOCKS)
+		return call->handled;
+	call->handled = CALL_WAITS;
+	call->shard = visit->shard;
+	call->state = group_waiting(visit->found->group, call, id, instance_id);
+	CHECK(call->state);
+	call->abandoned = coordinator_abandoned;
+	return CALL_WAITS;
 }
 
 /* ---- JoinGroup ---- */
@@ -233,7 +241,8 @@ static enum handled join_visited(struct kafka_call *call, struct visit *visit,
 		return CALL_ENDS;
 	begin(call);
 	group_join(visit->found->group, &join, visit->time);
-	return end(call);
+	return end(call, visit, request->member_id.len ? request->member_id : join.fresh_id,
+		   request->group_instance_id);
 }
 
 enum handled handle_join_group(struct kafka_call *call)
@@ -247,6 +256,10 @@ enum handled handle_join_group(struct kafka_call *call)
 		return CALL_CLOSES;
 	if (request.group_id.len == 0)
 		return refuse_join(call, KAFKA_INVALID_GROUP_ID, request.member_id);
+	/* Each is looked for with each member. What was too much for a loop has more. */
+	if (request.protocols.count > KAFKA_GROUP_PROTOCOLS_MAX)
+		return refuse_join(call, KAFKA_INCONSISTENT_GROUP_PROTOCOL, request.member_id);
+	CHECK(!call->may_block);
 	error = visit_begin(call->server->coordinator, request.group_id, &visit);
 	if (error != KAFKA_NONE)
 		return refuse_join(call, error, request.member_id);
@@ -293,48 +306,119 @@ static bool says_protocol(const struct kafka_call *call,
 	       (request->protocol_type.ptr && request->protocol_name.ptr);
 }
 
-enum handled handle_sync_group(struct kafka_call *call)
+static enum handled sync_in_order(struct kafka_call *call,
+				  const struct kafka_sync_group_request *request,
+				  const uint32_t *order)
 {
-	struct kafka_sync_group_request request;
+	const struct group_sync sync = {
+	    .waiter = call,
+	    .member_id = request->member_id,
+	    .instance_id = request->group_instance_id,
+	    .generation = request->generation_id,
+	    .protocol_type = request->protocol_type,
+	    .protocol = request->protocol_name,
+	    .assignments = (const struct group_assignment *)request->assignments.at,
+	    .order = order,
+	    .assignments_count = request->assignments.count,
+	};
 	struct visit visit;
-	enum kafka_error error;
+	enum handled handled;
+	enum kafka_error error = visit_begin(call->server->coordinator, request->group_id, &visit);
 
-	if (!call_decode(call, &request))
-		return CALL_CLOSES;
-	if (!says_protocol(call, &request))
-		return answer_sync(call, NULL, KAFKA_INCONSISTENT_GROUP_PROTOCOL,
-				   slice_make(NULL, 0));
-	error = request.group_id.len == 0
-		    ? KAFKA_INVALID_GROUP_ID
-		    : visit_begin(call->server->coordinator, request.group_id, &visit);
-	if (error != KAFKA_NONE)
-		return answer_sync(call, NULL, error, slice_make(NULL, 0));
 	_Static_assert(sizeof(struct group_assignment) ==
 			       sizeof(struct kafka_sync_group_request_assignment) &&
 			   offsetof(struct group_assignment, assignment) ==
 			       offsetof(struct kafka_sync_group_request_assignment, assignment),
 		       "the same fields");
-	const struct group_sync sync = {
-	    .waiter = call,
-	    .member_id = request.member_id,
-	    .instance_id = request.group_instance_id,
-	    .generation = request.generation_id,
-	    .protocol_type = request.protocol_type,
-	    .protocol = request.protocol_name,
-	    .assignments = (const struct group_assignment *)request.assignments.at,
-	    .assignments_count = request.assignments.count,
-	};
+	if (error != KAFKA_NONE)
+		return answer_sync(call, NULL, error, slice_make(NULL, 0));
 	begin(call);
 	if (visit.found)
 		group_sync(visit.found->group, &sync, visit.time);
 	else
 		call->handled =
 		    answer_sync(call, NULL, KAFKA_UNKNOWN_MEMBER_ID, slice_make(NULL, 0));
-	enum handled handled = end(call);
-
+	handled = end(call, &visit, request->member_id, request->group_instance_id);
 	if (handled == CALL_WAITS)
 		call_renew_work(call);
 	visit_end(&visit);
+	return handled;
+}
+
+/* A request that was too large for a loop, read and put in order by a helper: in memory of its own,
+ * with slices of call->body. */
+struct large_sync {
+	struct kafka_sync_group_request request;
+	uint32_t *order;
+	struct kafka_sync_group_request_assignment assignments[];
+};
+
+static void release_large(struct kafka_call *call)
+{
+	struct large_sync *large = call->state;
+
+	free(large->order);
+	free(large);
+}
+
+static enum handled sync_resume(struct kafka_call *call)
+{
+	struct large_sync *large = call->state;
+	enum handled handled = CALL_ENDS;
+
+	call->resume = NULL;
+	call->state = NULL;
+	call->release_state = NULL;
+	if (conn_deref(call->conn))
+		handled = sync_in_order(call, &large->request, large->order);
+	free(large->order);
+	free(large);
+	if (handled == CALL_WAITS)
+		call_drop_body(call);
+	return handled;
+}
+
+static enum handled sync_large(struct kafka_call *call,
+			       const struct kafka_sync_group_request *request, uint32_t *order)
+{
+	size_t bytes = (size_t)request->assignments.count * sizeof(*request->assignments.at);
+	struct large_sync *large = malloc(sizeof(*large) + bytes);
+
+	if (!large) {
+		free(order);
+		return CALL_ENDS;
+	}
+	large->request = *request;
+	large->order = order;
+	memcpy(large->assignments, request->assignments.at, bytes);
+	large->request.assignments.at = large->assignments;
+	call->state = large;
+	call->release_state = release_large;
+	call->resume = sync_resume;
+	return CALL_ENDS; /* unless the loop says otherwise */
+}
+
+enum handled handle_sync_group(struct kafka_call *call)
+{
+	struct kafka_sync_group_request request;
+	enum handled handled;
+	uint32_t *order;
+
+	if (!call_decode(call, &request))
+		return CALL_CLOSES;
+	if (!says_protocol(call, &request))
+		return answer_sync(call, NULL, KAFKA_INCONSISTENT_GROUP_PROTOCOL,
+				   slice_make(NULL, 0));
+	if (request.group_id.len == 0)
+		return answer_sync(call, NULL, KAFKA_INVALID_GROUP_ID, slice_make(NULL, 0));
+	order = group_assignments_order((const struct group_assignment *)request.assignments.at,
+					request.assignments.count);
+	if (!order)
+		return CALL_ENDS;
+	if (call->may_block)
+		return sync_large(call, &request, order);
+	handled = sync_in_order(call, &request, order);
+	free(order);
 	return handled;
 }
 
@@ -374,10 +458,15 @@ static enum kafka_error leave(struct visit *visit, struct slice member_id, struc
 	return group_leave(visit->found->group, member_id, instance_id, reason, visit->time);
 }
 
-static void leave_all(struct visit *visit, const struct kafka_leave_group_request *request,
-		      struct kafka_leave_group_response *response)
+/* From the `first` on as many as are done in one step; how many there are. */
+static int32_t leave_some(struct visit *visit, const struct kafka_leave_group_request *request,
+			  int32_t first, struct kafka_leave_group_response *response)
 {
-	for (int32_t i = 0; i < request->members.count; i++) {
+	int32_t left = request->members.count - first, count = left < (int32_t)KAFKA_ELEMENTS_A_STEP
+								   ? left
+								   : (int32_t)KAFKA_ELEMENTS_A_STEP;
+
+	for (int32_t i = first; i < first + count; i++) {
 		const struct kafka_leave_group_request_member *member = &request->members.at[i];
 		struct kafka_leave_group_response_member *to = &response->members.at[i];
 
@@ -386,15 +475,51 @@ static void leave_all(struct visit *visit, const struct kafka_leave_group_reques
 		to->error_code = (int16_t)leave(visit, member->member_id, member->group_instance_id,
 						member->reason);
 	}
-	response->members.count = request->members.count;
+	return count;
+}
+
+/* The shard is everybody's between the steps. false: nobody waits for it any more. */
+static bool leave_all(struct kafka_call *call, const struct kafka_leave_group_request *request,
+		      struct kafka_leave_group_response *response)
+{
+	enum kafka_error error = KAFKA_NONE;
+	struct visit visit;
+	int32_t done = 0;
+
+	while (done < request->members.count && error == KAFKA_NONE) {
+		int32_t before = done;
+
+		error = visit_begin(call->server->coordinator, request->group_id, &visit);
+		if (error != KAFKA_NONE)
+			break;
+		done += leave_some(&visit, request, done, response);
+		visit_end(&visit);
+		if (!call_step(call, (size_t)(done - before)))
+			return false;
+	}
+	response->members.count = error == KAFKA_NONE ? request->members.count : 0;
+	response->error_code = (int16_t)error;
+	return true;
+}
+
+/* Before version 3: one. */
+static enum kafka_error leave_alone(struct kafka_call *call,
+				    const struct kafka_leave_group_request *request)
+{
+	struct visit visit;
+	enum kafka_error error = visit_begin(call->server->coordinator, request->group_id, &visit);
+
+	if (error != KAFKA_NONE)
+		return error;
+	error = leave(&visit, request->member_id, slice_make(NULL, 0), slice_make(NULL, 0));
+	visit_end(&visit);
+	return error;
 }
 
 enum handled handle_leave_group(struct kafka_call *call)
 {
 	struct kafka_leave_group_request request;
 	struct kafka_leave_group_response response;
-	struct visit visit;
-	enum kafka_error error;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
@@ -403,17 +528,11 @@ enum handled handle_leave_group(struct kafka_call *call)
 	    call_take(call, (size_t)request.members.count, sizeof(*response.members.at));
 	if (!response.members.at)
 		return CALL_ENDS;
-	error = request.group_id.len == 0
-		    ? KAFKA_INVALID_GROUP_ID
-		    : visit_begin(call->server->coordinator, request.group_id, &visit);
-	if (error == KAFKA_NONE) {
-		if (call->header.version >= 3)
-			leave_all(&visit, &request, &response);
-		else
-			error = leave(&visit, request.member_id, slice_make(NULL, 0),
-				      slice_make(NULL, 0));
-		visit_end(&visit);
-	}
-	response.error_code = (int16_t)error;
+	if (request.group_id.len == 0)
+		response.error_code = KAFKA_INVALID_GROUP_ID;
+	else if (call->header.version < 3)
+		response.error_code = (int16_t)leave_alone(call, &request);
+	else if (!leave_all(call, &request, &response))
+		return CALL_ENDS;
 	return call_answer(call, &response);
 }

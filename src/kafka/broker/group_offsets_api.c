@@ -1,11 +1,21 @@
 /*
  * Offsets of groups: OffsetCommit, OffsetFetch, OffsetDelete.
+ *
+ * A request may name any number of partitions. Up to what a loop handles at once they are done under the
+ * shard's lock in one go, and a commit in one batch. More are a helper's, which takes the lock for one
+ * step after the other, so that others of the shard (heartbeats, joins) have their turn between them.
  */
 #include "kafka/broker/coordinator.h"
 #include "kafka/broker/durable.h"
+#include "kafka/broker/flush.h"
 #include "sys/sys.h"
 
 /* ---- OffsetCommit ---- */
+
+/* A partition of the request. */
+struct commit_place {
+	int32_t topic, partition;
+};
 
 struct commit {
 	struct kafka_call *call;
@@ -14,7 +24,12 @@ struct commit {
 	struct visit visit;
 	int64_t wall_ms;
 	int64_t expire_ms;
+	size_t step; /* partitions, and topics, that are done at once */
+	struct commit_place at;
+	enum kafka_error error; /* of all of a step's */
 	unsigned accepted;
+	struct partition *partition; /* of the shard */
+	struct partition_appended appended;
 };
 
 static struct committed value_of(const struct commit *commit,
@@ -42,68 +57,92 @@ static enum kafka_error check_one(const struct commit *commit, const struct topi
 	return KAFKA_NONE;
 }
 
-/* Each partition its error, `error` where there is none of its own; what is right is recorded. */
-static bool record_topics(struct commit *commit, enum kafka_error error)
+/* The answer's arrays, as many as the request has. */
+static bool take_answers(struct commit *commit)
 {
 	const struct kafka_offset_commit_request *request = commit->request;
 	struct kafka_offset_commit_response *response = commit->response;
 
-	response->topics.count = request->topics.count;
-	response->topics.at =
-	    call_take(commit->call, (size_t)request->topics.count, sizeof(*response->topics.at));
-	for (int32_t i = 0; response->topics.at && i < request->topics.count; i++) {
-		const struct kafka_offset_commit_request_topic *from = &request->topics.at[i];
-		struct kafka_offset_commit_response_topic *to = &response->topics.at[i];
-		struct topic *topic = error == KAFKA_NONE
-					  ? store_topic(commit->call->server->store, from->name)
-					  : NULL;
-
-		to->name = from->name;
-		to->partitions.at = call_take(commit->call, (size_t)from->partitions.count,
-					      sizeof(*to->partitions.at));
-		for (int32_t n = 0; to->partitions.at && n < from->partitions.count; n++) {
-			const struct kafka_offset_commit_request_partition *each =
-			    &from->partitions.at[n];
-			const struct committed value = value_of(commit, each);
-			enum kafka_error one =
-			    error != KAFKA_NONE ? error : check_one(commit, topic, each);
-
-			to->partitions.at[n].partition_index = each->partition_index;
-			to->partitions.at[n].error_code = (int16_t)one;
-			if (one != KAFKA_NONE)
-				continue;
-			record_offset(&commit->visit.shard->writer, request->group_id, from->name,
-				      &value);
-			commit->accepted++;
-		}
-		to->partitions.count = from->partitions.count;
-		if (topic)
-			topic_unref(topic);
-		if (!to->partitions.at)
+	if (!call_array(commit->call, &response->topics, request->topics.count))
+		return false;
+	for (int32_t i = 0; i < request->topics.count; i++) {
+		response->topics.at[i].name = request->topics.at[i].name;
+		if (!call_array(commit->call, &response->topics.at[i].partitions,
+				request->topics.at[i].partitions.count))
 			return false;
 	}
-	return response->topics.at != NULL;
+	return true;
+}
+
+/* Does one topic's partitions from `first` to `end`. */
+typedef void (*commit_some)(struct commit *commit, int32_t topic, int32_t first, int32_t end);
+
+/* From `at` on as many partitions as are done in one step: where the next one begins. */
+static struct commit_place each_of_step(struct commit *commit, struct commit_place at,
+					commit_some some)
+{
+	int32_t left = (int32_t)commit->step;
+
+	for (; at.topic < commit->request->topics.count && left > 0;
+	     at.topic++, at.partition = 0, left--) {
+		int32_t count = commit->request->topics.at[at.topic].partitions.count,
+			end = count - at.partition < left ? count : at.partition + left;
+
+		some(commit, at.topic, at.partition, end);
+		left -= end - at.partition;
+		if (end < count) {
+			at.partition = end;
+			break;
+		}
+	}
+	return at;
+}
+
+/* Each partition its error, the commit's where there is none of its own; what is right is recorded. */
+static void record_some(struct commit *commit, int32_t number, int32_t first, int32_t end)
+{
+	const struct kafka_offset_commit_request *request = commit->request;
+	const struct kafka_offset_commit_request_topic *from = &request->topics.at[number];
+	struct kafka_offset_commit_response_topic *to = &commit->response->topics.at[number];
+	struct topic *topic = commit->error == KAFKA_NONE
+				  ? store_topic(commit->call->server->store, from->name)
+				  : NULL;
+
+	for (int32_t n = first; n < end; n++) {
+		const struct kafka_offset_commit_request_partition *each = &from->partitions.at[n];
+		const struct committed value = value_of(commit, each);
+		enum kafka_error one =
+		    commit->error != KAFKA_NONE ? commit->error : check_one(commit, topic, each);
+
+		if (one == KAFKA_NONE &&
+		    !group_offsets_reserve(&commit->visit.found->offsets, from->name, &value))
+			one = KAFKA_COORDINATOR_NOT_AVAILABLE;
+		to->partitions.at[n].partition_index = each->partition_index;
+		to->partitions.at[n].error_code = (int16_t)one;
+		if (one != KAFKA_NONE)
+			continue;
+		record_offset(&commit->visit.shard->writer, request->group_id, from->name, &value);
+		commit->accepted++;
+	}
+	if (topic)
+		topic_unref(topic);
 }
 
 /* What was recorded is stored: it holds from now on. Or it is not. */
-static void settle(struct commit *commit, enum kafka_error stored)
+static void settle_some(struct commit *commit, int32_t number, int32_t first, int32_t end)
 {
-	for (int32_t i = 0; i < commit->request->topics.count; i++) {
-		const struct kafka_offset_commit_request_topic *from =
-		    &commit->request->topics.at[i];
+	const struct kafka_offset_commit_request_topic *from = &commit->request->topics.at[number];
 
-		for (int32_t n = 0; n < from->partitions.count; n++) {
-			const struct committed value = value_of(commit, &from->partitions.at[n]);
-			int16_t *error =
-			    &commit->response->topics.at[i].partitions.at[n].error_code;
+	for (int32_t n = first; n < end; n++) {
+		const struct committed value = value_of(commit, &from->partitions.at[n]);
+		int16_t *error = &commit->response->topics.at[number].partitions.at[n].error_code;
 
-			if (*error != KAFKA_NONE)
-				continue;
-			*error = (int16_t)stored;
-			if (stored == KAFKA_NONE && group_offsets_set(&commit->visit.found->offsets,
-								      from->name, &value) < 0)
-				*error = KAFKA_COORDINATOR_NOT_AVAILABLE;
-		}
+		if (*error != KAFKA_NONE)
+			continue;
+		*error = (int16_t)commit->error;
+		if (commit->error == KAFKA_NONE &&
+		    group_offsets_set(&commit->visit.found->offsets, from->name, &value) < 0)
+			*error = KAFKA_COORDINATOR_NOT_AVAILABLE;
 	}
 }
 
@@ -121,23 +160,45 @@ static enum kafka_error may_commit(struct commit *commit)
 			    request->generation_id_or_member_epoch, visit->time);
 }
 
-static enum handled commit_visited(struct commit *commit)
+/* One step: what it commits holds when it returns, on the disk too where that is due, or may be waited
+ * for. The shard is everybody's between two of them. */
+static void commit_step(struct commit *commit)
 {
-	struct shard *shard = commit->visit.shard;
-	struct partition_appended appended = {0};
-	enum kafka_error error = may_commit(commit);
+	struct coordinator *coordinator = commit->call->server->coordinator;
+	struct commit_place before = commit->at;
 
-	batch_begin(&shard->writer, commit->wall_ms);
-	if (!record_topics(commit, error))
+	commit->accepted = 0;
+	commit->error = visit_begin(coordinator, commit->request->group_id, &commit->visit);
+	if (commit->error != KAFKA_NONE) {
+		commit->at = each_of_step(commit, before, record_some);
+		return;
+	}
+	commit->error = may_commit(commit);
+	batch_begin(&commit->visit.shard->writer, commit->wall_ms);
+	commit->at = each_of_step(commit, before, record_some);
+	if (commit->accepted > 0) {
+		commit->error =
+		    shard_append(commit->visit.shard, commit->wall_ms, &commit->appended);
+		each_of_step(commit, before, settle_some);
+	}
+	commit->partition = commit->visit.shard->partition;
+	visit_end(&commit->visit);
+}
+
+static enum handled commit_answer(struct commit *commit)
+{
+	bool waits = commit->appended.wait_durable;
+	struct kafka_call *call = commit->call;
+
+	/* Before the answer, what it promises must be on disk: a helper sees to it itself. */
+	if (waits && call->may_block &&
+	    flush_now(commit->partition, commit->appended.last_offset + 1) != KAFKA_NONE)
 		return CALL_ENDS;
-	if (commit->accepted > 0)
-		settle(commit, shard_append(shard, commit->wall_ms, &appended));
-	/* Before the answer, what it promises must be on disk. */
-	commit->call->apart |= appended.wait_durable;
-	if (call_answer(commit->call, commit->response) != CALL_ANSWERED)
+	call->apart |= waits;
+	if (call_answer(call, commit->response) != CALL_ANSWERED)
 		return CALL_ENDS;
-	return appended.wait_durable
-		   ? durable_wait(commit->call, shard->partition, appended.last_offset)
+	return waits && !call->may_block
+		   ? durable_wait(call, commit->partition, commit->appended.last_offset)
 		   : CALL_ANSWERED;
 }
 
@@ -145,25 +206,29 @@ enum handled handle_offset_commit(struct kafka_call *call)
 {
 	struct kafka_offset_commit_request request;
 	struct kafka_offset_commit_response response;
-	struct commit commit = {.call = call,
-				.request = &request,
-				.response = &response,
-				.wall_ms = sys_wall_ms()};
-	enum kafka_error error;
-	enum handled handled;
+	struct commit commit = {
+	    .call = call,
+	    .request = &request,
+	    .response = &response,
+	    .wall_ms = sys_wall_ms(),
+	    .step = call->may_block ? KAFKA_ELEMENTS_A_STEP : KAFKA_ELEMENTS_ON_LOOP,
+	};
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_offset_commit_response_init(&response);
+	if (!take_answers(&commit))
+		return CALL_ENDS;
 	/* Of versions 2 to 4. */
 	commit.expire_ms =
 	    request.retention_time_ms >= 0 ? commit.wall_ms + request.retention_time_ms : -1;
-	error = visit_begin(call->server->coordinator, request.group_id, &commit.visit);
-	if (error != KAFKA_NONE)
-		return record_topics(&commit, error) ? call_answer(call, &response) : CALL_ENDS;
-	handled = commit_visited(&commit);
-	visit_end(&commit.visit);
-	return handled;
+	/* Once at least: a commit of nothing is a sign of life. On a loop, once. */
+	do {
+		commit_step(&commit);
+		if (!call_step(call, commit.step))
+			return CALL_ENDS;
+	} while (commit.at.topic < request.topics.count);
+	return commit_answer(&commit);
 }
 
 /* ---- OffsetFetch ---- */
@@ -187,24 +252,35 @@ static bool put_offset(struct kafka_call *call, const struct committed *committe
 	return true;
 }
 
-static bool put_asked(struct kafka_call *call, const struct coordinator_group *cg,
+/* Between two steps of a helper the shard is everybody's; the group may be another one then. */
+static bool fetch_step(struct kafka_call *call, struct visit *visit, struct slice group_id)
+{
+	if (!call->may_block || call->elements + 1 < KAFKA_ELEMENTS_A_STEP)
+		return call_step(call, 1);
+	visit_end(visit);
+	/* It was ready, and stays so. */
+	CHECK(visit_begin(call->server->coordinator, group_id, visit) == KAFKA_NONE);
+	return call_step(call, 1);
+}
+
+static bool put_asked(struct kafka_call *call, struct visit *visit, struct slice group_id,
 		      const struct kafka_offset_fetch_request_group_topic *from,
 		      struct kafka_offset_fetch_response_group_topic *to)
 {
+	bool fits = call_array(call, &to->partitions, from->partition_indexes.count);
+
 	to->name = from->name;
-	to->partitions.count = from->partition_indexes.count;
-	to->partitions.at =
-	    call_take(call, (size_t)to->partitions.count, sizeof(*to->partitions.at));
-	for (int32_t i = 0; to->partitions.at && i < to->partitions.count; i++) {
+	for (int32_t i = 0; fits && i < to->partitions.count; i++) {
 		int32_t partition = from->partition_indexes.at[i];
 		const struct committed *committed =
-		    cg ? group_offsets_find(&cg->offsets, from->name, partition) : NULL;
+		    visit->found ? group_offsets_find(&visit->found->offsets, from->name, partition)
+				 : NULL;
 
-		if (!put_offset(call, committed ? committed : &nothing, partition,
-				&to->partitions.at[i]))
-			return false;
+		fits = put_offset(call, committed ? committed : &nothing, partition,
+				  &to->partitions.at[i]) &&
+		       fetch_step(call, visit, group_id);
 	}
-	return to->partitions.at != NULL;
+	return fits && fetch_step(call, visit, group_id);
 }
 
 static bool put_all_of(struct kafka_call *call, const struct committed_topic *from,
@@ -225,25 +301,17 @@ static bool put_all_of(struct kafka_call *call, const struct committed_topic *fr
 	return true;
 }
 
-static bool put_group_topics(struct kafka_call *call, const struct coordinator_group *cg,
-			     const struct kafka_offset_fetch_request_group *from,
-			     struct kafka_offset_fetch_response_group *to)
+static bool put_all(struct kafka_call *call, const struct coordinator_group *cg,
+		    struct kafka_offset_fetch_response_group *to)
 {
-	int32_t count = from->topics.count >= 0 ? from->topics.count
-			: cg                    ? cg->offsets.topics_count
-						: 0;
+	int32_t count = 0;
 	struct list *node;
 
-	to->topics.at = call_take(call, (size_t)count, sizeof(*to->topics.at));
-	if (!to->topics.at)
+	if (!cg)
+		return call_array(call, &to->topics, 0);
+	if (!call_work(call, (size_t)cg->offsets.count + 1) ||
+	    !call_array(call, &to->topics, cg->offsets.topics_count))
 		return false;
-	to->topics.count = count;
-	for (int32_t i = 0; i < from->topics.count; i++)
-		if (!put_asked(call, cg, &from->topics.at[i], &to->topics.at[i]))
-			return false;
-	if (from->topics.count >= 0 || !cg)
-		return true;
-	count = 0;
 	list_for_each (node, &cg->offsets.topics)
 		if (!put_all_of(call, container_of(node, struct committed_topic, node),
 				&to->topics.at[count++]))
@@ -256,11 +324,21 @@ static bool put_refused(struct kafka_call *call,
 			const struct kafka_offset_fetch_request_group *from,
 			struct kafka_offset_fetch_response_group *to)
 {
-	if (!put_group_topics(call, NULL, from, to))
+	if (!call_array(call, &to->topics, from->topics.count < 0 ? 0 : from->topics.count))
 		return false;
-	for (int32_t i = 0; i < to->topics.count; i++)
-		for (int32_t n = 0; n < to->topics.at[i].partitions.count; n++)
+	for (int32_t i = 0; i < to->topics.count; i++) {
+		const struct kafka_offset_fetch_request_group_topic *topic = &from->topics.at[i];
+
+		to->topics.at[i].name = topic->name;
+		if (!call_array(call, &to->topics.at[i].partitions, topic->partition_indexes.count))
+			return false;
+		for (int32_t n = 0; n < topic->partition_indexes.count; n++) {
+			if (!put_offset(call, &nothing, topic->partition_indexes.at[n],
+					&to->topics.at[i].partitions.at[n]))
+				return false;
 			to->topics.at[i].partitions.at[n].error_code = to->error_code;
+		}
+	}
 	return true;
 }
 
@@ -290,14 +368,23 @@ static bool put_group(struct kafka_call *call, bool stable,
 		      struct kafka_offset_fetch_response_group *to)
 {
 	struct visit visit;
-	enum kafka_error error = visit_begin(call->server->coordinator, from->group_id, &visit);
-	bool fits;
+	enum kafka_error error;
+	bool fits = true;
 
 	to->group_id = from->group_id;
+	if (from->topics.count >= 0 && !call_array(call, &to->topics, from->topics.count))
+		return false;
+	error = visit_begin(call->server->coordinator, from->group_id, &visit);
 	to->error_code = (int16_t)error;
-	if (error != KAFKA_NONE)
+	if (error != KAFKA_NONE) {
+		to->topics.count = 0;
 		return call->header.version >= 2 || put_refused(call, from, to);
-	fits = put_group_topics(call, visit.found, from, to);
+	}
+	for (int32_t i = 0; fits && i < from->topics.count; i++)
+		fits =
+		    put_asked(call, &visit, from->group_id, &from->topics.at[i], &to->topics.at[i]);
+	if (from->topics.count < 0)
+		fits = put_all(call, visit.found, to);
 	if (fits && stable && visit.found && visit.found->staged.count > 0)
 		mark_unstable(visit.found, to);
 	visit_end(&visit);
@@ -363,7 +450,8 @@ enum handled handle_offset_fetch(struct kafka_call *call)
 	if (!call_array(call, &response.groups, request.groups.count))
 		return CALL_ENDS;
 	for (int32_t i = 0; i < request.groups.count; i++)
-		if (!put_group(call, request.require_stable, &request.groups.at[i],
+		if (!call_step(call, 1) ||
+		    !put_group(call, request.require_stable, &request.groups.at[i],
 			       &response.groups.at[i]))
 			return CALL_ENDS;
 	return call_answer(call, &response);
@@ -371,74 +459,14 @@ enum handled handle_offset_fetch(struct kafka_call *call)
 
 /* ---- OffsetDelete ---- */
 
-/* Why this one may not go. */
-static enum kafka_error may_delete(const struct group *group, struct slice name,
-				   const struct topic *topic, int32_t partition)
-{
-	if (!topic || !topic_partition(topic, partition))
-		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	if (group->members_count > 0 && group_reads(group, name))
-		return KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
-	return KAFKA_NONE;
-}
-
-/* Tombstones for what may go. */
-static void record_deleted(struct visit *visit,
-			   const struct kafka_offset_delete_request_topic *from,
-			   const struct topic *topic, struct kafka_offset_delete_response_topic *to)
-{
-	const struct coordinator_group *cg = visit->found;
-
-	for (int32_t i = 0; i < from->partitions.count; i++) {
-		int32_t partition = from->partitions.at[i].partition_index;
-		enum kafka_error error = may_delete(cg->group, from->name, topic, partition);
-
-		to->partitions.at[i].partition_index = partition;
-		to->partitions.at[i].error_code = (int16_t)error;
-		if (error == KAFKA_NONE &&
-		    (group_offsets_find(&cg->offsets, from->name, partition) ||
-		     group_offsets_find(&cg->staged, from->name, partition)))
-			record_offset_gone(&visit->shard->writer, cg->group->id, from->name,
-					   partition);
-	}
-}
-
-static void remove_deleted(struct visit *visit, const struct kafka_offset_delete_response *response)
-{
-	for (int32_t i = 0; i < response->topics.count; i++) {
-		const struct kafka_offset_delete_response_topic *topic = &response->topics.at[i];
-
-		for (int32_t n = 0; n < topic->partitions.count; n++)
-			if (topic->partitions.at[n].error_code == KAFKA_NONE) {
-				group_offsets_remove(&visit->found->offsets, topic->name,
-						     topic->partitions.at[n].partition_index);
-				group_offsets_remove(&visit->found->staged, topic->name,
-						     topic->partitions.at[n].partition_index);
-			}
-	}
-}
-
-static bool delete_topics(struct kafka_call *call, struct visit *visit,
-			  const struct kafka_offset_delete_request *request,
-			  struct kafka_offset_delete_response *response)
-{
-	if (!call_array(call, &response->topics, request->topics.count))
-		return false;
-	for (int32_t i = 0; i < request->topics.count; i++) {
-		const struct kafka_offset_delete_request_topic *from = &request->topics.at[i];
-		struct kafka_offset_delete_response_topic *to = &response->topics.at[i];
-		struct topic *topic;
-
-		to->name = from->name;
-		if (!call_array(call, &to->partitions, from->partitions.count))
-			return false;
-		topic = store_topic(call->server->store, from->name);
-		record_deleted(visit, from, topic, to);
-		if (topic)
-			topic_unref(topic);
-	}
-	return true;
-}
+/* Some partitions of one topic, done in one visit. */
+struct deleting {
+	struct kafka_call *call;
+	struct visit visit;
+	const struct kafka_offset_delete_request_topic *from;
+	struct kafka_offset_delete_response_topic *to;
+	int32_t first, end;
+};
 
 /* Consumers say what they read: the rest may go. What other members need only they know. */
 static enum kafka_error may_delete_of(const struct coordinator_group *cg)
@@ -450,53 +478,109 @@ static enum kafka_error may_delete_of(const struct coordinator_group *cg)
 	return KAFKA_NONE;
 }
 
-static enum handled delete_visited(struct kafka_call *call, struct visit *visit,
-				   const struct kafka_offset_delete_request *request)
+/* Tombstones for what may go. */
+static void record_deleted(struct deleting *d)
 {
-	struct kafka_offset_delete_response response;
-	struct partition_appended appended = {0};
-	int64_t wall_ms = sys_wall_ms();
-	enum kafka_error error = may_delete_of(visit->found);
+	const struct coordinator_group *cg = d->visit.found;
+	struct topic *topic = store_topic(d->call->server->store, d->from->name);
+	bool is_read = cg->group->members_count > 0 && group_reads(cg->group, d->from->name);
 
-	kafka_offset_delete_response_init(&response);
-	if (error == KAFKA_NONE) {
-		batch_begin(&visit->shard->writer, wall_ms);
-		if (!delete_topics(call, visit, request, &response))
-			return CALL_ENDS;
-		error = shard_append(visit->shard, wall_ms, &appended);
-		if (error == KAFKA_NONE)
-			remove_deleted(visit, &response);
-		else
-			response.topics.count = 0;
+	for (int32_t i = d->first; i < d->end; i++) {
+		int32_t partition = d->from->partitions.at[i].partition_index;
+		enum kafka_error error = KAFKA_NONE;
+
+		if (!topic || !topic_partition(topic, partition))
+			error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+		else if (is_read)
+			error = KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
+		d->to->partitions.at[i].partition_index = partition;
+		d->to->partitions.at[i].error_code = (int16_t)error;
+		if (error == KAFKA_NONE &&
+		    group_offsets_find(&cg->offsets, d->from->name, partition))
+			record_offset_gone(&d->visit.shard->writer, cg->group->id, d->from->name,
+					   partition);
 	}
-	response.error_code = (int16_t)error;
-	return call_answer(call, &response);
+	if (topic)
+		topic_unref(topic);
 }
 
-static enum handled refuse_delete(struct kafka_call *call, enum kafka_error error)
+static void remove_deleted(struct deleting *d)
 {
-	struct kafka_offset_delete_response response;
+	for (int32_t i = d->first; i < d->end; i++)
+		if (d->to->partitions.at[i].error_code == KAFKA_NONE) {
+			group_offsets_remove(&d->visit.found->offsets, d->from->name,
+					     d->to->partitions.at[i].partition_index);
+			group_offsets_remove(&d->visit.found->staged, d->from->name,
+					     d->to->partitions.at[i].partition_index);
+		}
+}
 
-	kafka_offset_delete_response_init(&response);
-	response.error_code = (int16_t)error;
-	return call_answer(call, &response);
+static enum kafka_error delete_some(struct deleting *d, struct slice group_id)
+{
+	struct partition_appended appended = {0};
+	int64_t wall_ms = sys_wall_ms();
+	enum kafka_error error = visit_begin(d->call->server->coordinator, group_id, &d->visit);
+
+	if (error != KAFKA_NONE)
+		return error;
+	error = may_delete_of(d->visit.found);
+	if (error == KAFKA_NONE && d->from) {
+		batch_begin(&d->visit.shard->writer, wall_ms);
+		record_deleted(d);
+		error = shard_append(d->visit.shard, wall_ms, &appended);
+		if (error == KAFKA_NONE)
+			remove_deleted(d);
+	}
+	visit_end(&d->visit);
+	return error;
+}
+
+static bool delete_topic(struct kafka_call *call, struct slice group_id,
+			 const struct kafka_offset_delete_request_topic *from,
+			 struct kafka_offset_delete_response_topic *to, enum kafka_error *error)
+{
+	struct deleting d = {.call = call, .from = from, .to = to};
+
+	to->name = from->name;
+	if (!call_array(call, &to->partitions, from->partitions.count))
+		return false;
+	while (d.end < from->partitions.count && *error == KAFKA_NONE) {
+		int32_t left = from->partitions.count - d.first;
+
+		d.end =
+		    d.first +
+		    (left < (int32_t)KAFKA_ELEMENTS_A_STEP ? left : (int32_t)KAFKA_ELEMENTS_A_STEP);
+		*error = delete_some(&d, group_id);
+		if (!call_step(call, (size_t)(d.end - d.first)))
+			return false;
+		d.first = d.end;
+	}
+	return true;
 }
 
 enum handled handle_offset_delete(struct kafka_call *call)
 {
 	struct kafka_offset_delete_request request;
+	struct kafka_offset_delete_response response;
+	struct deleting none = {.call = call};
 	enum kafka_error error;
-	enum handled handled;
-	struct visit visit;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
-	error = request.group_id.len == 0
-		    ? KAFKA_INVALID_GROUP_ID
-		    : visit_begin(call->server->coordinator, request.group_id, &visit);
+	kafka_offset_delete_response_init(&response);
+	/* Each topic is a write. */
+	if ((!call->may_block && !call_work(call, 4 * (size_t)request.topics.count)) ||
+	    !call_array(call, &response.topics, request.topics.count))
+		return CALL_ENDS;
+	/* The group is asked once, also where nothing is to be deleted. */
+	error = request.group_id.len == 0 ? KAFKA_INVALID_GROUP_ID
+					  : delete_some(&none, request.group_id);
+	for (int32_t i = 0; i < request.topics.count && error == KAFKA_NONE; i++)
+		if (!delete_topic(call, request.group_id, &request.topics.at[i],
+				  &response.topics.at[i], &error))
+			return CALL_ENDS;
 	if (error != KAFKA_NONE)
-		return refuse_delete(call, error);
-	handled = delete_visited(call, &visit, &request);
-	visit_end(&visit);
-	return handled;
+		response.topics.count = 0;
+	response.error_code = (int16_t)error;
+	return call_answer(call, &response);
 }

@@ -187,8 +187,11 @@ static enum kafka_error alter_topic(struct altering *a, const struct topic_confi
 
 	*ret = a->from_nothing ? (struct topic_config){0} : *before;
 	for (int32_t i = 0; i < a->changes_count && error == KAFKA_NONE; i++)
-		error = config_change(a->call, ret, (enum config_operation)a->changes[i].operation,
-				      a->changes[i].name, a->changes[i].value, &a->text);
+		error = !call_step(a->call, 1)
+			    ? KAFKA_UNKNOWN_SERVER_ERROR /* nobody reads it */
+			    : config_change(a->call, ret,
+					    (enum config_operation)a->changes[i].operation,
+					    a->changes[i].name, a->changes[i].value, &a->text);
 	return error;
 }
 
@@ -282,26 +285,13 @@ static enum handled alter_step(struct kafka_call *call)
 						  : alterings->answer(call, alterings);
 }
 
-/* A resource's type and name, as one name. */
-static struct slice key_of(struct kafka_call *call, int8_t type, struct slice name)
-{
-	char *memory = call_take(call, name.len + 1, 1);
-
-	if (!memory)
-		return slice_make(NULL, 0);
-	memory[0] = (char)type;
-	if (name.len)
-		memcpy(memory + 1, name.ptr, name.len);
-	return slice_make(memory, name.len + 1);
-}
-
 static const enum name_twin *resource_twins(struct kafka_call *call, const struct altering *all,
 					    int32_t count)
 {
 	struct slice *keys = call_take(call, (size_t)count, sizeof(*keys));
 
 	for (int32_t i = 0; keys && i < count; i++) {
-		keys[i] = key_of(call, all[i].type, all[i].name);
+		keys[i] = config_resource_key(call, all[i].type, all[i].name);
 		if (!keys[i].ptr)
 			return NULL;
 	}

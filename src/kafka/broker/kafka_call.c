@@ -31,6 +31,8 @@ struct kafka_call *call_new(struct kafka_loop *home, struct conn *conn,
 
 static void free_chunks(struct kafka_call *call)
 {
+	if (call->chunks_bytes > KAFKA_WORK_BYTES)
+		atomic_fetch_add(&call->server->freed_bytes, call->chunks_bytes);
 	while (call->chunks) {
 		struct call_chunk *chunk = call->chunks;
 
@@ -50,6 +52,8 @@ void call_free(struct kafka_call *call)
 	if (call->free_bytes)
 		free(call->bytes);
 	atomic_fetch_sub(&call->server->answers_bytes, call->answer_reserved);
+	if (call->answer_reserved > 0)
+		atomic_fetch_add(&call->server->freed_bytes, call->answer_reserved);
 	kafka_request_give(call->home, call->body_copy, call->body_size);
 	free(call->client_copy);
 	kafka_requests_give(call->server, call->reserved);
@@ -137,11 +141,63 @@ void call_renew_work(struct kafka_call *call)
 		arena_reset(call->work);
 }
 
-bool call_decode(struct kafka_call *call, void *ret)
+/* By whichever thread has the call: the most elements that were handled without a look. */
+static void count_elements(struct kafka_call *call, size_t elements)
+{
+	_Atomic uint64_t *most =
+	    call->may_block ? &call->server->step_elements : &call->server->turn_elements;
+	uint64_t before = atomic_load_explicit(most, memory_order_relaxed);
+
+	while (elements > before && !atomic_compare_exchange_weak(most, &before, elements))
+		;
+}
+
+bool call_work(struct kafka_call *call, size_t elements)
+{
+	call->elements += elements;
+	if (call->may_block) {
+		if (call->elements < KAFKA_ELEMENTS_A_STEP)
+			return true;
+		count_elements(call, call->elements);
+		call->elements = 0;
+		return !call_is_cancelled(call);
+	}
+	if (call->elements > KAFKA_ELEMENTS_ON_LOOP) {
+		call->heavy = true;
+		return false;
+	}
+	count_elements(call, call->elements);
+	return true;
+}
+
+enum handled call_unless_heavy(struct kafka_call *call, enum handled handled)
+{
+	bool ended = handled == CALL_CLOSES || handled == CALL_ENDS;
+
+	/* What goes to a helper before it is read is judged by its size. */
+	if (handled == CALL_BLOCKS && !call->blocking && !call->is_change &&
+	    call->body.len > KAFKA_HEAVY_BYTES)
+		call->heavy = true;
+	if (!call->heavy || call->may_block || (!ended && handled != CALL_BLOCKS))
+		return handled;
+	call->is_long = true;
+	return CALL_BLOCKS;
+}
+
+/* Not malformed, and yet no answer. */
+static void refuse_elements(void)
+{
+	log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+		    "a request with more than %u elements in its arrays: connection closed",
+		    KAFKA_ELEMENTS_MAX);
+}
+
+bool call_decode_most(struct kafka_call *call, void *ret, size_t on_loop)
 {
 	const struct kafka_message *message = call->header.api->request;
 	/* Untouched memory costs nothing, so the request is read at most twice. */
 	size_t most = min_size(call->body.len * KAFKA_WORK_FACTOR, KAFKA_WORK_BYTES_MAX / 2);
+	size_t limit = call->may_block ? KAFKA_ELEMENTS_MAX : on_loop, elements = 0;
 	int r = -ENOBUFS;
 
 	if (call->apart)
@@ -151,10 +207,26 @@ bool call_decode(struct kafka_call *call, void *ret)
 
 		if (tries > 0 && !widen(call, most))
 			return false;
-		r = kafka_decode(message, call->header.version, &body, call->work, ret);
+		elements = limit;
+		r = kafka_decode_bounded(message, call->header.version, &body, call->work, ret,
+					 &elements);
 		/* Bytes behind the request are not looked at, as by Kafka. */
 	}
-	return r == 0;
+	if (r == -E2BIG && call->may_block)
+		refuse_elements();
+	else if (r == -E2BIG)
+		call->heavy = true;
+	if (r < 0)
+		return false;
+	call->elements = call->may_block ? 0 : elements + 1;
+	if (!call->may_block)
+		count_elements(call, call->elements);
+	return true;
+}
+
+bool call_decode(struct kafka_call *call, void *ret)
+{
+	return call_decode_most(call, ret, KAFKA_ELEMENTS_ON_LOOP);
 }
 
 static int encode(struct kafka_call *call, const void *response, struct kafka_writer *writer)
@@ -292,7 +364,8 @@ static void run_on_helper(struct job *job)
 	    call->blocking ? call->blocking : kafka_handler(call->header.api->key);
 
 	/* It may have waited long for its turn. */
-	call->handled = call->is_change && call->cancelled ? CALL_ENDS : run(call);
+	call->handled =
+	    (call->is_change || call->heavy) && call_is_cancelled(call) ? CALL_ENDS : run(call);
 	CHECK(call->handled != CALL_BLOCKS && call->handled != CALL_WAITS);
 }
 
@@ -383,6 +456,15 @@ enum handled call_in_steps(struct kafka_call *call, enum handled (*step)(struct 
 	return step(call);
 }
 
+void call_drop_body(struct kafka_call *call)
+{
+	kafka_request_give(call->home, call->body_copy, call->body_size);
+	call->body_copy = NULL;
+	call->body = slice_make(NULL, 0);
+	kafka_requests_give(call->server, call->reserved);
+	call->reserved = 0;
+}
+
 int call_to_helper(struct kafka_call *call)
 {
 	struct conn *conn;
@@ -391,6 +473,7 @@ int call_to_helper(struct kafka_call *call)
 		return -ENOMEM;
 	conn = conn_deref(call->conn);
 	call->peer = conn ? *conn_peer(conn) : (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+	call->elements = 0;
 	call->may_block = true;
 	call->blocks = call->apart = true;
 	call->job.run = run_on_helper;

@@ -17,6 +17,9 @@
  * Changes of topics are done one by one, by a helper of their own (call_change()), and in steps: a handler
  * that says CONTINUES has its next turn behind the changes of others, and none where its client has left
  * meanwhile.
+ * What a request costs is in proportion to the elements of its arrays, so these are counted: where
+ * there are more than a loop should handle in a turn, call_decode() or call_work() fail, and a bulk
+ * helper runs the handler again. There call_work() looks whether somebody still waits for it.
  *
  * A connection has at most one call that blocks or waits, and reads no further requests meanwhile:
  * answers keep their order, and one client's memory is bounded.
@@ -63,6 +66,8 @@ struct call_chunk {
 	_Alignas(ARENA_ALIGN) char memory[];
 };
 
+struct shard;
+
 struct kafka_call {
 	struct kafka_server *server;
 	struct kafka_loop *home;
@@ -89,6 +94,8 @@ struct kafka_call {
 	bool is_long;           /* for a helper: one of those that leave others free */
 	bool is_change;         /* for the helper that changes topics */
 	bool ending;            /* the process is: what is not begun is refused */
+	bool heavy;             /* too many elements for a loop */
+	size_t elements;        /* that were handled; on a helper, since it has looked last */
 	_Atomic bool cancelled; /* a helper has it, and nobody waits for it any more */
 	enum handled (*blocking)(struct kafka_call *call); /* NULL: the handler */
 	enum handled (*resume)(struct kafka_call *call);   /* NULL: the helper's word stands */
@@ -100,6 +107,8 @@ struct kafka_call {
 	void (*expired)(struct kafka_call *call);
 	void (*abandoned)(struct kafka_call *call);
 	void *state; /* of the handler's */
+	struct shard
+	    *shard; /* of a join or a sync that waits: `state` is its member, by this one's lock */
 	struct message message;
 	struct job job;
 
@@ -148,8 +157,26 @@ enum handled call_change(struct kafka_call *call);
 /* On a helper: the first step; `state` is the call's memory. */
 enum handled call_in_steps(struct kafka_call *call, enum handled (*step)(struct kafka_call *call),
 			   void *state);
-/* Reads the request; false when it is malformed: CALL_CLOSES. */
+/* On the loop, with nothing left that points there: what waits does so without it. */
+void call_drop_body(struct kafka_call *call);
+/* Reads the request; false when it is malformed, or too much for a loop: CALL_CLOSES. */
 bool call_decode(struct kafka_call *call, void *ret);
+/* With another limit than KAFKA_ELEMENTS_ON_LOOP. */
+bool call_decode_most(struct kafka_call *call, void *ret, size_t on_loop);
+/* So many more elements are about to be handled, of what is told or changed. false: too many for a
+ * loop, and then nothing may have been changed so far; or nobody waits for it any more. CALL_ENDS. */
+bool call_work(struct kafka_call *call, size_t elements);
+static inline bool call_is_cancelled(const struct kafka_call *call)
+{
+	return atomic_load_explicit(&call->cancelled, memory_order_relaxed);
+}
+/* As they are handled, of those that call_decode() has counted: a look on a helper, nothing on a loop. */
+static inline bool call_step(struct kafka_call *call, size_t elements)
+{
+	return !call->may_block || call_work(call, elements);
+}
+/* CALL_BLOCKS where the handler (or what a handler is part of) ended as it was too much for a loop. */
+enum handled call_unless_heavy(struct kafka_call *call, enum handled handled);
 /* Encodes the answer: CALL_ANSWERED, or CALL_ENDS without memory. */
 enum handled call_answer(struct kafka_call *call, const void *response);
 /* With ranges in place of records, in the order of their gaps: `gaps` has room for as many. */

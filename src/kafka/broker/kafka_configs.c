@@ -2,6 +2,7 @@
  * DescribeConfigs: what holds, and where it comes from.
  */
 #include "kafka/broker/kafka_configs.h"
+#include "kafka/broker/names.h"
 
 #include <stdio.h>
 
@@ -70,11 +71,15 @@ struct describing {
 	bool failed;      /* no memory */
 };
 
-static bool is_asked(const struct describing *d, const char *name)
+static bool is_asked(struct describing *d, const char *name)
 {
-	for (int32_t i = 0; i < d->from->configuration_keys.count; i++)
+	/* Each key is compared with each of our names. */
+	for (int32_t i = 0; i < d->from->configuration_keys.count && !d->failed; i++) {
+		d->failed |= !call_work(d->call, 1);
 		if (slice_eq(d->from->configuration_keys.at[i], slice_of(name)))
 			return true;
+	}
+	d->failed |= !call_work(d->call, 1);
 	return d->from->configuration_keys.count <= 0;
 }
 
@@ -165,6 +170,18 @@ static void describe_topic(struct describing *d)
 			     put_config(d, info->name, value, config_topic_source(call, &own, id),
 					info->kind, info->text));
 	}
+}
+
+struct slice config_resource_key(struct kafka_call *call, int8_t type, struct slice name)
+{
+	char *memory = call_take(call, name.len + 1, 1);
+
+	if (!memory)
+		return slice_make(NULL, 0);
+	memory[0] = (char)type;
+	if (name.len)
+		memcpy(memory + 1, name.ptr, name.len);
+	return slice_make(memory, name.len + 1);
 }
 
 bool config_is_this_broker(const struct kafka_call *call, struct slice name)
@@ -407,32 +424,61 @@ static void describe_broker(struct describing *d)
 		describe_others(d);
 }
 
+/* Whether each resource was named before: then all of its settings need not be told again, and a few
+ * bytes of a request can't ask for thousands of them any number of times. NULL: no memory. */
+static const enum name_twin *twins_of(struct kafka_call *call,
+				      const struct kafka_describe_configs_request *request)
+{
+	struct slice *keys = call_take(call, (size_t)request->resources.count, sizeof(*keys));
+
+	for (int32_t i = 0; keys && i < request->resources.count; i++) {
+		keys[i] = config_resource_key(call, request->resources.at[i].resource_type,
+					      request->resources.at[i].resource_name);
+		if (!keys[i].ptr)
+			return NULL;
+	}
+	return keys ? names_twins(call, keys, request->resources.count) : NULL;
+}
+
+static bool describe_one(struct describing *d)
+{
+	d->to->resource_type = d->from->resource_type;
+	d->to->resource_name = d->from->resource_name;
+	if (d->from->resource_type == RESOURCE_TOPIC)
+		describe_topic(d);
+	else if (d->from->resource_type == RESOURCE_BROKER)
+		describe_broker(d);
+	else
+		describe_nothing(d);
+	d->to->error_message = call_error_text(d->to->error_code, d->text);
+	return !d->failed;
+}
+
 enum handled handle_describe_configs(struct kafka_call *call)
 {
 	struct kafka_describe_configs_request request;
 	struct kafka_describe_configs_response response;
+	const enum name_twin *twins;
 
 	if (!call_decode(call, &request))
 		return CALL_CLOSES;
 	kafka_describe_configs_response_init(&response);
-	if (!call_array(call, &response.results, request.resources.count))
+	twins = twins_of(call, &request);
+	if (!twins || !call_array(call, &response.results, request.resources.count))
 		return CALL_ENDS;
+	response.results.count = 0;
 	for (int32_t i = 0; i < request.resources.count; i++) {
 		struct describing d = {.call = call,
 				       .request = &request,
 				       .from = &request.resources.at[i],
-				       .to = &response.results.at[i]};
+				       .to = &response.results.at[response.results.count]};
 
-		d.to->resource_type = d.from->resource_type;
-		d.to->resource_name = d.from->resource_name;
-		if (d.from->resource_type == RESOURCE_TOPIC)
-			describe_topic(&d);
-		else if (d.from->resource_type == RESOURCE_BROKER)
-			describe_broker(&d);
-		else
-			describe_nothing(&d);
-		d.to->error_message = call_error_text(d.to->error_code, d.text);
-		if (d.failed)
+		if (!call_step(call, 1))
+			return CALL_ENDS;
+		if (twins[i] == NAME_AGAIN && d.from->configuration_keys.count <= 0)
+			continue;
+		response.results.count++;
+		if (!describe_one(&d))
 			return CALL_ENDS;
 	}
 	return call_answer(call, &response);

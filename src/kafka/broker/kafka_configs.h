@@ -29,6 +29,8 @@ enum config_source {
 enum kafka_error config_change(struct kafka_call *call, struct topic_config *config,
 			       enum config_operation operation, struct slice name,
 			       struct slice value, const char **ret_text);
+/* A resource's type and name, as one name; ptr NULL: no memory. */
+struct slice config_resource_key(struct kafka_call *call, int8_t type, struct slice name);
 bool config_is_this_broker(const struct kafka_call *call, struct slice name);
 /* What holds for a topic that has `own`; ptr NULL: no memory. */
 struct slice config_topic_text(struct kafka_call *call, const struct topic_config *own,

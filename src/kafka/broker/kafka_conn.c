@@ -149,6 +149,15 @@ static enum turn keep(struct kafka_conn *c, const char *at, size_t len)
 
 /* ---- calls ---- */
 
+/* Its client sends no more: does it still wait for the answer? One that closes a connection and one that
+ * closes it for sending look the same. Who asks for much, or has a group wait for it, must be there; who
+ * has sent records may have done all that it had to do. */
+static bool is_left(const struct kafka_call *call)
+{
+	return call->is_change || call->shard ||
+	       (call->heavy && call->header.api->key != KAFKA_API_PRODUCE);
+}
+
 static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum handled handled)
 {
 	count_handled(call);
@@ -161,9 +170,12 @@ static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum
 	case CALL_WAITS:
 		c->call = call;
 		count_waits(call);
-		conn_deadline(c->conn, call->wait_ms);
-		return TURN_GOES_ON;
+		/* A client that sends no more can't ask again: soon, with what there is then. */
+		conn_deadline(c->conn, c->ended && call->expired ? 1 : call->wait_ms);
+		return c->ended && call->shard ? gone(c) : TURN_GOES_ON;
 	case CALL_BLOCKS:
+		if (c->ended && is_left(call))
+			break; /* it has asked for much, and left */
 		if (call_to_helper(call) == 0) {
 			counter_add(&c->loop->counters.helped, 1);
 			c->call = call;
@@ -199,7 +211,8 @@ static enum turn serve(struct kafka_conn *c, struct slice frame)
 	if (!call)
 		return gone(c);
 	count_begin(call);
-	handled = handler(call);
+	handled = call_unless_heavy(call, handler(call));
+	c->loop->turn_elements += call->elements + 1;
 	if (handled == CALL_CLOSES) {
 		call_free(call);
 		return not_kafka(c, "a malformed request");
@@ -208,12 +221,14 @@ static enum turn serve(struct kafka_conn *c, struct slice frame)
 	return take_answer(c, call, handled);
 }
 
-/* Answers what is complete until something has to be waited for; the rest is kept. */
+/* Answers what is complete until something has to be waited for, or it is the others' turn; the rest is
+ * kept. */
 static enum turn serve_all(struct kafka_conn *c, const char *at, size_t len)
 {
 	enum turn turn = TURN_GOES_ON;
 
-	while (turn == TURN_GOES_ON && !c->call && !c->flight) {
+	while (turn == TURN_GOES_ON && !c->call && !c->flight &&
+	       c->loop->turn_elements < KAFKA_ELEMENTS_ON_LOOP) {
 		int64_t frame = frame_size(c, at, len);
 
 		if (frame < 0)
@@ -400,6 +415,12 @@ static void rest_deadline(struct kafka_conn *c)
 		conn_deadline(c->conn, idle < 0 ? 0 : (uint32_t)min_u64((uint64_t)idle, 1u << 30));
 }
 
+/* Bytes sent and elements handled are what a turn costs the others. */
+static bool has_turn(const struct kafka_conn *c)
+{
+	return c->loop->turn_left > 0 && c->loop->turn_elements < KAFKA_ELEMENTS_ON_LOOP;
+}
+
 static enum turn step(struct kafka_conn *c)
 {
 	switch (kafka_send(c)) {
@@ -415,7 +436,7 @@ static enum turn step(struct kafka_conn *c)
 		return TURN_RESTS;
 	if (c->draining)
 		return gone(c);
-	if (c->loop->turn_left == 0) {
+	if (!has_turn(c)) {
 		conn_again(c->conn);
 		return TURN_RESTS;
 	}
@@ -426,6 +447,7 @@ void kafka_conn_turn(struct kafka_conn *c)
 {
 	enum turn turn = TURN_GOES_ON;
 
+	c->loop->turn_elements = 0;
 	c->loop->turn_left = loop_now_ms(c->loop->loop) < c->loop->mixed_ms ? KAFKA_TURN_MIXED_BYTES
 									    : KAFKA_TURN_BYTES;
 	for (int steps = 0; steps < 32 && turn == TURN_GOES_ON; steps++)
@@ -493,8 +515,10 @@ static void ready(struct conn *conn, unsigned events)
 	if (events & (CONN_ENDED | CONN_HANGUP))
 		c->ended = true;
 	/* Nobody will read what a waiting call would say. */
-	if (c->call && (events & CONN_HANGUP || (c->ended && c->call->is_change)))
+	if (c->call && (events & CONN_HANGUP || (c->ended && is_left(c->call))))
 		gone(c);
+	else if (c->call && c->ended && c->call->expired)
+		c->call->expired(c->call); /* it can't ask again: what there is now */
 	else
 		kafka_conn_turn(c);
 }
@@ -530,9 +554,9 @@ static void drain(struct conn *conn)
 	struct kafka_conn *c = conn_data(conn);
 
 	c->draining = true;
-	/* What waits for an event may wait long, and its client will ask again elsewhere or later.
-	 */
-	if (c->call && !c->call->blocks)
+	/* What waits for an event may wait long, and so may what a helper does step by step; their
+	 * clients will ask again elsewhere or later. */
+	if (c->call && (!c->call->blocks || c->call->heavy))
 		conn_close(conn);
 	else
 		kafka_conn_turn(c);

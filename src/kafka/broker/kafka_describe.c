@@ -55,7 +55,7 @@ static bool put_partitions(struct paging *p, struct topic *topic, int32_t first,
 	int32_t count = topic_partition_count(topic) - first;
 
 	count = count < 0 ? 0 : count < p->left ? count : p->left;
-	if (!call_array(p->call, &to->partitions, count))
+	if (!call_work(p->call, (size_t)count) || !call_array(p->call, &to->partitions, count))
 		return false;
 	for (int32_t i = 0; i < count; i++) {
 		struct kafka_describe_topic_partitions_response_partition *part =
@@ -96,6 +96,8 @@ static bool page_topic(struct paging *p, struct slice name, int32_t first)
 	struct topic *topic;
 	bool fits = true;
 
+	if (!call_step(p->call, 1))
+		return false;
 	if (p->left == 0)
 		return set_cursor(p, name, first);
 	p->response->topics.count++;
@@ -214,6 +216,8 @@ static bool put_sizes(struct kafka_call *call, struct topic *topic, const int32_
 		int32_t number = asked_count >= 0 ? asked[i] : i;
 		struct partition *partition = topic_partition(topic, number);
 
+		if (!call_work(call, 1))
+			return false;
 		if (!partition)
 			continue;
 		to->partitions.at[to->partitions.count++] =
@@ -261,10 +265,11 @@ static bool put_asked_sizes(struct kafka_call *call,
 		const struct kafka_describe_log_dirs_request_topic *from = &request->topics.at[i];
 		struct topic *topic = store_topic(call->server->store, from->topic);
 
+		fits = call_work(call, 1);
 		if (!topic)
 			continue;
-		fits = put_sizes(call, topic, from->partitions.at, from->partitions.count,
-				 &to->topics.at[to->topics.count]);
+		fits = fits && put_sizes(call, topic, from->partitions.at, from->partitions.count,
+					 &to->topics.at[to->topics.count]);
 		to->topics.count += fits && to->topics.at[to->topics.count].partitions.count > 0;
 		topic_unref(topic);
 	}
@@ -310,7 +315,7 @@ static bool put_producers(struct kafka_call *call, struct partition *partition,
 		return true;
 	}
 	room = partition_producers(partition, &none, 0);
-	found = call_take(call, room, sizeof(*found));
+	found = call_work(call, room) ? call_take(call, room, sizeof(*found)) : NULL;
 	/* More may have come since. */
 	count = found ? (unsigned)min_u64(partition_producers(partition, found, room), room) : 0;
 	if (!found || !call_array(call, &to->active_producers, count))
@@ -349,7 +354,8 @@ enum handled handle_describe_producers(struct kafka_call *call)
 			int32_t number = from->partition_indexes.at[n];
 
 			to->partitions.at[n].partition_index = number;
-			fits = put_producers(call, topic ? topic_partition(topic, number) : NULL,
+			fits = call_step(call, 1) &&
+			       put_producers(call, topic ? topic_partition(topic, number) : NULL,
 					     &to->partitions.at[n]);
 		}
 		if (topic)
@@ -397,10 +403,12 @@ enum handled handle_offset_for_leader_epoch(struct kafka_call *call)
 		bool fits = call_array(call, &to->partitions, from->partitions.count);
 
 		to->topic = from->topic;
-		for (int32_t n = 0; fits && n < from->partitions.count; n++)
+		for (int32_t n = 0; fits && n < from->partitions.count; n++) {
 			put_epoch(topic ? topic_partition(topic, from->partitions.at[n].partition)
 					: NULL,
 				  &from->partitions.at[n], &to->partitions.at[n]);
+			fits = call_step(call, 1);
+		}
 		if (topic)
 			topic_unref(topic);
 		if (!fits)

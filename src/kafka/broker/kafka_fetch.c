@@ -2,11 +2,20 @@
  * Fetch.
  *
  *     read what there is --enough, or an error--------------------> answer
- *        ^      |  |                                                 ^
- *        |      |  +--something is not in memory--> a helper reads --+
+ *        |      |                                                    ^
+ *        |      +--something is not in memory--> a helper reads -----+
+ *        v                                                           |
+ *     watch the partitions --time is up: what there is---------------+
+ *        ^      | an append, a deletion                              |
  *        |      v                                                    |
- *        |   watch the partitions --time is up: what there is--------+
- *        +------+ an append, a deletion
+ *        +-- look at those partitions alone --together enough: read--+
+ *
+ * While it waits, a fetch knows of each partition how many bytes were ready when it was looked at last,
+ * and an append costs it a look at one partition, however many it watches.
+ *
+ * Where it has more partitions than a loop reads in a turn, a helper does each step that goes over all
+ * of them: it reads, watches, reads again and answers, or leaves the waiting to the loop
+ * (fetch_blocking(), fetch_resume()). Events that come meanwhile are looked at then.
  *
  * Within a session the partitions are the session's, and the answer leaves out those of which there
  * is nothing new to tell (core/fetch_session.h).
@@ -23,6 +32,8 @@
 #include "kafka/broker/kafka_call.h"
 #include "kafka/broker/watch.h"
 
+static void woken(struct message *message);
+
 size_t fetch_size(size_t partitions)
 {
 	return sizeof(struct fetch) +
@@ -34,7 +45,8 @@ size_t fetch_size(size_t partitions)
 
 struct fetch *fetch_new(struct kafka_call *call, size_t partitions)
 {
-	bool large = partitions > KAFKA_INLINE_PARTITIONS;
+	/* What lies ready is the loop's. */
+	bool large = partitions > KAFKA_INLINE_PARTITIONS || call->apart;
 	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
 	struct fetch *fetch = NULL;
 
@@ -76,7 +88,18 @@ static void unwatch(struct fetch *fetch)
 	for (unsigned i = 0; i < fetch->parts_count; i++)
 		if (fetch->parts[i].partition)
 			watcher_remove(&fetch->parts[i].watcher, fetch->parts[i].partition);
+	waiter_forget(&fetch->waiter);
 	fetch->watching = false;
+}
+
+static void watch(struct fetch *fetch)
+{
+	fetch->waiter.message.fn = woken;
+	fetch->watching = true;
+	for (unsigned i = 0; i < fetch->parts_count; i++)
+		if (fetch->parts[i].partition)
+			watcher_add(&fetch->parts[i].watcher, fetch->parts[i].partition,
+				    &fetch->waiter);
 }
 
 void fetch_release(struct kafka_call *call)
@@ -84,6 +107,7 @@ void fetch_release(struct kafka_call *call)
 	struct fetch *fetch = call->state;
 
 	unwatch(fetch);
+	held_give(&fetch->loop->server->held, HELD_FETCHES, fetch->held);
 	release_slices(fetch);
 	for (unsigned i = 0; i < call->ranges_count; i++)
 		partition_slice_release(&call->ranges[i].slice);
@@ -148,36 +172,50 @@ static int read_part(const struct fetch *fetch, struct fetch_part *part,
 	return partition_read(part->partition, read, &part->slice, &part->error);
 }
 
-/* -EAGAIN: not without waiting for the disk. Else: is it enough? */
+/* One part, of which at most `left` bytes are wanted. -EAGAIN: not without waiting for the disk. Else: is
+ * there no use in waiting for more? */
+static int look_at_part(struct fetch *fetch, struct fetch_part *part, size_t left, bool nowait)
+{
+	struct partition_read read = {
+	    .max_bytes = min_size((size_t)part->max_bytes, left),
+	    .whole_first = fetch->ready == 0,
+	    .nowait = nowait,
+	    .lent = true,
+	    .isolation = fetch->isolation,
+	};
+	int r = read_part(fetch, part, &read);
+
+	if (r < 0)
+		return r;
+	part->ready = part->slice.len;
+	fetch->ready += part->ready;
+	return (part->error != KAFKA_NONE && part->unknown == KAFKA_NONE) ||
+	       part->diverging.epoch >= 0 || (part->slice.len > 0 && !part->slice.newest_segment);
+}
+
+/* -EAGAIN: not without waiting for the disk. -ECANCELED: nobody waits for it any more. Else: is it
+ * enough? */
 static int fetch_read(struct fetch *fetch, bool nowait)
 {
-	size_t left = (size_t)fetch->max_bytes, bytes = 0;
+	size_t left = (size_t)fetch->max_bytes;
 	bool at_once = fetch->wait_ms <= 0;
 	unsigned unknown = 0, slices_left = store_slices_max(fetch->call->server->store);
 
+	fetch->ready = 0;
 	for (unsigned i = 0; i < fetch->parts_count; i++) {
 		struct fetch_part *part = &fetch->parts[i];
-		struct partition_read read = {
-		    .max_bytes = slices_left ? min_size((size_t)part->max_bytes, left) : 0,
-		    .whole_first = bytes == 0,
-		    .nowait = nowait,
-		    .lent = true,
-		    .isolation = fetch->isolation,
-		};
-		int r = read_part(fetch, part, &read);
+		int r = look_at_part(fetch, part, slices_left ? left : 0, nowait);
 
 		if (r < 0)
 			return r;
-		bytes += part->slice.len;
+		at_once |= r > 0;
 		left -= min_size(left, part->slice.len);
 		slices_left -= part->slice.len > 0;
 		if (fetch->session)
 			fetch->session->parts[i].served = part->slice.len > 0;
 		unknown += part->unknown != KAFKA_NONE;
-		if ((part->error != KAFKA_NONE && part->unknown == KAFKA_NONE) ||
-		    part->diverging.epoch >= 0 ||
-		    (part->slice.len > 0 && !part->slice.newest_segment))
-			at_once = true;
+		if (!call_step(fetch->call, 1))
+			return -ECANCELED;
 	}
 	/* A topic that is not there keeps nobody from waiting for others: its consumer would ask
 	 * again and again. */
@@ -185,210 +223,142 @@ static int fetch_read(struct fetch *fetch, bool nowait)
 		at_once = true;
 	if (fetch->session)
 		fetch->session->unfair = left == 0 || slices_left == 0;
-	return at_once || bytes >= (size_t)fetch->min_bytes;
+	return at_once || fetch->ready >= (size_t)fetch->min_bytes;
 }
 
-/* ---- the answer ---- */
-
-static bool put_aborted(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
-			struct kafka_fetch_response_partition *to)
+/* Of those alone whose partitions have got on, which are at most as many as a loop reads. As
+ * fetch_read(). */
+static int fetch_read_noted(struct fetch *fetch)
 {
-	int64_t from = part->slice.base_offset, to_offset = part->slice.ends.last_stable;
-	struct partition_aborted *found, none;
-	unsigned room, count;
+	struct watcher *watcher;
+	unsigned looks = 0;
+	bool at_once = false;
 
-	to->aborted_transactions.count = -1;
-	if (fetch->isolation != PARTITION_READ_COMMITTED || part->error != KAFKA_NONE)
-		return true;
-	to->aborted_transactions.count = 0;
-	if (part->slice.len == 0)
-		return true;
-	/* Up to the last stable offset: a few too many do no harm, they end before. */
-	room = partition_aborted(part->partition, from, to_offset, &none, 0);
-	if (room == 0)
-		return true;
-	found = call_take(call, room, sizeof(*found));
-	if (!found)
-		return false;
-	count = partition_aborted(part->partition, from, to_offset, found, room);
-	_Static_assert(sizeof(*found) == sizeof(*to->aborted_transactions.at), "the same fields");
-	to->aborted_transactions.at = (void *)found;
-	to->aborted_transactions.count = (int32_t)min_u64(count, room);
-	return true;
-}
+	while ((watcher = waiter_take(&fetch->waiter))) {
+		struct fetch_part *part = container_of(watcher, struct fetch_part, watcher);
+		int r;
 
-static bool put_part(struct kafka_call *call, const struct fetch *fetch, struct fetch_part *part,
-		     struct kafka_fetch_response_partition *to)
-{
-	bool good = part->error == KAFKA_NONE;
-
-	to->partition_index = part->number;
-	to->error_code = (int16_t)part->error;
-	to->high_watermark = good ? part->slice.ends.high_watermark : -1;
-	to->last_stable_offset = good ? part->slice.ends.last_stable : -1;
-	to->log_start_offset = good ? part->slice.ends.log_start : -1;
-	to->diverging_epoch.epoch = good ? part->diverging.epoch : -1;
-	to->diverging_epoch.end_offset = good ? part->diverging.end : -1;
-	to->current_leader.leader_id = -1;
-	to->current_leader.leader_epoch = -1;
-	to->snapshot_id.end_offset = -1;
-	to->snapshot_id.epoch = -1;
-	to->preferred_read_replica = -1;
-	/* The token by which its gap is found again. */
-	to->records = slice_make((const char *)part, part->slice.len);
-	return put_aborted(call, fetch, part, to);
-}
-
-/* Parts change hands: from the fetch to the answer's ranges. */
-static void take_ranges(struct kafka_call *call, struct fetch *fetch, const struct kafka_gap *gaps)
-{
-	call->ranges = fetch->ranges;
-	for (unsigned i = 0; i < fetch->parts_count; i++) {
-		struct fetch_part *part = &fetch->parts[i];
-
-		/* Empty ones leave no gap. */
-		if (part->slice.len == 0)
-			continue;
-		CHECK(gaps->records.ptr == (const char *)part);
-		fetch->ranges[call->ranges_count++] =
-		    (struct call_range){.at = gaps->at, .slice = part->slice};
-		gaps++;
+		if (++looks > KAFKA_ELEMENTS_ON_LOOP)
+			return -EAGAIN;
+		fetch->ready -= part->ready;
+		part->ready = 0;
+		r = look_at_part(fetch, part, (size_t)fetch->max_bytes, true);
+		partition_slice_release(&part->slice);
 		fetch_no_slice(part);
+		if (r < 0)
+			return r;
+		at_once |= r > 0;
 	}
-}
-
-/* Is there anything of it that the client does not know? */
-static bool is_news(struct fetch *fetch, unsigned number)
-{
-	const struct fetch_part *part = &fetch->parts[number];
-	const struct partition_ends *ends = &part->slice.ends;
-	struct session_part *told = fetch->session ? &fetch->session->parts[number] : NULL;
-	bool news = !fetch->incremental || part->slice.len > 0 || part->error != KAFKA_NONE ||
-		    part->diverging.epoch >= 0;
-
-	if (!told)
-		return news;
-	news |= told->high_watermark != ends->high_watermark || told->log_start != ends->log_start;
-	told->high_watermark = ends->high_watermark;
-	told->log_start = ends->log_start;
-	return news;
-}
-
-struct answering {
-	struct kafka_fetch_response response;
-	struct kafka_fetch_response_partition *parts;
-	struct kafka_fetch_response_response *topics;
-	struct kafka_gap *gaps;
-	unsigned parts_count;
-	size_t bytes;
-};
-
-static bool answer_topic(struct kafka_call *call, struct fetch *fetch, struct answering *a,
-			 unsigned number, unsigned first)
-{
-	const struct fetch_topic *topic = &fetch->topics[number];
-	struct kafka_fetch_response_response *to = &a->topics[a->response.responses.count];
-
-	to->topic = topic->name;
-	to->topic_id = topic->id;
-	to->partitions.at = &a->parts[a->parts_count];
-	for (unsigned i = first; i < first + topic->count; i++) {
-		if (!is_news(fetch, i))
-			continue;
-		if (!put_part(call, fetch, &fetch->parts[i], &a->parts[a->parts_count++]))
-			return false;
-		a->bytes += fetch->parts[i].slice.len;
-		to->partitions.count++;
-	}
-	if (to->partitions.count > 0 || !fetch->incremental)
-		a->response.responses.count++;
-	return true;
-}
-
-static enum handled fetch_answer(struct kafka_call *call)
-{
-	struct fetch *fetch = call->state;
-	struct answering a = {
-	    .parts = call_take(call, fetch->parts_count, sizeof(*a.parts)),
-	    .topics = call_take(call, fetch->topics_count, sizeof(*a.topics)),
-	    .gaps = call_take(call, fetch->parts_count, sizeof(*a.gaps)),
-	};
-	enum handled handled;
-	unsigned first = 0;
-
-	if (!a.parts || !a.topics || !a.gaps)
-		return CALL_ENDS;
-	kafka_fetch_response_init(&a.response);
-	a.response.session_id = fetch->session ? fetch->session->id : 0;
-	a.response.responses.at = a.topics;
-	for (unsigned i = 0; i < fetch->topics_count; first += fetch->topics[i++].count)
-		if (!answer_topic(call, fetch, &a, i, first))
-			return CALL_ENDS;
-	if (a.bytes == 0)
-		return call_answer(call, &a.response);
-	call->room = fetch->head;
-	call->room_size = sizeof(fetch->head);
-	handled = call_answer_ranges(call, &a.response, a.gaps, fetch->parts_count);
-	if (handled == CALL_ANSWERED)
-		take_ranges(call, fetch, a.gaps);
-	return handled;
+	return at_once || fetch->ready >= (size_t)fetch->min_bytes;
 }
 
 /* ---- waiting ---- */
 
-/* On a helper: answered with what there is. */
+static bool is_for_helper(const struct fetch *fetch)
+{
+	return fetch->parts_count > KAFKA_ELEMENTS_ON_LOOP;
+}
+
+/* May it wait with the memory that it has? That of a few partitions is the connection's due. */
+static bool hold(struct fetch *fetch)
+{
+	uint64_t bytes = fetch->large ? fetch_size(fetch->parts_count) : 0;
+
+	if (fetch->held > 0 || bytes == 0)
+		return true;
+	if (bytes > KAFKA_WAIT_BYTES_MAX ||
+	    !held_take(&fetch->loop->server->held, HELD_FETCHES, bytes))
+		return false;
+	fetch->held = bytes;
+	return true;
+}
+
+static enum handled fetch_resume(struct kafka_call *call);
+
+/* On a helper: answered with what there is, unless it may wait. */
 static enum handled fetch_blocking(struct kafka_call *call)
 {
 	struct fetch *fetch = call->state;
+	bool waits = fetch->waits && fetch->wait_ms > 0 && hold(fetch);
+	int r;
 
 	call_renew_work(call);
-	fetch_read(fetch, false);
+	if (waits && !fetch->watching)
+		watch(fetch);
+	/* What came before the watch was there. */
+	r = fetch_read(fetch, false);
+	if (r == -ECANCELED)
+		return CALL_ENDS;
+	if (r == 0 && waits) {
+		release_slices(fetch);
+		call->resume = fetch_resume;
+		return CALL_ENDS; /* unless the loop says otherwise */
+	}
+	unwatch(fetch);
 	return fetch_answer(call);
 }
 
-static enum handled fetch_blocks(struct kafka_call *call)
+static enum handled fetch_blocks(struct kafka_call *call, bool waits)
+{
+	struct fetch *fetch = call->state;
+
+	if (!waits)
+		unwatch(fetch);
+	release_slices(fetch);
+	fetch->waits = waits;
+	call->expired = NULL;
+	call->abandoned = NULL;
+	call->resume = NULL;
+	call->blocking = fetch_blocking;
+	call->heavy = call->is_long = is_for_helper(fetch);
+	return CALL_BLOCKS;
+}
+
+/* All of it, for the answer. */
+static enum handled fetch_again(struct kafka_call *call)
 {
 	struct fetch *fetch = call->state;
 
 	unwatch(fetch);
-	release_slices(fetch);
-	call->expired = NULL;
 	call->abandoned = NULL;
-	call->blocking = fetch_blocking;
-	return CALL_BLOCKS;
+	if (is_for_helper(fetch) || fetch_read(fetch, true) < 0)
+		return fetch_blocks(call, false);
+	return fetch_answer(call);
 }
 
-static void look_again(struct fetch *fetch, bool time_is_up)
+/* CALL_WAITS: not yet. */
+static enum handled fetch_look_again(struct kafka_call *call)
 {
-	struct kafka_call *call = fetch->call;
-	int r = fetch_read(fetch, true);
+	struct fetch *fetch = call->state;
+	int r = fetch_read_noted(fetch);
 
 	call_renew_work(call);
-	if (r < 0) {
-		call_answered(call, fetch_blocks(call));
-	} else if (r > 0 || time_is_up) {
-		unwatch(fetch);
-		call->abandoned = NULL;
-		call_answered(call, fetch_answer(call));
-	} else {
-		release_slices(fetch);
-	}
+	if (r < 0)
+		return fetch_blocks(call, is_for_helper(fetch));
+	return r > 0 ? fetch_again(call) : CALL_WAITS;
 }
 
 static void woken(struct message *message)
 {
 	struct fetch *fetch = container_of(message, struct fetch, waiter.message);
+	enum handled handled;
 
 	waiter_woken(&fetch->waiter);
-	if (!fetch->call)
+	if (!fetch->call) {
 		give_back(fetch);
-	else if (fetch->watching)
-		look_again(fetch, false);
+	} else if (fetch->call->blocks) {
+		fetch->again = true;
+	} else if (fetch->watching) {
+		handled = fetch_look_again(fetch->call);
+		if (handled != CALL_WAITS)
+			call_answered(fetch->call, handled);
+	}
 }
 
 static void expired(struct kafka_call *call)
 {
-	look_again(call->state, true);
+	call_renew_work(call);
+	call_answered(call, fetch_again(call));
 }
 
 static void abandoned(struct kafka_call *call)
@@ -396,31 +366,53 @@ static void abandoned(struct kafka_call *call)
 	call_free(call);
 }
 
+static enum handled wait_for_more(struct kafka_call *call)
+{
+	const struct fetch *fetch = call->state;
+	uint64_t now_ms = call_now_ms(call);
+
+	call->expired = expired;
+	call->abandoned = abandoned;
+	call->wait_ms = fetch->until_ms > now_ms ? (uint32_t)(fetch->until_ms - now_ms) : 1;
+	return CALL_WAITS;
+}
+
+/* Back on the loop, watching: if the connection is still there. */
+static enum handled fetch_resume(struct kafka_call *call)
+{
+	struct fetch *fetch = call->state;
+	enum handled handled = CALL_WAITS;
+
+	call->resume = NULL;
+	call->heavy = false;
+	if (!conn_deref(call->conn))
+		return CALL_ENDS;
+	call_drop_body(call);
+	if (fetch->again)
+		handled = fetch_look_again(call);
+	fetch->again = false;
+	return handled == CALL_WAITS ? wait_for_more(call) : handled;
+}
+
 static enum handled fetch_wait(struct kafka_call *call)
 {
 	struct fetch *fetch = call->state;
 	int r;
 
+	if (!hold(fetch))
+		return fetch_answer(call);
 	release_slices(fetch);
-	fetch->waiter.message.fn = woken;
-	fetch->watching = true;
-	for (unsigned i = 0; i < fetch->parts_count; i++)
-		if (fetch->parts[i].partition)
-			watcher_add(&fetch->parts[i].watcher, fetch->parts[i].partition,
-				    &fetch->waiter);
+	watch(fetch);
 	/* What came before the watch was there. */
 	r = fetch_read(fetch, true);
 	if (r < 0)
-		return fetch_blocks(call);
+		return fetch_blocks(call, false);
 	if (r > 0) {
 		unwatch(fetch);
 		return fetch_answer(call);
 	}
 	release_slices(fetch);
-	call->expired = expired;
-	call->abandoned = abandoned;
-	call->wait_ms = (uint32_t)fetch->wait_ms;
-	return CALL_WAITS;
+	return wait_for_more(call);
 }
 
 /* ---- the request ---- */
@@ -441,7 +433,7 @@ enum handled handle_fetch(struct kafka_call *call)
 	struct fetch *fetch;
 	int r;
 
-	if (!call_decode(call, &request))
+	if (!call_decode_most(call, &request, KAFKA_FETCH_ELEMENTS_ON_LOOP))
 		return CALL_CLOSES;
 	error = fetch_request(call, &request);
 	fetch = call->state;
@@ -449,8 +441,14 @@ enum handled handle_fetch(struct kafka_call *call)
 		return refuse(call, error);
 	if (!fetch)
 		return CALL_ENDS;
+	fetch->waits = true;
+	call->elements += fetch->parts_count;
+	if (call->apart)
+		return fetch_blocking(call);
+	if (is_for_helper(fetch))
+		return fetch_blocks(call, true);
 	r = fetch_read(fetch, true);
 	if (r < 0)
-		return fetch_blocks(call);
+		return fetch_blocks(call, false);
 	return r > 0 ? fetch_answer(call) : fetch_wait(call);
 }

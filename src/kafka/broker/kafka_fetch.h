@@ -16,11 +16,11 @@ struct fetch_topic {
 	struct slice name;   /* `own_name` if unknown */
 	char *own_name;
 	struct kafka_uuid id;
-	unsigned count; /* of the partitions that follow those of the topics before */
 };
 
 struct fetch_part {
 	struct partition *partition; /* NULL: unknown */
+	unsigned topic;              /* its place in fetch.topics */
 	int32_t number, epoch, max_bytes;
 	int32_t last_epoch; /* of the record before `offset`; -1: not said */
 	int64_t offset;
@@ -31,6 +31,7 @@ struct fetch_part {
 		int32_t epoch;
 		int64_t end;
 	} diverging;
+	size_t ready; /* bytes that there were when it was looked at last */
 	struct partition_slice slice;
 	struct watcher watcher;
 };
@@ -44,7 +45,12 @@ struct fetch {
 	bool by_follower;
 	enum partition_isolation isolation;
 	int32_t min_bytes, max_bytes, wait_ms;
+	uint64_t until_ms; /* it may wait */
+	uint64_t held;     /* what it has of the account while it waits */
+	size_t ready;      /* of all parts */
 	bool large, watching;
+	bool waits; /* on a helper: it does not have to answer */
+	bool again; /* woken while a helper had it */
 	unsigned topics_count, parts_count;
 	struct fetch_topic *topics;
 	struct fetch_part *parts;
@@ -59,6 +65,9 @@ size_t fetch_size(size_t partitions);
 struct fetch *fetch_new(struct kafka_call *call, size_t partitions);
 void fetch_release(struct kafka_call *call);
 void fetch_no_slice(struct fetch_part *part);
+
+/* With what was read last: CALL_ENDS without memory, or on a helper where nobody waits for it. */
+enum handled fetch_answer(struct kafka_call *call);
 
 /* Makes call->state of the request, and uses its session; still NULL: no memory. An error is one of
  * the session's. */

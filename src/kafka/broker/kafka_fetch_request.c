@@ -1,8 +1,17 @@
 /*
  * A fetch request: the partitions that it names, or those of its session.
+ *
+ * What is named more than once is one partition, with what was said of it last, where it was named
+ * first: as with Kafka. So a fetch, and what it costs to wake it, is no larger than what there is to be
+ * watched. A session's partitions are each there once by themselves (core/fetch_session.h); for others
+ * distinct_take() finds out.
+ *
+ * Sessions are the loop's. A request that is too large for a loop gets none, and its client goes on
+ * without.
  */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "kafka/broker/kafka_fetch.h"
 
 /* ---- partitions ---- */
@@ -30,14 +39,14 @@ static bool take_topic(struct fetch *fetch, struct slice name, const struct kafk
 	return true;
 }
 
-/* Of the topic that was taken last. */
-static void take_part(struct fetch *fetch, const struct session_part *from, bool by_id)
+static void take_part(struct fetch *fetch, unsigned number, const struct session_part *from,
+		      bool by_id)
 {
-	struct fetch_topic *topic = &fetch->topics[fetch->topics_count - 1];
+	struct fetch_topic *topic = &fetch->topics[number];
 	struct fetch_part *to = &fetch->parts[fetch->parts_count++];
 
-	topic->count++;
 	*to = (struct fetch_part){
+	    .topic = number,
 	    .partition = topic->topic ? topic_partition(topic->topic, from->partition) : NULL,
 	    .number = from->partition,
 	    .epoch = from->leader_epoch,
@@ -94,6 +103,8 @@ static struct fetch *begin(struct kafka_call *call, const struct kafka_fetch_req
 		return NULL;
 	call->state = fetch;
 	call->release_state = fetch_release;
+	fetch->until_ms =
+	    call_now_ms(call) + (uint64_t)(request->max_wait_ms < 0 ? 0 : request->max_wait_ms);
 	take_options(fetch, request);
 	return fetch;
 }
@@ -108,28 +119,123 @@ static void give_up(struct kafka_call *call)
 
 /* ---- without a session ---- */
 
-static void take_all(struct kafka_call *call, const struct kafka_fetch_request *request)
+struct named {
+	unsigned topic;
+	const struct kafka_fetch_request_partition *partition;
+};
+
+/* What a request names, each once. The tables have places in the arrays, + 1, and are at most half
+ * full. */
+struct distinct {
+	struct kafka_call *call;
+	const struct kafka_fetch_request_topic **topics;
+	struct named *parts;
+	unsigned topics_count, parts_count;
+	uint32_t *topics_at, *parts_at;
+	size_t topics_cells, parts_cells;
+};
+
+static uint32_t *take_table(struct kafka_call *call, size_t count, size_t *ret_cells)
+{
+	size_t cells = 8;
+
+	while (cells < 2 * count)
+		cells *= 2;
+	*ret_cells = cells;
+	return call_take(call, cells, sizeof(uint32_t));
+}
+
+static bool is_same_topic(const struct kafka_fetch_request_topic *a,
+			  const struct kafka_fetch_request_topic *b)
+{
+	return slice_eq(a->topic, b->topic) && memcmp(&a->topic_id, &b->topic_id, 16) == 0;
+}
+
+static unsigned distinct_topic(struct distinct *d, const struct kafka_fetch_request_topic *topic)
+{
+	const struct slice id = slice_make((const char *)&topic->topic_id, sizeof(topic->topic_id));
+	uint64_t at = hash_slice_from(hash_slice_from(d->call->server->secret, topic->topic), id);
+
+	for (;; at++) {
+		uint32_t *cell = &d->topics_at[at & (d->topics_cells - 1)];
+
+		if (*cell == 0) {
+			d->topics[d->topics_count] = topic;
+			*cell = ++d->topics_count;
+			return *cell - 1;
+		}
+		if (is_same_topic(d->topics[*cell - 1], topic))
+			return *cell - 1;
+	}
+}
+
+static void distinct_part(struct distinct *d, unsigned topic,
+			  const struct kafka_fetch_request_partition *partition)
+{
+	uint64_t at = hash_mix(d->call->server->secret ^ (uint32_t)partition->partition,
+			       (topic + 1ull) * 0x9e3779b97f4a7c15u);
+
+	for (;; at++) {
+		uint32_t *cell = &d->parts_at[at & (d->parts_cells - 1)];
+		struct named *part = &d->parts[*cell ? *cell - 1 : d->parts_count];
+
+		if (*cell != 0 &&
+		    (part->topic != topic || part->partition->partition != partition->partition))
+			continue;
+		if (*cell == 0)
+			*cell = ++d->parts_count;
+		*part = (struct named){topic, partition};
+		return;
+	}
+}
+
+/* false: no memory, or nobody waits any more. */
+static bool distinct_take(struct distinct *d, const struct kafka_fetch_request *request)
 {
 	size_t topics = (size_t)request->topics.count, parts = 0;
-	bool by_id = call->header.version >= 13;
-	struct fetch *fetch;
 
 	for (int32_t i = 0; i < request->topics.count; i++)
 		parts += (size_t)request->topics.at[i].partitions.count;
-	fetch = begin(call, request, parts > topics ? parts : topics);
-	for (int32_t i = 0; fetch && i < request->topics.count; i++) {
+	d->topics = call_take(d->call, topics, sizeof(*d->topics));
+	d->parts = call_take(d->call, parts, sizeof(*d->parts));
+	d->topics_at = take_table(d->call, topics, &d->topics_cells);
+	d->parts_at = take_table(d->call, parts, &d->parts_cells);
+	if (!d->topics || !d->parts || !d->topics_at || !d->parts_at)
+		return false;
+	for (int32_t i = 0; i < request->topics.count; i++) {
 		const struct kafka_fetch_request_topic *topic = &request->topics.at[i];
+		unsigned number = distinct_topic(d, topic);
 
-		if (!take_topic(fetch, topic->topic, &topic->topic_id, by_id)) {
-			give_up(call);
-			return;
-		}
+		if (!call_step(d->call, 1))
+			return false;
 		for (int32_t n = 0; n < topic->partitions.count; n++) {
-			const struct session_part part = part_of(topic, &topic->partitions.at[n]);
-
-			take_part(fetch, &part, by_id);
+			if (!call_step(d->call, 1))
+				return false;
+			distinct_part(d, number, &topic->partitions.at[n]);
 		}
 	}
+	return true;
+}
+
+static void take_all(struct kafka_call *call, const struct kafka_fetch_request *request)
+{
+	bool by_id = call->header.version >= 13, fits = true;
+	struct distinct d = {.call = call};
+	struct fetch *fetch = NULL;
+
+	if (distinct_take(&d, request))
+		fetch = begin(call, request,
+			      d.parts_count > d.topics_count ? d.parts_count : d.topics_count);
+	for (unsigned i = 0; fetch && fits && i < d.topics_count; i++)
+		fits = take_topic(fetch, d.topics[i]->topic, &d.topics[i]->topic_id, by_id);
+	for (unsigned i = 0; fetch && fits && i < d.parts_count; i++) {
+		const struct session_part part =
+		    part_of(d.topics[d.parts[i].topic], d.parts[i].partition);
+
+		take_part(fetch, d.parts[i].topic, &part, by_id);
+	}
+	if (!fits)
+		give_up(call);
 }
 
 /* ---- with one ---- */
@@ -180,7 +286,7 @@ static void take_session(struct kafka_call *call, const struct kafka_fetch_reque
 			give_up(call);
 			return;
 		}
-		take_part(fetch, part, session->by_id);
+		take_part(fetch, fetch->topics_count - 1, part, session->by_id);
 		before = part;
 	}
 }
@@ -229,10 +335,23 @@ static enum kafka_error take(struct kafka_call *call, const struct kafka_fetch_r
 	return KAFKA_NONE;
 }
 
+/* Its client learns that there is no session, and forgets the one it had, if any. */
+static enum kafka_error take_apart(struct kafka_call *call,
+				   const struct kafka_fetch_request *request)
+{
+	if (request->session_epoch != FETCH_EPOCH_NEW && request->session_epoch != FETCH_EPOCH_NONE)
+		return KAFKA_FETCH_SESSION_ID_NOT_FOUND;
+	take_all(call, request);
+	return KAFKA_NONE;
+}
+
 enum kafka_error fetch_request(struct kafka_call *call, const struct kafka_fetch_request *request)
 {
-	enum kafka_error error = take(call, request);
+	enum kafka_error error;
 
+	if (call->apart)
+		return take_apart(call, request);
+	error = take(call, request);
 	counter_set(&call->home->counters.sessions, call->home->sessions.count);
 	return error;
 }

@@ -30,6 +30,19 @@
 #define KAFKA_WORK_BYTES     (256u * 1024u)
 #define KAFKA_WORK_FACTOR    128u
 #define KAFKA_WORK_BYTES_MAX (256u * 1024u * 1024u)
+/* Elements of arrays, of a request and of what is told for them, that a loop handles at once, in one
+ * turn of a connection: a millisecond or two. What has more is done by a helper, which looks whether
+ * anybody still waits for it each time it has handled KAFKA_ELEMENTS_A_STEP. */
+#define KAFKA_ELEMENTS_ON_LOOP 2048u
+#define KAFKA_ELEMENTS_A_STEP  1024u
+/* A request for a helper that has more bytes than this is taken for one of so many elements. */
+#define KAFKA_HEAVY_BYTES (16u * 1024u)
+/* Of a fetch, whose partitions may become those of a session, which are its loop's: four milliseconds,
+ * once for each session. */
+#define KAFKA_FETCH_ELEMENTS_ON_LOOP 8192u
+/* No request has more: its reading can't be stopped, and takes a helper a tenth of a second or two.
+ * Kafka has no such limit, and no client that is known comes near. */
+#define KAFKA_ELEMENTS_MAX (1024u * 1024u)
 /* The least that is taken at once of such memory: below what malloc gives a mapping of its own. */
 #define KAFKA_CHUNK_BYTES (16u * 1024u)
 /* Of all incomplete requests above KAFKA_RECV_BYTES together, as they announce themselves: five of
@@ -59,12 +72,21 @@
 #define KAFKA_TURN_BYTES       (1024u * 1024u)
 #define KAFKA_TURN_MIXED_BYTES (128u * 1024u)
 #define KAFKA_TURN_MIXED_MS    20u
+/* Of what a fetch may hold while it waits: some 40,000 partitions. One that has more is answered with
+ * what there is. */
+#define KAFKA_WAIT_BYTES_MAX (16u * 1024u * 1024u)
 /* Calls and the like kept for the next use, each kind, a loop. */
 #define KAFKA_SPARE_MAX 64u
 /* Partitions of a fetch or produce request for which memory lies ready. */
 #define KAFKA_INLINE_PARTITIONS 16u
+/* So much has been freed, and then no more than the other within KAFKA_MAINTAIN_MS: the load is over, and
+ * the memory goes back to the kernel. While it lasts it would be wanted again at once. */
+#define KAFKA_TRIM_BYTES      (16u * 1024u * 1024u)
+#define KAFKA_TRIM_IDLE_BYTES (1024u * 1024u)
 /* How often what has its time is done: retention, checkpoints, offsets that expire. */
 #define KAFKA_MAINTAIN_MS 1000u
+/* Of one member: clients name those that they know to assign partitions by, a handful. */
+#define KAFKA_GROUP_PROTOCOLS_MAX 256
 /* Producer ids that are taken from the store at once: each taking is a write to disk. */
 #define KAFKA_PRODUCER_IDS 1000
 /* Partitions of one topic that a client may ask for: each is a folder with open files. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "reactor/address.h"
+#include "sys/sys.h"
 
 static void format_peer(const struct sockaddr_storage *peer, char name[ADDRESS_TEXT_MAX])
 {
@@ -39,4 +40,26 @@ const char *log_client(const struct kafka_call *call, struct client_text *memory
 	snprintf(memory->text, sizeof(memory->text), "client '%.*s' at %s",
 		 (int)min_size(id.len, CLIENT_ID_SHOWN), id.ptr ? id.ptr : "", name);
 	return memory->text;
+}
+
+void log_refused_batch(const struct kafka_call *call, const struct topic *topic, struct slice name,
+		       int32_t partition, size_t bytes, enum kafka_error error, const char *text)
+{
+	int64_t limit =
+	    topic ? topic_config_value(topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES) : INT64_MAX;
+	const struct kafka_error_info *info = kafka_error_info((int)error);
+	struct client_text client;
+
+	log_client(call, &client);
+	if (error == KAFKA_MESSAGE_TOO_LARGE && (int64_t)bytes > limit)
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: a batch of %zu bytes for %.*s-%d is refused: max.message.bytes of "
+			    "the topic is %lld",
+			    client.text, bytes, (int)name.len, name.ptr, partition,
+			    (long long)limit);
+	else
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: a batch for %.*s-%d is refused: %s: %s", client.text,
+			    (int)name.len, name.ptr, partition, info->name,
+			    text ? text : info->text);
 }

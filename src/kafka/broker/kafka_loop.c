@@ -73,8 +73,10 @@ void kafka_requests_give(struct kafka_server *server, uint64_t size)
 {
 	uint64_t most;
 
-	if (size > 0)
-		atomic_fetch_sub(account_of(server, size, &most), size);
+	if (size == 0)
+		return;
+	atomic_fetch_sub(account_of(server, size, &most), size);
+	atomic_fetch_add(&server->freed_bytes, size);
 }
 
 bool kafka_requests_are_tight(struct kafka_server *server)
@@ -85,12 +87,29 @@ bool kafka_requests_are_tight(struct kafka_server *server)
 
 /* ---- what has its time: on loop 0, by a helper ---- */
 
+static void give_back_memory(struct kafka_server *server)
+{
+	uint64_t freed = atomic_exchange(&server->freed_bytes, 0), held = 0;
+
+	for (unsigned kind = 0; kind < HELD_KINDS; kind++)
+		held += atomic_load(&server->held.bytes[kind]);
+	if (server->held_before > held)
+		freed += server->held_before - held;
+	server->held_before = held;
+	server->trim_bytes += freed;
+	if (server->trim_bytes < KAFKA_TRIM_BYTES || freed > KAFKA_TRIM_IDLE_BYTES)
+		return;
+	server->trim_bytes = 0;
+	sys_memory_trim();
+}
+
 static void maintain(struct job *job)
 {
 	struct kafka_loop *loop = container_of(job, struct kafka_loop, maintenance);
 
 	store_maintain(loop->server->store, sys_wall_ms());
 	coordinator_maintain(loop->server->coordinator, sys_wall_ms());
+	give_back_memory(loop->server);
 }
 
 static void maintained(struct job *job)
@@ -153,6 +172,8 @@ struct kafka_loop *kafka_loop_new(struct kafka_server *server, unsigned index, u
 	list_init(&loop->flushes_waiting);
 	fetch_sessions_init(&loop->sessions, (uint32_t)(sessions + count - 1) / count,
 			    (int32_t)index + 1, (int32_t)count);
+	loop->sessions.held = &server->held;
+	loop->sessions.secret = server->secret;
 	inbox_init(&loop->inbox);
 	loop->work = arena_over(loop->work_memory, sizeof(loop->work_memory));
 	spare_init(&loop->calls, sizeof(struct kafka_call), KAFKA_SPARE_MAX);

@@ -31,7 +31,8 @@ struct kafka_loop {
 	struct job maintenance;
 	struct list flushes_waiting;
 
-	size_t turn_left;  /* bytes for the connection whose turn it is */
+	size_t turn_left;     /* bytes for the connection whose turn it is */
+	size_t turn_elements; /* that it has had handled */
 	uint64_t mixed_ms; /* until then turns are short; 0: small answers have not been sent yet */
 	size_t out_len;    /* of `out`: the answers of the connection whose turn it is */
 	struct arena work; /* of the request that is being answered */

@@ -23,7 +23,7 @@ static bool put_partitions(struct kafka_call *call, struct topic *topic,
 
 	to->partitions.at = call_take(call, (size_t)count, sizeof(*to->partitions.at));
 	to->partitions.count = count;
-	if (!to->partitions.at || !node)
+	if (!to->partitions.at || !node || !call_work(call, (size_t)count))
 		return false;
 	*node = (int32_t)store_node_id(call->server->store);
 	for (int32_t i = 0; i < count; i++) {
@@ -118,7 +118,7 @@ static enum put put_asked(struct kafka_call *call, const struct asked *asked,
 	struct topic *topic =
 	    by_name ? store_topic(store, asked->name) : store_topic_by_id(store, &asked->id);
 	enum kafka_error error = KAFKA_NONE;
-	bool fits = true;
+	bool fits = call_step(call, 1);
 
 	if (!topic)
 		error = by_name ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_UNKNOWN_TOPIC_ID;
@@ -127,10 +127,12 @@ static enum put put_asked(struct kafka_call *call, const struct asked *asked,
 	} else if (!topic && by_name && wishes->may_make && !kafka_topic_is_internal(asked->name)) {
 		if (!call->may_block)
 			return PUT_BLOCKS;
-		error = made(wishes->made, asked->name);
+		/* Not where one went meanwhile: its client will ask again. */
+		if (wishes->made)
+			error = made(wishes->made, asked->name);
 	}
 	if (topic) {
-		fits = put_topic(call, topic, wishes, to);
+		fits = fits && put_topic(call, topic, wishes, to);
 		topic_unref(topic);
 	} else {
 		to->error_code = (int16_t)error;
@@ -159,7 +161,7 @@ static enum put put_all(struct kafka_call *call, const struct wishes *wishes,
 		struct kafka_metadata_response_topic *to =
 		    &response->topics.at[response->topics.count++];
 
-		fits = put_topic(call, topic, wishes, to);
+		fits = call_work(call, 1) && put_topic(call, topic, wishes, to);
 		topic_unref(topic);
 		after = to->name;
 	}
@@ -211,12 +213,29 @@ static struct making *make_missing(struct kafka_call *call,
 	return making;
 }
 
+static bool makes_topics(const struct kafka_call *call)
+{
+	return config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) != 0;
+}
+
+/* What was too much for a loop is a bulk helper's, unless topics are to be made. */
+static enum handled leave_to_helper(struct kafka_call *call,
+				    const struct kafka_metadata_request *request)
+{
+	bool makes = call->heavy && makes_topics(call) && request->allow_auto_topic_creation;
+
+	for (int32_t i = 0; makes && i < request->topics.count; i++)
+		if (!is_by_id(call, &request->topics.at[i]) &&
+		    may_be_made(call, request->topics.at[i].name))
+			return call_change(call);
+	return CALL_ENDS;
+}
+
 static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_request *request,
 			   struct kafka_metadata_response *response)
 {
 	struct wishes wishes = {
-	    .may_make = config_value(call->server->config, KAFKA_CONFIG_AUTO_CREATE) &&
-			request->allow_auto_topic_creation,
+	    .may_make = makes_topics(call) && request->allow_auto_topic_creation,
 	    .operations = request->include_topic_authorized_operations,
 	};
 	const enum name_twin *twins;
@@ -228,7 +247,7 @@ static enum put put_topics(struct kafka_call *call, const struct kafka_metadata_
 	twins = twins_of(call, request);
 	if (!twins || !call_array(call, &response->topics, request->topics.count))
 		return PUT_FAILED;
-	if (wishes.may_make && call->may_block) {
+	if (wishes.may_make && call->is_change) {
 		wishes.made = make_missing(call, request, twins);
 		if (!wishes.made)
 			return PUT_FAILED;
@@ -254,8 +273,10 @@ enum handled handle_metadata(struct kafka_call *call)
 	struct kafka_metadata_request request;
 	struct kafka_metadata_response response;
 
+	/* Where it is too large to be looked at, topics may have to be made. */
 	if (!call_decode(call, &request))
-		return CALL_CLOSES;
+		return call->heavy && !call->may_block && makes_topics(call) ? call_change(call)
+									     : CALL_CLOSES;
 	kafka_metadata_response_init(&response);
 	switch (put_topics(call, &request, &response)) {
 	case PUT:
@@ -263,7 +284,7 @@ enum handled handle_metadata(struct kafka_call *call)
 	case PUT_BLOCKS:
 		return call_change(call);
 	case PUT_FAILED:
-		return CALL_ENDS;
+		return call->may_block ? CALL_ENDS : leave_to_helper(call, &request);
 	}
 	broker = call_take(call, 1, sizeof(*broker));
 	if (!broker)

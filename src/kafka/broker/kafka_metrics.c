@@ -36,6 +36,14 @@
 	  "Memory of requests that are being received; at most 640 MiB.")                         \
 	M(memory_waits, "leat_kafka_request_memory_waits_total", COUNTER,                         \
 	  "Times a connection was not read on, as that memory was used up.")                      \
+	M(turn_elements, "leat_kafka_turn_elements_max", GAUGE,                                   \
+	  "The most elements of arrays that a loop has handled for a request.")                   \
+	M(step_elements, "leat_kafka_step_elements_max", GAUGE,                                   \
+	  "The most that a helper has handled without a look whether anybody waits.")             \
+	M(held, "leat_kafka_held_bytes", GAUGE,                                                   \
+	  "Memory held for clients between requests, by what it is for.")                         \
+	M(held_refused, "leat_kafka_held_refused_total", COUNTER,                                 \
+	  "Times that there was no room for more of it.")                                         \
 	M(topics, "leat_kafka_topics", GAUGE, "Topics.")                                          \
 	M(partitions, "leat_kafka_partitions", GAUGE, "Partitions.")                              \
 	M(offline, "leat_kafka_partitions_offline", GAUGE,                                        \
@@ -123,6 +131,20 @@ static void put_records(struct buf *out, const struct kafka_counters *c)
 	metric_put(out, &metrics.sessions, c->sessions);
 }
 
+static void put_costs(struct buf *out, const struct kafka_server *server)
+{
+	metric_put(out, &metrics.turn_elements, atomic_load(&server->turn_elements));
+	metric_put(out, &metrics.step_elements, atomic_load(&server->step_elements));
+	metric_begin(out, &metrics.held);
+	for (unsigned kind = 0; kind < HELD_KINDS; kind++)
+		metric_sample_of(out, &metrics.held, "for", held_names[kind],
+				 atomic_load(&server->held.bytes[kind]));
+	metric_begin(out, &metrics.held_refused);
+	for (unsigned kind = 0; kind < HELD_KINDS; kind++)
+		metric_sample_of(out, &metrics.held_refused, "for", held_names[kind],
+				 atomic_load(&server->held.refused[kind]));
+}
+
 static void put_store(struct buf *out, const struct kafka_account *a)
 {
 	const struct store_stats *s = &a->store;
@@ -164,6 +186,7 @@ static void write_metrics(void *arg, struct buf *out)
 	metric_put(out, &metrics.helped, a.counters.helped);
 	metric_put(out, &metrics.request_bytes, a.request_bytes);
 	metric_put(out, &metrics.memory_waits, a.counters.memory_waits);
+	put_costs(out, server);
 	put_store(out, &a);
 	put_groups(out, &a.groups);
 	metric_put(out, &metrics.ids, a.producer_ids);

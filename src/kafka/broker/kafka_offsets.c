@@ -204,7 +204,7 @@ static bool answer_topic(struct kafka_call *call, const struct kafka_list_offset
 		};
 
 		to->partitions.at[i].partition_index = part->partition_index;
-		complete = answer_part(call, &asked, &to->partitions.at[i]);
+		complete = answer_part(call, &asked, &to->partitions.at[i]) && call_step(call, 1);
 	}
 	if (topic)
 		topic_unref(topic);
@@ -233,7 +233,7 @@ enum handled handle_list_offsets(struct kafka_call *call)
 		if (!call_array(call, &to->partitions, from->partitions.count))
 			return CALL_ENDS;
 		if (!answer_topic(call, &request, from, twins, to))
-			return CALL_BLOCKS;
+			return call->may_block ? CALL_ENDS : CALL_BLOCKS;
 		twins += from->partitions.count;
 	}
 	return call_answer(call, &response);

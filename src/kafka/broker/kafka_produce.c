@@ -69,7 +69,8 @@ size_t produce_size(size_t partitions)
 
 static struct produce *produce_new(struct kafka_call *call, size_t partitions)
 {
-	bool large = partitions > KAFKA_INLINE_PARTITIONS;
+	/* What lies ready is the loop's. */
+	bool large = partitions > KAFKA_INLINE_PARTITIONS || call->apart;
 	size_t room = large ? partitions : KAFKA_INLINE_PARTITIONS;
 	struct produce *produce = NULL;
 
@@ -104,6 +105,7 @@ static void unwatch(struct produce *produce)
 	for (unsigned i = 0; i < produce->parts_count; i++)
 		if (produce->parts[i].waits)
 			watcher_remove(&produce->parts[i].watcher, produce->parts[i].partition);
+	waiter_forget(&produce->waiter);
 	produce->watching = false;
 }
 
@@ -219,6 +221,9 @@ static bool validate_topic(struct produce *produce, struct validator *validator,
 	for (unsigned i = 0; i < topic->count; i++) {
 		struct produce_part *part = &parts[i];
 
+		/* Others are appended whether somebody waits for it or not. */
+		if (produce->call->heavy && !call_step(produce->call, 1))
+			return false;
 		if (part->error != KAFKA_NONE)
 			continue;
 		validate_batch(validator, topic->topic, part->records, &part->checked);
@@ -323,7 +328,7 @@ static void append(struct kafka_call *call, struct produce_part *part, int64_t n
 	part->waits = appended.wait_durable;
 	if (appended.duplicate && part->log_append_time >= 0)
 		part->log_append_time = appended.timestamp;
-	if (appended.flush_due)
+	if (appended.flush_due && !call->apart)
 		flush_begin(call->home, part->partition);
 	if (!appended.wait_durable && !appended.duplicate)
 		partition_wake(part->partition);
@@ -331,31 +336,29 @@ static void append(struct kafka_call *call, struct produce_part *part, int64_t n
 
 /* ---- waiting for the disk ---- */
 
-static void look(struct produce *produce)
+static void look_at_part(struct produce *produce, struct produce_part *part)
 {
-	for (unsigned i = 0; i < produce->parts_count; i++) {
-		struct produce_part *part = &produce->parts[i];
-		struct partition_ends ends;
-		enum kafka_error error;
+	struct partition_ends ends;
+	enum kafka_error error;
 
-		if (!part->waits)
-			continue;
-		error = partition_ends(part->partition, &ends);
-		if (error == KAFKA_NONE && ends.durable_end <= part->last_offset)
-			continue;
-		part->error = error;
-		if (error != KAFKA_NONE)
-			part->log_start = -1;
-		watcher_remove(&part->watcher, part->partition);
-		part->waits = false;
-		produce->waiting--;
-	}
+	if (!part->waits)
+		return;
+	error = partition_ends(part->partition, &ends);
+	if (error == KAFKA_NONE && ends.durable_end <= part->last_offset)
+		return;
+	part->error = error;
+	if (error != KAFKA_NONE)
+		part->log_start = -1;
+	watcher_remove(&part->watcher, part->partition);
+	part->waits = false;
+	produce->waiting--;
 }
 
 static void woken(struct message *message)
 {
 	struct produce *produce = container_of(message, struct produce, waiter.message);
 	struct kafka_call *call = produce->call;
+	struct watcher *watcher;
 
 	waiter_woken(&produce->waiter);
 	if (!call) {
@@ -365,17 +368,13 @@ static void woken(struct message *message)
 	/* A wake that came while the call was being answered: it may still be leaving. */
 	if (produce->waiting == 0)
 		return;
-	look(produce);
+	while ((watcher = waiter_take(&produce->waiter)))
+		look_at_part(produce, container_of(watcher, struct produce_part, watcher));
 	if (produce->waiting > 0)
 		return;
 	call->abandoned = NULL;
 	call_renew_work(call);
 	call_answered(call, produce_answer(call));
-}
-
-static void abandoned(struct kafka_call *call)
-{
-	call_free(call);
 }
 
 static enum handled wait_durable(struct kafka_call *call)
@@ -392,7 +391,8 @@ static enum handled wait_durable(struct kafka_call *call)
 		produce->waiting++;
 		watcher_add(&part->watcher, part->partition, &produce->waiter);
 	}
-	look(produce);
+	for (unsigned i = 0; i < produce->parts_count; i++)
+		look_at_part(produce, &produce->parts[i]);
 	if (produce->waiting == 0)
 		return produce_answer(call);
 	/* The request's bytes go. */
@@ -407,7 +407,7 @@ static enum handled wait_durable(struct kafka_call *call)
 		memcpy(topic->own_name, topic->name.ptr, topic->name.len);
 		topic->name.ptr = topic->own_name;
 	}
-	call->abandoned = abandoned;
+	call->abandoned = call_free;
 	return CALL_WAITS;
 }
 
@@ -467,29 +467,6 @@ static void collect_topic(struct produce *produce,
 	}
 }
 
-static void log_refused(struct kafka_call *call, const struct produce_topic *topic,
-			const struct produce_part *part)
-{
-	int64_t limit = topic->topic
-			    ? topic_config_value(topic->topic, TOPIC_CONFIG_MAX_MESSAGE_BYTES)
-			    : INT64_MAX;
-	const struct kafka_error_info *info = kafka_error_info((int)part->error);
-	struct client_text client;
-
-	log_client(call, &client);
-	if (part->error == KAFKA_MESSAGE_TOO_LARGE && (int64_t)part->records.len > limit)
-		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
-			    "%s: a batch of %zu bytes for %.*s-%d is refused: max.message.bytes of "
-			    "the topic is %lld",
-			    client.text, part->records.len, (int)topic->name.len, topic->name.ptr,
-			    part->number, (long long)limit);
-	else
-		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
-			    "%s: a batch for %.*s-%d is refused: %s: %s", client.text,
-			    (int)topic->name.len, topic->name.ptr, part->number, info->name,
-			    part->text ? part->text : info->text);
-}
-
 /* One line for the request, of its first bad batch. */
 static void tell_refused(struct kafka_call *call, const struct produce *produce)
 {
@@ -498,9 +475,55 @@ static void tell_refused(struct kafka_call *call, const struct produce *produce)
 	for (unsigned i = 0; i < produce->topics_count; i++)
 		for (unsigned n = 0; n < produce->topics[i].count; n++, part++)
 			if (part->error != KAFKA_NONE) {
-				log_refused(call, &produce->topics[i], part);
+				log_refused_batch(call, produce->topics[i].topic,
+						  produce->topics[i].name, part->number,
+						  part->records.len, part->error, part->text);
 				return;
 			}
+}
+
+/* Nobody reads an answer: the end of the connection is how such a client learns of an error. */
+static enum handled produce_silently(struct kafka_call *call)
+{
+	struct produce *produce = call->state;
+
+	for (unsigned i = 0; i < produce->parts_count; i++)
+		count_error(call, produce->parts[i].error);
+	return produce->failed ? CALL_ENDS : CALL_SILENT;
+}
+
+static void sync_part(struct produce_part *part)
+{
+	if (!part->waits)
+		return;
+	part->error = flush_now(part->partition, part->last_offset + 1);
+	part->waits = false;
+	if (part->error != KAFKA_NONE)
+		part->log_start = -1;
+}
+
+/* More parts than a loop appends in a turn: all of it by the helper, in steps. */
+static enum handled produce_on_helper(struct kafka_call *call)
+{
+	struct produce *produce = call->state;
+
+	if (!validate(produce, KAFKA_EXPANDED_REQUEST_MAX))
+		return CALL_ENDS;
+	for (unsigned i = 0; i < produce->parts_count; i++) {
+		struct produce_part *part = &produce->parts[i];
+
+		if (!call_step(call, 1))
+			return CALL_ENDS;
+		if (part->error == KAFKA_NONE)
+			append(call, part, produce->now_ms);
+	}
+	for (unsigned i = 0; i < produce->parts_count; i++) {
+		sync_part(&produce->parts[i]);
+		produce->failed |= produce->parts[i].error != KAFKA_NONE;
+	}
+	if (produce->failed)
+		tell_refused(call, produce);
+	return produce->acks == 0 ? produce_silently(call) : produce_answer(call);
 }
 
 /* The request has been validated. */
@@ -519,12 +542,8 @@ static enum handled produce_append(struct kafka_call *call)
 	}
 	if (produce->failed)
 		tell_refused(call, produce);
-	/* Nobody reads an answer: the end of the connection is how such a client learns of it. */
-	if (produce->acks == 0) {
-		for (unsigned i = 0; i < produce->parts_count; i++)
-			count_error(call, produce->parts[i].error);
-		return produce->failed ? CALL_ENDS : CALL_SILENT;
-	}
+	if (produce->acks == 0)
+		return produce_silently(call);
 	return waits ? wait_durable(call) : produce_answer(call);
 }
 
@@ -571,6 +590,8 @@ enum handled handle_produce(struct kafka_call *call)
 			       "transactions are not supported");
 		return produce_append(call);
 	}
+	if (call->may_block)
+		return produce_on_helper(call);
 	if (produce->to_expand > KAFKA_EXPAND_ON_LOOP || !validate(produce, KAFKA_EXPANDED_ON_LOOP))
 		return leave_to_helper(call);
 	return produce_append(call);

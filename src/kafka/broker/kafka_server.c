@@ -141,6 +141,8 @@ int kafka_server_open(struct kafka_server *server, struct err *err)
 {
 	int r = open_store(server, err);
 
+	if (r == 0 && sys_random(&server->secret, sizeof(server->secret)) < 0)
+		r = err_set(err, -EIO, "no random numbers");
 	if (r == 0)
 		r = make_loops(server, reactor_loop_count(server->reactor), err);
 	if (r == 0)

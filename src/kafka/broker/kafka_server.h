@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "kafka/broker/config.h"
+#include "kafka/broker/core/held.h"
 #include "kafka/broker/expanders.h"
 #include "kafka/broker/kafka_count.h"
 #include "kafka/broker/kafka_listeners.h"
@@ -52,6 +53,14 @@ struct kafka_server {
 	_Atomic uint64_t large_bytes;   /* of KAFKA_REQUESTS_BYTES */
 	_Atomic uint64_t small_bytes;   /* of KAFKA_SMALL_REQUESTS_BYTES */
 	_Atomic uint64_t answers_bytes; /* of KAFKA_ANSWERS_BYTES */
+	struct held held;
+	/* Of large requests, answers and what was between; to be trimmed; and `held` before. The last two
+	 * are maintenance's. */
+	_Atomic uint64_t freed_bytes;
+	uint64_t trim_bytes, held_before;
+	/* The most elements that a loop has handled at once, and a helper between two looks. */
+	_Atomic uint64_t turn_elements, step_elements;
+	uint64_t secret; /* of hashes: strangers choose the names */
 
 	struct expanders expanders;
 	struct coordinator *coordinator;

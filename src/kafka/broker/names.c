@@ -13,6 +13,8 @@ struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count)
 	/* A few may come meanwhile. */
 	room = (int32_t)stats.topics + 16;
 	names = call_take(call, (size_t)room, sizeof(*names));
+	if (!call_work(call, stats.topics))
+		return NULL;
 	while (names && count < room && (topic = store_topic_next(call->server->store, after))) {
 		after = call_keep(call, slice_of(topic_name(topic)));
 		topic_unref(topic);

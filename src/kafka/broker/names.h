@@ -21,7 +21,7 @@ enum name_twin {
 			names_[i_] = (array).at[i_].member;                                     \
 		names_;                                                                         \
 	})
-/* Those of all topics, sorted; NULL: no memory. */
+/* Those of all topics, sorted; NULL: no memory, or too many for a loop. */
 struct slice *names_of_topics(struct kafka_call *call, int32_t *ret_count);
 
 /* Sorted, and each once: how many are left. */

@@ -13,10 +13,22 @@ void fetch_sessions_init(struct fetch_sessions *sessions, uint32_t max, int32_t 
 	list_init(&sessions->sessions);
 }
 
+/* What is held for one of its partitions, with its places in the table. */
+static uint64_t part_bytes(struct slice topic)
+{
+	return sizeof(struct session_part) + 2 * sizeof(uint32_t) + topic.len;
+}
+
+static void part_free(struct fetch_session *session, struct session_part *part)
+{
+	held_give(session->held, HELD_SESSIONS, part_bytes(part->topic));
+	free((void *)part->topic.ptr);
+}
+
 static void session_free(struct fetch_session *session)
 {
 	for (uint32_t i = 0; i < session->count; i++)
-		free((void *)session->parts[i].topic.ptr);
+		part_free(session, &session->parts[i]);
 	free(session->parts);
 	free(session->index);
 	free(session);
@@ -97,6 +109,8 @@ struct fetch_session *fetch_session_new(struct fetch_sessions *sessions, bool by
 	session = sessions->slots ? calloc(1, sizeof(*session)) : NULL;
 	if (!session)
 		return NULL;
+	session->held = sessions->held;
+	session->secret = sessions->secret;
 	session->id = next_id(sessions);
 	sessions->slots[slot_of(sessions, session->id)] = session;
 	session->epoch = 1;
@@ -145,10 +159,11 @@ void fetch_session_end(struct fetch_sessions *sessions, int32_t id)
 
 /* ---- partitions ---- */
 
-static uint64_t hash_of(struct slice topic, const struct kafka_uuid *id, int32_t partition)
+static uint64_t hash_of(uint64_t secret, struct slice topic, const struct kafka_uuid *id,
+			int32_t partition)
 {
 	uint64_t hash =
-	    topic.len ? hash_slice(topic) : hash_slice(slice_make((const char *)id, sizeof(*id)));
+	    hash_slice_from(secret, topic.len ? topic : slice_make((const char *)id, sizeof(*id)));
 
 	return hash_mix(hash ^ (uint32_t)partition, 0x9e3779b97f4a7c15u);
 }
@@ -164,7 +179,7 @@ static bool is_part(const struct session_part *part, struct slice topic,
 static uint32_t *place(const struct fetch_session *session, struct slice topic,
 		       const struct kafka_uuid *id, int32_t partition)
 {
-	uint64_t at = hash_of(topic, id, partition);
+	uint64_t at = hash_of(session->secret, topic, id, partition);
 
 	for (;; at++) {
 		uint32_t *cell = &session->index[at & (session->index_size - 1)];
@@ -225,9 +240,13 @@ bool fetch_session_put(struct fetch_session *session, const struct session_part 
 	}
 	if (session->count >= FETCH_SESSION_PARTITIONS_MAX || !grow(session))
 		return false;
-	name = malloc(part->topic.len + 1);
-	if (!name)
+	if (!held_take(session->held, HELD_SESSIONS, part_bytes(part->topic)))
 		return false;
+	name = malloc(part->topic.len + 1);
+	if (!name) {
+		held_give(session->held, HELD_SESSIONS, part_bytes(part->topic));
+		return false;
+	}
 	if (part->topic.len)
 		memcpy(name, part->topic.ptr, part->topic.len);
 	to = &session->parts[session->count++];
@@ -272,7 +291,7 @@ bool fetch_session_settle(struct fetch_session *session)
 
 	for (uint32_t i = 0; i < session->count; i++) {
 		if (session->parts[i].gone)
-			free((void *)session->parts[i].topic.ptr);
+			part_free(session, &session->parts[i]);
 		else
 			session->parts[kept++] = session->parts[i];
 	}

@@ -17,6 +17,7 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "kafka/broker/core/held.h"
 #include "kafka/wire/error.h"
 #include "kafka/wire/message.h"
 
@@ -40,6 +41,8 @@ struct session_part {
 };
 
 struct fetch_session {
+	struct held *held;
+	uint64_t secret;
 	struct list node; /* the cache's, the one used last at the end */
 	int32_t id, epoch;
 	bool by_id;
@@ -59,6 +62,8 @@ struct fetch_sessions {
 	uint32_t count, max;
 	int32_t first_id, id_step; /* so that the ids of loops differ */
 	uint32_t sequence;
+	uint64_t secret;   /* of hashes: strangers choose the names */
+	struct held *held; /* what sessions take is counted there; NULL: nowhere */
 };
 
 void fetch_sessions_init(struct fetch_sessions *sessions, uint32_t max, int32_t first_id,
@@ -75,7 +80,7 @@ void fetch_session_done(struct fetch_session *session);
 /* The client does not want it any more; nothing if there is none. */
 void fetch_session_end(struct fetch_sessions *sessions, int32_t id);
 
-/* false: too many partitions, or no memory; end it. `part->topic` is copied. */
+/* false: too many partitions, no memory, or none in the account; end it. `part->topic` is copied. */
 bool fetch_session_put(struct fetch_session *session, const struct session_part *part);
 void fetch_session_forget(struct fetch_session *session, struct slice topic,
 			  const struct kafka_uuid *id, int32_t partition);

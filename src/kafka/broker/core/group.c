@@ -55,6 +55,9 @@ void group_free(struct group *group)
 	if (!group)
 		return;
 	group_end(group, KAFKA_COORDINATOR_NOT_AVAILABLE);
+	table_fini(&group->by_id);
+	table_fini(&group->by_instance);
+	table_fini(&group->pending_by_id);
 	text_free(&group->id);
 	text_free(&group->protocol_type);
 	text_free(&group->protocol);
@@ -94,8 +97,9 @@ void group_renew(struct group *group, struct group_member *member, struct group_
  * gone would wait for ever. */
 static uint64_t deadline_of(const struct group_member *member)
 {
-	return (member->join || member->sync) && !member->is_new ? GROUP_NEVER
-								 : member->deadline_ms;
+	bool waits = (member->join || member->sync) && !member->is_new && !member->orphan;
+
+	return waits ? GROUP_NEVER : member->deadline_ms;
 }
 
 static bool expire_members(struct group *group, uint64_t now_ms)
@@ -268,6 +272,29 @@ enum kafka_error group_leave(struct group *group, struct slice member_id, struct
 	return KAFKA_NONE;
 }
 
+struct group_member *group_waiting(const struct group *group, const void *waiter, struct slice id,
+				   struct slice instance_id)
+{
+	struct group_member *member =
+	    instance_id.ptr ? group_find_static(group, instance_id) : group_find(group, id);
+
+	return member && (member->join == waiter || member->sync == waiter) ? member : NULL;
+}
+
+void group_abandon(struct group *group, struct group_member *member, struct group_time time)
+{
+	CHECK(member->join || member->sync);
+	if (member->is_new && member->untold) {
+		group_remove(group, member, KAFKA_UNKNOWN_MEMBER_ID);
+		left(group, time);
+		return;
+	}
+	/* Of a new one the time that it may wait is running. */
+	member->orphan = true;
+	if (!member->is_new)
+		group_renew(group, member, time);
+}
+
 enum kafka_error group_commit(struct group *group, struct slice member_id, struct slice instance_id,
 			      int32_t generation, struct group_time time)
 {
@@ -315,11 +342,11 @@ static int restore_member(struct group *group, const struct group_restored *from
 	    .session_ms = stored->session_ms,
 	    .rebalance_ms = stored->rebalance_ms,
 	};
-	struct group_member *member = member_new(&join, stored->id);
+	struct group_member *member = member_new(group, &join, stored->id);
 
-	if (!member || !member_set_assignment(member, stored->assignment)) {
+	if (!member || !member_set_assignment(group, member, stored->assignment)) {
 		if (member)
-			member_free(member);
+			member_free(group, member);
 		return -ENOMEM;
 	}
 	group_add(group, member);
@@ -341,8 +368,10 @@ int group_restore(struct group *group, const struct group_restored *from,
 		return -ENOMEM;
 	group->generation = from->generation;
 	group->state_since_ms = from->state_since_ms;
+	group->loading = true;
 	for (int32_t i = 0; i < count && r == 0; i++)
 		r = restore_member(group, from, &members[i], time);
+	group->loading = false;
 	if (group->members_count)
 		group->state = GROUP_STABLE;
 	return r;

@@ -30,6 +30,8 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "base/table.h"
+#include "kafka/broker/core/held.h"
 #include "kafka/wire/error.h"
 
 #define GROUP_NEVER UINT64_MAX
@@ -47,17 +49,22 @@ struct group_protocol {
 
 struct group_member {
 	struct list node;
-	uint64_t id_hash;
+	struct group *group;
+	struct table_node by_id, by_instance;
 	struct slice id;
 	struct slice instance_id; /* ptr NULL: a dynamic member */
 	struct slice client_id, client_host;
 	struct group_protocol *protocols; /* the best first; with their bytes, one allocation */
 	int32_t protocols_count;
+	uint64_t held;           /* of the account, for it and its names */
+	uint64_t held_protocols; /* for these */
 	int32_t session_ms, rebalance_ms;
 	struct slice assignment;
 	uint64_t deadline_ms; /* its session's end */
 	void *join, *sync;    /* who waits; NULL: nobody */
 	bool is_new;          /* its first join has not been answered: it can't send heartbeats */
+	bool untold;          /* ... nor does its client know its id */
+	bool orphan;          /* its client's connection has ended while it waited */
 	bool sync_missing;    /* of this generation */
 };
 
@@ -106,9 +113,15 @@ struct group_ops {
 
 struct group_limits {
 	int32_t session_min_ms, session_max_ms; /* group.min/max.session.timeout.ms */
-	int32_t size_max;                       /* group.max.size */
+	int32_t size_max;                       /* group.max.size; of members and pending ones */
 	int32_t initial_delay_ms;               /* group.initial.rebalance.delay.ms */
+	uint64_t secret;                        /* of hashes: strangers choose the names */
+	struct held *held;                      /* NULL: nobody counts what members take */
 };
+
+/* Who were given an id and have not come back: a client has one or two, so this is many clients, or one
+ * that does nothing but ask. */
+#define GROUP_PENDING_MAX 10000
 
 /* How long a member that has never got an answer may wait for it. As it has no id yet, a retry of
  * its makes another member, so those left behind must end. */
@@ -128,6 +141,7 @@ struct group {
 
 	struct list members; /* in the order they came */
 	struct list pending; /* they were given an id and have not come back with it */
+	struct table by_id, by_instance, pending_by_id;
 	int32_t members_count, joining, syncs_missing, pending_count;
 	struct group_member *leader;
 
@@ -135,6 +149,7 @@ struct group {
 	uint64_t sync_deadline_ms; /* until all have asked for their assignment */
 	int32_t initial_left_ms;   /* how much longer the first rebalance may be put off */
 	bool newcomers;            /* since it was put off last */
+	bool loading;              /* from storage: what is there, is there */
 	uint64_t next_ms;
 };
 
@@ -184,8 +199,14 @@ struct group_sync {
 	int32_t generation;
 	struct slice protocol_type, protocol; /* ptr NULL: not said */
 	const struct group_assignment *assignments;
+	const uint32_t *order; /* of them: group_assignments_order() */
 	int32_t assignments_count;
 };
+
+/* The numbers of the assignments in the order of their members, so that each member's is found by
+ * halves, however many its leader names. To be freed; NULL: no memory. Any thread, without the
+ * group. */
+uint32_t *group_assignments_order(const struct group_assignment *assignments, int32_t count);
 
 void group_sync(struct group *group, const struct group_sync *sync, struct group_time time);
 
@@ -198,6 +219,13 @@ enum kafka_error group_leave(struct group *group, struct slice member_id, struct
 /* May these commit offsets now? A member's session is renewed by it. */
 enum kafka_error group_commit(struct group *group, struct slice member_id, struct slice instance_id,
 			      int32_t generation, struct group_time time);
+
+/* The client of this member, which waits, is gone. A member whose id nobody knows goes, any other has its
+ * session's time to come back. */
+void group_abandon(struct group *group, struct group_member *member, struct group_time time);
+/* Who waits as `waiter`: of those the member that is named so; NULL: it has been answered. */
+struct group_member *group_waiting(const struct group *group, const void *waiter, struct slice id,
+				   struct slice instance_id);
 
 /* When group_tick() has something to do; GROUP_NEVER. It may turn out to be nothing. */
 static inline uint64_t group_next(const struct group *group)

@@ -13,14 +13,19 @@
 bool text_copy(struct slice *ret, struct slice s);
 void text_free(struct slice *s);
 
-/* In no list yet; NULL: no memory. */
-struct group_member *member_new(const struct group_join *join, struct slice id);
-void member_free(struct group_member *member);
-bool member_set_protocols(struct group_member *member, const struct group_protocol *protocols,
-			  int32_t count);
+/* In no list yet; NULL: no memory, or the account has no room. The same is false below. */
+struct group_member *member_new(struct group *group, const struct group_join *join,
+				struct slice id);
+void member_free(struct group *group, struct group_member *member);
+bool member_set_protocols(struct group *group, struct group_member *member,
+			  const struct group_protocol *protocols, int32_t count);
 bool member_has_protocols(const struct group_member *member, const struct group_protocol *protocols,
 			  int32_t count);
-bool member_set_assignment(struct group_member *member, struct slice assignment);
+bool member_set_assignment(struct group *group, struct group_member *member,
+			   struct slice assignment);
+void member_drop_assignment(struct group *group, struct group_member *member);
+/* `id` is the member's from now on, in place of the one that it had, which is the caller's. */
+void group_rename(struct group *group, struct group_member *member, struct slice id);
 /* The first of that name: clients may name as many as fit into a request, so all searches are by
  * halves. -1, NULL: it has none. */
 int32_t member_protocol_number(const struct group_member *member, struct slice name);
@@ -36,6 +41,7 @@ enum kafka_error group_identify(const struct group *group, struct slice id,
 				struct slice instance_id, struct group_member **ret);
 
 void group_add(struct group *group, struct group_member *member);
+void group_add_pending(struct group *group, struct group_member *pending);
 /* Whoever waits for it is answered with `error`; frees it. */
 void group_remove(struct group *group, struct group_member *member, enum kafka_error error);
 void group_forget_pending(struct group *group, struct group_member *pending);

@@ -35,6 +35,7 @@ static void wait_in_join(struct group *group, struct group_member *member, void 
 
 	if (member->join)
 		group_answer_join(group, member, &superseded);
+	member->orphan = false;
 	member->join = waiter;
 	group->joining++;
 }
@@ -44,12 +45,12 @@ static void wait_in_join(struct group *group, struct group_member *member, void 
 static void add_member(struct group *group, const struct group_join *join, struct slice id,
 		       struct group_time time)
 {
-	struct group_member *member = member_new(join, id);
+	struct group_member *member = member_new(group, join, id);
 	struct slice type = {0};
 
 	if (!member || (group->members_count == 0 && !text_copy(&type, join->protocol_type))) {
 		if (member)
-			member_free(member);
+			member_free(group, member);
 		refuse(group, join, KAFKA_COORDINATOR_NOT_AVAILABLE, id);
 		return;
 	}
@@ -60,6 +61,7 @@ static void add_member(struct group *group, const struct group_join *join, struc
 	if (group->state == GROUP_PREPARING && group->before == GROUP_EMPTY)
 		group->newcomers = true;
 	member->is_new = true;
+	member->untold = join->member_id.len == 0;
 	member->join = join->waiter;
 	member->deadline_ms = time.now_ms + GROUP_NEW_MEMBER_MS;
 	group_wake_by(group, member->deadline_ms);
@@ -71,14 +73,20 @@ static void add_member(struct group *group, const struct group_join *join, struc
 static void give_id(struct group *group, const struct group_join *join, struct group_time time)
 {
 	const struct group_join nothing = {.session_ms = join->session_ms};
-	struct group_member *pending = member_new(&nothing, join->fresh_id);
+	int32_t others = group->state == GROUP_PREPARING ? group->joining : group->members_count;
+	struct group_member *pending = NULL;
 
+	if (group->pending_count >= group->limits->size_max - others) {
+		refuse(group, join, KAFKA_GROUP_MAX_SIZE_REACHED, slice_make("", 0));
+		return;
+	}
+	if (group->pending_count < GROUP_PENDING_MAX)
+		pending = member_new(group, &nothing, join->fresh_id);
 	if (!pending) {
 		refuse(group, join, KAFKA_COORDINATOR_NOT_AVAILABLE, slice_make("", 0));
 		return;
 	}
-	list_push_back(&group->pending, &pending->node);
-	group->pending_count++;
+	group_add_pending(group, pending);
 	group_renew(group, pending, time);
 	refuse(group, join, KAFKA_MEMBER_ID_REQUIRED, pending->id);
 }
@@ -90,36 +98,41 @@ struct static_change {
 	struct slice old_id;
 	struct group_protocol *old_protocols;
 	int32_t old_protocols_count;
+	uint64_t old_held;
 };
 
-static bool rename_static(const struct group_join *join, struct group_member *member,
-			  struct static_change *ret)
+static bool rename_static(struct group *group, const struct group_join *join,
+			  struct group_member *member, struct static_change *ret)
 {
 	struct slice id;
 
 	if (!text_copy(&id, join->fresh_id))
 		return false;
-	*ret =
-	    (struct static_change){member, member->id, member->protocols, member->protocols_count};
+	*ret = (struct static_change){member, member->id, member->protocols,
+				      member->protocols_count, member->held_protocols};
 	member->protocols = NULL;
-	if (!member_set_protocols(member, join->protocols, join->protocols_count)) {
+	member->held_protocols = 0;
+	if (!member_set_protocols(group, member, join->protocols, join->protocols_count)) {
 		member->protocols = ret->old_protocols;
+		member->held_protocols = ret->old_held;
 		text_free(&id);
 		return false;
 	}
-	member->id = id;
-	member->id_hash = hash_slice(id);
+	group_rename(group, member, id);
 	return true;
 }
 
-static void rename_back(struct static_change *change)
+static void rename_back(struct group *group, struct static_change *change)
 {
 	struct group_member *member = change->member;
+	struct slice new_id = member->id;
 
-	text_free(&member->id);
+	group_rename(group, member, change->old_id);
+	text_free(&new_id);
 	free(member->protocols);
-	member->id = change->old_id;
-	member->id_hash = hash_slice(member->id);
+	held_give(group->limits->held, HELD_GROUPS, member->held_protocols);
+	member->held_protocols = change->old_held;
+	change->old_held = 0;
 	member->protocols = change->old_protocols;
 	member->protocols_count = change->old_protocols_count;
 	change->old_id = slice_make(NULL, 0);
@@ -137,7 +150,7 @@ static void replace_quietly(struct group *group, const struct group_join *join,
 	struct group_joined answer;
 
 	if (error != KAFKA_NONE) {
-		rename_back(change);
+		rename_back(group, change);
 		refuse(group, join, error, slice_make("", 0));
 		return;
 	}
@@ -158,7 +171,7 @@ static void replace_static(struct group *group, const struct group_join *join,
 	struct static_change change;
 	const struct group_protocol *chosen;
 
-	if (!rename_static(join, member, &change)) {
+	if (!rename_static(group, join, member, &change)) {
 		refuse(group, join, KAFKA_COORDINATOR_NOT_AVAILABLE, slice_make("", 0));
 		return;
 	}
@@ -178,6 +191,7 @@ static void replace_static(struct group *group, const struct group_join *join,
 		wait_in_join(group, member, join->waiter);
 		group_rebalance(group, GROUP_REPLACED, time);
 	}
+	held_give(group->limits->held, HELD_GROUPS, change.old_held);
 	text_free(&change.old_id);
 	free(change.old_protocols);
 }
@@ -208,7 +222,7 @@ static void rejoin(struct group *group, const struct group_join *join, struct gr
 		answer_at_once(group, join, member, time);
 		return;
 	}
-	if (!same && !member_set_protocols(member, join->protocols, join->protocols_count)) {
+	if (!same && !member_set_protocols(group, member, join->protocols, join->protocols_count)) {
 		refuse(group, join, KAFKA_COORDINATOR_NOT_AVAILABLE, member->id);
 		return;
 	}
@@ -309,10 +323,10 @@ static int by_member(const void *a, const void *b, void *assignments)
 }
 
 /* The last for the member; whoever the leader has forgotten gets nothing. */
-static struct slice assignment_of(const struct group_sync *sync, const uint32_t *order,
-				  struct slice member_id)
+static struct slice assignment_of(const struct group_sync *sync, struct slice member_id)
 {
 	const struct group_assignment *at = sync->assignments;
+	const uint32_t *order = sync->order;
 	int32_t low = 0, high = sync->assignments_count;
 
 	while (low < high) {
@@ -328,26 +342,28 @@ static struct slice assignment_of(const struct group_sync *sync, const uint32_t 
 		   : slice_make("", 0);
 }
 
-/* Sorted first: a leader may name as many as fit into a request. */
+uint32_t *group_assignments_order(const struct group_assignment *assignments, int32_t count)
+{
+	uint32_t *order = malloc(((size_t)count + 1) * sizeof(*order));
+
+	for (uint32_t i = 0; order && i < (uint32_t)count; i++)
+		order[i] = i;
+	if (order)
+		qsort_r(order, (size_t)count, sizeof(*order), by_member, (void *)assignments);
+	return order;
+}
+
 static enum kafka_error take_assignments(struct group *group, const struct group_sync *sync)
 {
-	size_t count = (size_t)sync->assignments_count;
-	uint32_t *order = malloc((count + 1) * sizeof(*order));
-	bool taken = order != NULL;
 	struct list *node;
 
-	for (uint32_t i = 0; taken && i < count; i++)
-		order[i] = i;
-	if (taken)
-		qsort_r(order, count, sizeof(*order), by_member, (void *)sync->assignments);
 	list_for_each (node, &group->members) {
 		struct group_member *member = container_of(node, struct group_member, node);
 
-		taken =
-		    taken && member_set_assignment(member, assignment_of(sync, order, member->id));
+		if (!member_set_assignment(group, member, assignment_of(sync, member->id)))
+			return KAFKA_COORDINATOR_NOT_AVAILABLE;
 	}
-	free(order);
-	return taken ? KAFKA_NONE : KAFKA_COORDINATOR_NOT_AVAILABLE;
+	return KAFKA_NONE;
 }
 
 static void answer_syncs(struct group *group, enum kafka_error error, struct group_time time)
@@ -398,6 +414,7 @@ void group_sync(struct group *group, const struct group_sync *sync, struct group
 	sync_arrived(group, member);
 	if (member->sync)
 		group_answer_sync(group, member, KAFKA_REBALANCE_IN_PROGRESS);
+	member->orphan = false;
 	member->sync = sync->waiter;
 	if (group->state == GROUP_STABLE) {
 		group_renew(group, member, time);

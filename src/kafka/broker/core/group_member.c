@@ -27,33 +27,50 @@ void text_free(struct slice *s)
 
 /* ---- one member ---- */
 
-struct group_member *member_new(const struct group_join *join, struct slice id)
+static bool take_held(struct group *group, uint64_t bytes)
 {
-	struct group_member *member = calloc(1, sizeof(*member));
+	if (!group->loading)
+		return held_take(group->limits->held, HELD_GROUPS, bytes);
+	held_add(group->limits->held, HELD_GROUPS, bytes);
+	return true;
+}
+
+static void give_held(struct group *group, uint64_t bytes)
+{
+	held_give(group->limits->held, HELD_GROUPS, bytes);
+}
+
+struct group_member *member_new(struct group *group, const struct group_join *join, struct slice id)
+{
+	uint64_t bytes = sizeof(struct group_member) + id.len + join->instance_id.len +
+			 join->client_id.len + join->client_host.len;
+	struct group_member *member = take_held(group, bytes) ? calloc(1, sizeof(*member)) : NULL;
 
 	if (!member)
 		return NULL;
 	list_init(&member->node);
-	member->id_hash = hash_slice(id);
+	member->group = group;
+	member->held = bytes;
 	member->session_ms = join->session_ms;
 	member->rebalance_ms = join->rebalance_ms;
 	if (text_copy(&member->id, id) && text_copy(&member->instance_id, join->instance_id) &&
 	    text_copy(&member->client_id, join->client_id) &&
 	    text_copy(&member->client_host, join->client_host) &&
-	    member_set_protocols(member, join->protocols, join->protocols_count))
+	    member_set_protocols(group, member, join->protocols, join->protocols_count))
 		return member;
-	member_free(member);
+	member_free(group, member);
 	return NULL;
 }
 
-void member_free(struct group_member *member)
+void member_free(struct group *group, struct group_member *member)
 {
 	CHECK(!member->join && !member->sync);
+	member_drop_assignment(group, member);
+	give_held(group, member->held + member->held_protocols);
 	text_free(&member->id);
 	text_free(&member->instance_id);
 	text_free(&member->client_id);
 	text_free(&member->client_host);
-	text_free(&member->assignment);
 	free(member->protocols);
 	free(member);
 }
@@ -99,8 +116,8 @@ static void sort(struct group_member *member)
 		member->protocols);
 }
 
-bool member_set_protocols(struct group_member *member, const struct group_protocol *protocols,
-			  int32_t count)
+bool member_set_protocols(struct group *group, struct group_member *member,
+			  const struct group_protocol *protocols, int32_t count)
 {
 	size_t bytes = (size_t)count * (sizeof(*protocols) + sizeof(uint32_t) + sizeof(int32_t));
 	struct group_protocol *copy;
@@ -108,10 +125,12 @@ bool member_set_protocols(struct group_member *member, const struct group_protoc
 
 	for (int32_t i = 0; i < count; i++)
 		bytes += protocols[i].name.len + protocols[i].metadata.len;
-	copy = malloc(bytes + 1);
+	copy = take_held(group, bytes) ? malloc(bytes + 1) : NULL;
 	if (!copy)
 		return false;
+	give_held(group, member->held_protocols);
 	free(member->protocols);
+	member->held_protocols = bytes;
 	member->protocols = copy;
 	member->protocols_count = count;
 	at = (char *)(member_votes(member) + count);
@@ -136,13 +155,24 @@ bool member_has_protocols(const struct group_member *member, const struct group_
 	return true;
 }
 
-bool member_set_assignment(struct group_member *member, struct slice assignment)
+void member_drop_assignment(struct group *group, struct group_member *member)
+{
+	give_held(group, member->assignment.len);
+	text_free(&member->assignment);
+}
+
+bool member_set_assignment(struct group *group, struct group_member *member,
+			   struct slice assignment)
 {
 	struct slice copy;
 
-	if (!text_copy(&copy, assignment.ptr ? assignment : slice_make("", 0)))
+	if (!take_held(group, assignment.len))
 		return false;
-	text_free(&member->assignment);
+	if (!text_copy(&copy, assignment.ptr ? assignment : slice_make("", 0))) {
+		give_held(group, assignment.len);
+		return false;
+	}
+	member_drop_assignment(group, member);
 	member->assignment = copy;
 	return true;
 }
@@ -174,15 +204,21 @@ const struct group_protocol *member_protocol(const struct group_member *member, 
 
 /* ---- the members of a group ---- */
 
-static struct group_member *find_in(const struct list *members, struct slice id)
+static uint64_t hash_name(const struct group *group, struct slice name)
 {
-	uint64_t hash = hash_slice(id);
-	struct list *node;
+	return hash_slice_from(group->limits->secret, name);
+}
 
-	list_for_each (node, members) {
-		struct group_member *member = container_of(node, struct group_member, node);
+static struct group_member *find_in(const struct group *group, const struct table *members,
+				    struct slice id)
+{
+	uint64_t hash = hash_name(group, id);
+	struct table_node *node = table_first(members, hash);
 
-		if (member->id_hash == hash && slice_eq(member->id, id))
+	for (; node; node = node->next) {
+		struct group_member *member = container_of(node, struct group_member, by_id);
+
+		if (node->hash == hash && slice_eq(member->id, id))
 			return member;
 	}
 	return NULL;
@@ -190,22 +226,23 @@ static struct group_member *find_in(const struct list *members, struct slice id)
 
 struct group_member *group_find(const struct group *group, struct slice id)
 {
-	return find_in(&group->members, id);
+	return find_in(group, &group->by_id, id);
 }
 
 struct group_member *group_find_pending(const struct group *group, struct slice id)
 {
-	return find_in(&group->pending, id);
+	return find_in(group, &group->pending_by_id, id);
 }
 
 struct group_member *group_find_static(const struct group *group, struct slice instance_id)
 {
-	struct list *node;
+	uint64_t hash = hash_name(group, instance_id);
+	struct table_node *node = table_first(&group->by_instance, hash);
 
-	list_for_each (node, &group->members) {
-		struct group_member *member = container_of(node, struct group_member, node);
+	for (; node; node = node->next) {
+		struct group_member *member = container_of(node, struct group_member, by_instance);
 
-		if (member->instance_id.ptr && slice_eq(member->instance_id, instance_id))
+		if (node->hash == hash && slice_eq(member->instance_id, instance_id))
 			return member;
 	}
 	return NULL;
@@ -228,6 +265,10 @@ enum kafka_error group_identify(const struct group *group, struct slice id,
 void group_add(struct group *group, struct group_member *member)
 {
 	list_push_back(&group->members, &member->node);
+	table_add(&group->by_id, &member->by_id, hash_name(group, member->id));
+	if (member->instance_id.ptr)
+		table_add(&group->by_instance, &member->by_instance,
+			  hash_name(group, member->instance_id));
 	group->members_count++;
 	if (member->join)
 		group->joining++;
@@ -248,19 +289,37 @@ void group_remove(struct group *group, struct group_member *member, enum kafka_e
 	if (member->sync_missing)
 		group->syncs_missing--;
 	list_remove(&member->node);
+	table_remove(&group->by_id, &member->by_id);
+	if (member->instance_id.ptr)
+		table_remove(&group->by_instance, &member->by_instance);
 	group->members_count--;
 	if (group->leader == member)
 		group->leader = list_empty(&group->members)
 				    ? NULL
 				    : container_of(group->members.next, struct group_member, node);
-	member_free(member);
+	member_free(group, member);
+}
+
+void group_rename(struct group *group, struct group_member *member, struct slice id)
+{
+	table_remove(&group->by_id, &member->by_id);
+	member->id = id;
+	table_add(&group->by_id, &member->by_id, hash_name(group, id));
+}
+
+void group_add_pending(struct group *group, struct group_member *pending)
+{
+	list_push_back(&group->pending, &pending->node);
+	table_add(&group->pending_by_id, &pending->by_id, hash_name(group, pending->id));
+	group->pending_count++;
 }
 
 void group_forget_pending(struct group *group, struct group_member *pending)
 {
 	list_remove(&pending->node);
+	table_remove(&group->pending_by_id, &pending->by_id);
 	group->pending_count--;
-	member_free(pending);
+	member_free(group, pending);
 }
 
 /* ---- what they read ---- */

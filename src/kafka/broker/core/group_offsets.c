@@ -12,11 +12,31 @@ void group_offsets_init(struct group_offsets *offsets)
 	list_init(&offsets->topics);
 }
 
+/* What is held for them, in the account. */
+static uint64_t topic_bytes(struct slice name)
+{
+	return sizeof(struct committed_topic) + name.len;
+}
+
+static uint64_t entry_bytes(struct slice metadata)
+{
+	return sizeof(struct committed) + metadata.len;
+}
+
+static void drop_entry(struct group_offsets *offsets, struct committed *entry)
+{
+	held_give(offsets->held, HELD_OFFSETS, entry_bytes(entry->metadata));
+	text_free(&entry->metadata);
+	offsets->count--;
+}
+
 static void topic_free(struct group_offsets *offsets, struct committed_topic *topic)
 {
 	for (int32_t i = 0; i < topic->count; i++)
-		text_free(&topic->entries[i].metadata);
+		drop_entry(offsets, &topic->entries[i]);
+	held_give(offsets->held, HELD_OFFSETS, topic_bytes(topic->name));
 	list_remove(&topic->node);
+	table_remove(&offsets->by_name, &topic->by_name);
 	offsets->topics_count--;
 	text_free(&topic->name);
 	free(topic->entries);
@@ -28,17 +48,18 @@ void group_offsets_fini(struct group_offsets *offsets)
 	while (!list_empty(&offsets->topics))
 		topic_free(offsets,
 			   container_of(offsets->topics.next, struct committed_topic, node));
+	table_fini(&offsets->by_name);
 }
 
 struct committed_topic *group_offsets_topic(const struct group_offsets *offsets, struct slice name)
 {
-	uint64_t hash = hash_slice(name);
-	struct list *node;
+	uint64_t hash = hash_slice_from(offsets->secret, name);
+	struct table_node *node = table_first(&offsets->by_name, hash);
 
-	list_for_each (node, &offsets->topics) {
-		struct committed_topic *topic = container_of(node, struct committed_topic, node);
+	for (; node; node = node->next) {
+		struct committed_topic *topic = container_of(node, struct committed_topic, by_name);
 
-		if (topic->hash == hash && slice_eq(topic->name, name))
+		if (node->hash == hash && slice_eq(topic->name, name))
 			return topic;
 	}
 	return NULL;
@@ -84,8 +105,9 @@ static struct committed_topic *add_topic(struct group_offsets *offsets, struct s
 		free(topic);
 		return NULL;
 	}
-	topic->hash = hash_slice(name);
 	list_push_back(&offsets->topics, &topic->node);
+	table_add(&offsets->by_name, &topic->by_name, hash_slice_from(offsets->secret, name));
+	held_add(offsets->held, HELD_OFFSETS, topic_bytes(name));
 	offsets->topics_count++;
 	return topic;
 }
@@ -110,6 +132,19 @@ static struct committed *add_entry(struct committed_topic *topic, int32_t partit
 	return &topic->entries[at];
 }
 
+bool group_offsets_reserve(const struct group_offsets *offsets, struct slice name,
+			   const struct committed *value)
+{
+	const struct committed_topic *topic = group_offsets_topic(offsets, name);
+	uint64_t bytes = entry_bytes(value->metadata) + (topic ? 0 : topic_bytes(name));
+	const struct committed *before = topic ? find_in(topic, value->partition) : NULL;
+
+	/* In place of as much or more it may always come. */
+	if (before && before->metadata.len >= value->metadata.len)
+		return true;
+	return held_has_room(offsets->held, HELD_OFFSETS, bytes);
+}
+
 int group_offsets_set(struct group_offsets *offsets, struct slice name,
 		      const struct committed *value)
 {
@@ -125,7 +160,10 @@ int group_offsets_set(struct group_offsets *offsets, struct slice name,
 	entry = topic ? find_in(topic, value->partition) : NULL;
 	if (topic && !entry) {
 		entry = add_entry(topic, value->partition);
-		offsets->count += entry != NULL;
+		if (entry) {
+			offsets->count++;
+			held_add(offsets->held, HELD_OFFSETS, entry_bytes(entry->metadata));
+		}
 	}
 	if (!entry) {
 		text_free(&metadata);
@@ -133,6 +171,8 @@ int group_offsets_set(struct group_offsets *offsets, struct slice name,
 			topic_free(offsets, topic);
 		return -ENOMEM;
 	}
+	held_give(offsets->held, HELD_OFFSETS, entry_bytes(entry->metadata));
+	held_add(offsets->held, HELD_OFFSETS, entry_bytes(metadata));
 	text_free(&entry->metadata);
 	*entry = *value;
 	entry->metadata = metadata;
@@ -146,9 +186,8 @@ bool group_offsets_remove(struct group_offsets *offsets, struct slice name, int3
 
 	if (!entry)
 		return false;
-	text_free(&entry->metadata);
+	drop_entry(offsets, entry);
 	topic->count--;
-	offsets->count--;
 	memmove(entry, entry + 1, (size_t)(topic->entries + topic->count - entry) * sizeof(*entry));
 	if (topic->count == 0)
 		topic_free(offsets, topic);
@@ -165,13 +204,12 @@ void group_offsets_sweep(struct group_offsets *offsets, bool go)
 		next = node->next;
 		for (int32_t i = 0; i < topic->count; i++) {
 			if (topic->entries[i].goes && go) {
-				text_free(&topic->entries[i].metadata);
+				drop_entry(offsets, &topic->entries[i]);
 				continue;
 			}
 			topic->entries[kept] = topic->entries[i];
 			topic->entries[kept++].goes = false;
 		}
-		offsets->count -= topic->count - kept;
 		topic->count = kept;
 		if (kept == 0)
 			topic_free(offsets, topic);

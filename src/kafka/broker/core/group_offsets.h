@@ -6,7 +6,9 @@
 #ifndef KAFKA_BROKER_CORE_GROUP_OFFSETS_H
 #define KAFKA_BROKER_CORE_GROUP_OFFSETS_H
 
+#include "base/table.h"
 #include "kafka/broker/core/group.h"
+#include "kafka/broker/core/held.h"
 
 struct committed {
 	int32_t partition;
@@ -21,14 +23,17 @@ struct committed {
 
 struct committed_topic {
 	struct list node;
-	uint64_t hash;
+	struct table_node by_name;
 	struct slice name;
 	struct committed *entries; /* by partition */
 	int32_t count, size;
 };
 
 struct group_offsets {
+	struct held *held; /* NULL: nobody counts; the caller's, as the secret is */
+	uint64_t secret;   /* of the hash */
 	struct list topics;
+	struct table by_name;
 	int32_t topics_count, count;
 };
 
@@ -40,6 +45,9 @@ struct committed_topic *group_offsets_topic(const struct group_offsets *offsets,
 /* NULL: nothing was committed. */
 const struct committed *group_offsets_find(const struct group_offsets *offsets, struct slice topic,
 					   int32_t partition);
+/* Before it is made to last: is there room for it, by the account? */
+bool group_offsets_reserve(const struct group_offsets *offsets, struct slice topic,
+			   const struct committed *value);
 /* In place of what was there; what it points at is copied. -ENOMEM: nothing has changed. */
 int group_offsets_set(struct group_offsets *offsets, struct slice topic,
 		      const struct committed *value);

@@ -95,7 +95,7 @@ static void forget_syncs(struct group *group, struct group_time time)
 		member->sync_missing = false;
 		/* What they had was of another generation than this, which ends without. */
 		if (group->state == GROUP_COMPLETING)
-			text_free(&member->assignment);
+			member_drop_assignment(group, member);
 		if (member->sync) {
 			group_answer_sync(group, member, KAFKA_REBALANCE_IN_PROGRESS);
 			group_renew(group, member, time);
@@ -197,7 +197,7 @@ static void answer_joins(struct group *group, struct group_time time)
 		struct group_member *member = container_of(node, struct group_member, node);
 		const struct group_joined answer = group_present(group, member);
 
-		member->is_new = false;
+		member->is_new = member->orphan = false;
 		member->sync_missing = true;
 		group->syncs_missing++;
 		group_renew(group, member, time);

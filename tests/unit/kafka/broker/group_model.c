@@ -387,6 +387,11 @@ void model_join(struct model *m, const struct model_join *j, uint64_t now)
 	} else if (j->member == 0 && known) {
 		come_back(m, j, known, now);
 	} else if (j->member == 0 && j->returns && !j->instance) {
+		if (m->pending_count >=
+		    MODEL_SIZE - (m->state == GROUP_PREPARING ? waiting(m) : m->count)) {
+			refuse(m, j->waiter, KAFKA_GROUP_MAX_SIZE_REACHED, 0);
+			return;
+		}
 		m->pending[m->pending_count] = (struct model_member){.id = j->fresh};
 		m->pending[m->pending_count++].deadline = now + (uint64_t)j->session;
 		refuse(m, j->waiter, KAFKA_MEMBER_ID_REQUIRED, j->fresh);

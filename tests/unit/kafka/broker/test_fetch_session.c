@@ -9,17 +9,20 @@
 #include "kafka/broker/core/fetch_session.h"
 
 static struct fetch_sessions sessions;
+static struct held held;
 
 static int setup(void **state)
 {
 	fetch_sessions_init(&sessions, 3, 2, 4);
+	sessions.held = &held;
+	sessions.secret = 4711;
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	fetch_sessions_fini(&sessions);
-	return 0;
+	return held.bytes[HELD_SESSIONS] == 0 ? 0 : -1;
 }
 
 static struct session_part part(const char *topic, int32_t number, int64_t offset)
@@ -159,6 +162,32 @@ static void too_many_partitions_are_refused(void **state)
 	fetch_session_done(session);
 }
 
+static void what_names_of_topics_take_is_bounded(void **state)
+{
+	struct fetch_session *session = fetch_session_new(&sessions, false, 0);
+	char *name = calloc(1, INT16_MAX);
+	int32_t count = 0;
+
+	assert_non_null(name);
+	memset(name, 'x', INT16_MAX);
+	for (bool fits = true; fits; count += fits) {
+		const struct session_part each = {.topic = slice_make(name, INT16_MAX),
+						  .partition = count};
+
+		fits = fetch_session_put(session, &each);
+	}
+	assert_in_range(count, HELD_SESSIONS_MAX / (INT16_MAX + 200),
+			HELD_SESSIONS_MAX / INT16_MAX);
+	/* What is forgotten makes room. */
+	fetch_session_forget(session, slice_make(name, INT16_MAX), &(struct kafka_uuid){0}, 0);
+	assert_true(fetch_session_settle(session));
+	const struct session_part another = part("t", 1, 0);
+
+	assert_true(fetch_session_put(session, &another));
+	fetch_session_done(session);
+	free(name);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -168,6 +197,7 @@ int main(void)
 	    TEST(partitions_are_those_put_and_not_forgotten),
 	    TEST(who_was_served_comes_last_after_a_full_answer),
 	    TEST(too_many_partitions_are_refused),
+	    TEST(what_names_of_topics_take_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("kafka/broker/fetch_session", tests, NULL, NULL);

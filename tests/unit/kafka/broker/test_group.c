@@ -224,7 +224,10 @@ static int sync(int member, int instance, int generation, int factor)
 	const struct before before = {both.model.state, both.model.generation};
 
 	model_sync(&both.model, both.next_waiter, member, instance, generation, factor, both.now);
+	event.order = group_assignments_order(assignments, event.assignments_count);
+	assert_non_null(event.order);
 	group_sync(both.group, &event, now());
+	free((void *)event.order);
 	both.next_waiter++;
 	compare();
 	note(SYNCS, &before,
@@ -389,7 +392,7 @@ static const struct {
     {JOINS,
      GROUP_EMPTY,
      {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,
-      NOTHING_YET}},
+      KAFKA_GROUP_MAX_SIZE_REACHED, NOTHING_YET}},
     {JOINS,
      GROUP_PREPARING,
      {KAFKA_INCONSISTENT_GROUP_PROTOCOL, KAFKA_INVALID_SESSION_TIMEOUT, KAFKA_MEMBER_ID_REQUIRED,

@@ -13,7 +13,11 @@
 #define ASSIGNMENTS 2000000
 #define MEMBERS     16000
 
-static const struct group_limits limits = {.session_max_ms = INT32_MAX, .size_max = INT32_MAX};
+static struct held held;
+static struct group_limits limits = {.session_max_ms = INT32_MAX,
+				     .size_max = INT32_MAX,
+				     .secret = 4711,
+				     .held = &held};
 
 /* A waiter is its number. */
 static struct {
@@ -64,7 +68,8 @@ static int teardown(void **state)
 {
 	group_free(group);
 	free(names);
-	return 0;
+	limits.size_max = INT32_MAX;
+	return held.bytes[HELD_GROUPS] == 0 ? 0 : -1;
 }
 
 static void join(int number, bool again, const struct group_protocol *protocols, int32_t count)
@@ -86,16 +91,20 @@ static void join(int number, bool again, const struct group_protocol *protocols,
 
 static void sync(int number, const struct group_assignment *assignments, int32_t count)
 {
+	uint32_t *order = group_assignments_order(assignments, count);
 	const struct group_sync sync = {
 	    .waiter = (void *)(uintptr_t)number,
 	    .member_id = slice_of(names[number]),
 	    .generation = group->generation,
 	    .assignments = assignments,
+	    .order = order,
 	    .assignments_count = count,
 	};
 
+	assert_non_null(order);
 	said[number].given = false;
 	group_sync(group, &sync, now);
+	free(order);
 }
 
 static void as_many_protocols_as_members_like(void **state)
@@ -152,12 +161,118 @@ static void as_many_assignments_as_a_leader_likes(void **state)
 	free(assignments);
 }
 
+/* A new member that first gets an id. */
+static enum kafka_error ask_for_an_id(int number, const struct group_protocol *protocol)
+{
+	const struct group_join join = {
+	    .waiter = (void *)(uintptr_t)1,
+	    .member_id = slice_make("", 0),
+	    .fresh_id = slice_of(names[number]),
+	    .protocol_type = slice_of("consumer"),
+	    .protocols = protocol,
+	    .protocols_count = 1,
+	    .session_ms = 1000,
+	    .rebalance_ms = 1000,
+	    .returns_with_id = true,
+	};
+
+	group_join(group, &join, now);
+	return said[1].error;
+}
+
+static void as_many_that_leave_as_somebody_likes(void **state)
+{
+	const struct group_protocol range = {slice_of("range"), slice_make("", 0)};
+	const struct slice none = slice_make(NULL, 0);
+
+	for (int i = 1; i <= MEMBERS; i++)
+		join(i, false, &range, 1);
+	for (int i = MEMBERS + 1; i < MEMBERS + 1000; i++)
+		assert_int_equal(ask_for_an_id(i, &range), KAFKA_MEMBER_ID_REQUIRED);
+	for (int i = MEMBERS + 1000; i < MEMBERS + 300000; i++) {
+		assert_int_equal(group_leave(group, slice_of(names[i]), none, none, now),
+				 KAFKA_UNKNOWN_MEMBER_ID);
+		assert_int_equal(group_leave(group, slice_make("", 0), slice_of(names[i]), none,
+					     now),
+				 KAFKA_UNKNOWN_MEMBER_ID);
+	}
+	for (int i = MEMBERS + 999; i > 0; i--)
+		assert_int_equal(group_leave(group, slice_of(names[i]), none, none, now),
+				 KAFKA_NONE);
+	assert_int_equal(group->state, GROUP_EMPTY);
+}
+
+static void who_asks_for_ids_and_does_not_come_back_is_bounded(void **state)
+{
+	const struct group_protocol range = {slice_of("range"), slice_make("", 0)};
+
+	for (int i = 0; i < GROUP_PENDING_MAX; i++)
+		assert_int_equal(ask_for_an_id(i, &range), KAFKA_MEMBER_ID_REQUIRED);
+	assert_int_equal(ask_for_an_id(GROUP_PENDING_MAX, &range), KAFKA_COORDINATOR_NOT_AVAILABLE);
+	assert_int_equal(group->pending_count, GROUP_PENDING_MAX);
+	/* By group.max.size, if that is less. */
+	limits.size_max = 100;
+	assert_int_equal(ask_for_an_id(GROUP_PENDING_MAX, &range), KAFKA_GROUP_MAX_SIZE_REACHED);
+	assert_true(held.bytes[HELD_GROUPS] > GROUP_PENDING_MAX * sizeof(struct group_member));
+}
+
+static void what_members_bring_is_bounded(void **state)
+{
+	const size_t size = 10 * 1024 * 1024;
+	char *metadata = calloc(1, size);
+	const struct group_protocol range = {slice_of("range"), slice_make(metadata, size)};
+	int number = 1;
+
+	assert_non_null(metadata);
+	do
+		join(number++, false, &range, 1);
+	while (!said[number - 1].given || said[number - 1].error == KAFKA_NONE);
+	assert_int_equal(said[number - 1].error, KAFKA_COORDINATOR_NOT_AVAILABLE);
+	assert_int_equal(number - 2, HELD_GROUPS_MAX / size);
+	assert_int_equal(held.refused[HELD_GROUPS], 1);
+	/* The first is known, and has a session's time; the second's id nobody knows. */
+	assert_null(group_waiting(group, (void *)1, slice_of(names[1]), slice_make(NULL, 0)));
+	for (int i = 2; i < number - 1; i++)
+		group_abandon(group,
+			      group_waiting(group, (void *)(uintptr_t)i, slice_of(names[i]),
+					    slice_make(NULL, 0)),
+			      now);
+	assert_int_equal(group->members_count, 1);
+	assert_true(held.bytes[HELD_GROUPS] < 2 * size);
+	free(metadata);
+}
+
+/* One that has its id waits for the others, and its client is gone: its session ends. */
+static void whoever_is_gone_while_it_waits_goes_by_its_sessions_end(void **state)
+{
+	const struct group_protocol range = {slice_of("range"), slice_make("", 0)};
+	struct group_time later = {now.now_ms + 1001, 2000};
+
+	join(1, false, &range, 1);
+	join(2, false, &range, 1);
+	join(1, true, &range, 1);
+	assert_true(said[1].given && said[2].given);
+	join(3, false, &range, 1);
+	join(2, true, &range, 1);
+	group_abandon(group,
+		      group_waiting(group, (void *)2, slice_of(names[2]), slice_make(NULL, 0)),
+		      now);
+	assert_int_equal(group->members_count, 3);
+	group_tick(group, later);
+	assert_true(said[2].given);
+	assert_int_equal(said[2].error, KAFKA_UNKNOWN_MEMBER_ID);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(as_many_protocols_as_members_like),
 	    TEST(as_many_assignments_as_a_leader_likes),
+	    TEST(as_many_that_leave_as_somebody_likes),
+	    TEST(who_asks_for_ids_and_does_not_come_back_is_bounded),
+	    TEST(what_members_bring_is_bounded),
+	    TEST(whoever_is_gone_while_it_waits_goes_by_its_sessions_end),
 	};
 
 	return cmocka_run_group_tests_name("kafka/broker/group_many", tests, NULL, NULL);

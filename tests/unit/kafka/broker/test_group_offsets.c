@@ -114,7 +114,7 @@ static void add(struct group *group, const char *subscription, size_t len)
 {
 	const struct group_protocol range = {slice_of("range"), slice_make(subscription, len)};
 	const struct group_join join = {.protocols = &range, .protocols_count = 1};
-	struct group_member *member = member_new(&join, slice_of("m"));
+	struct group_member *member = member_new(group, &join, slice_of("m"));
 
 	assert_non_null(member);
 	group_add(group, member);
@@ -122,7 +122,9 @@ static void add(struct group *group, const char *subscription, size_t len)
 
 static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
 {
+	const struct group_limits limits = {0};
 	struct group group = {.state = GROUP_STABLE,
+			      .limits = &limits,
 			      .protocol_type = slice_of("consumer"),
 			      .protocol = slice_of("range")};
 
@@ -146,6 +148,7 @@ static void a_stable_group_of_consumers_keeps_what_it_reads(void **state)
 	assert_true(group_reads(&group, slice_of("w")));
 	while (group.members_count > 0)
 		group_remove(&group, group.leader, KAFKA_NONE);
+	table_fini(&group.by_id);
 }
 
 static void what_is_marked_goes_or_stays(void **state)
