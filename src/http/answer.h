@@ -62,10 +62,10 @@ int answer_get_coded(struct http_conn *c, struct slice path, enum http_coding co
 /* Takes the reference. */
 enum http_answered answer_file(struct answer *a, struct file_entry *entry);
 
-/* Last-Modified, ETag, Accept-Ranges, Vary, the operator's lines: what a 200, a 206 and a 304 have in
- * common. Accept-Ranges is about the resource, not about this answer's bytes (RFC 9110 14.3): a 206
- * has it as Apache's has, since there are clients that look at the first answer they get, whichever;
- * a 304 may have it, and changes nothing in what a cache has kept of the 200. */
+/* Last-Modified, ETag, Accept-Ranges, Vary, the operator's lines: what a 200, a 206 and a 304 have
+ * in common. Accept-Ranges is about the resource, not about this answer's bytes (RFC 9110 14.3): a
+ * 206 has it as Apache's has, since there are clients that look at the first answer they get,
+ * whichever; a 304 may have it, and changes nothing in what a cache has kept of the 200. */
 void answer_put_validators(const struct answer *a, const struct file_entry *entry,
 			   struct http_writer *w);
 /* Server-Timing, if it is wanted. The lengths are those of the body's pieces. */

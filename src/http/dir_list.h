@@ -15,8 +15,8 @@
  * reading goes on: a directory of any size is listed whole, only sorted in parts.
  *
  * Names that come and go while the list is made are in it or not, as readdir(3) has it; one that is
- * gone when its row is written is left out. Names that begin with a dot are left out unless the site has them, as are links
- * that lead out of the root or nowhere.
+ * gone when its row is written is left out. Names that begin with a dot are left out unless the
+ * site has them, as are links that lead out of the root or nowhere.
  */
 #ifndef HTTP_DIR_LIST_H
 #define HTTP_DIR_LIST_H

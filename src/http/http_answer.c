@@ -150,9 +150,9 @@ static enum http_answered put_options(struct answer *a)
 	return answer_commit(a, 200);
 }
 
-/* The last name, relative to the path that was asked for: a proxy that serves this site below a prefix
- * of its own need not rewrite it. Where an encoded slash hides which name that is, the whole path. Each
- * begins so that it can't name another host: with a name, or with exactly one slash. */
+/* The last name, relative to the path that was asked for: a proxy that serves this site below a
+ * prefix of its own need not rewrite it. Where an encoded slash hides which name that is, the whole
+ * path. Each begins so that it can't name another host: with a name, or with exactly one slash. */
 static void put_location(struct http_writer *w, struct slice asked, struct slice path)
 {
 	const char *slash = memrchr(asked.ptr, '/', asked.len);

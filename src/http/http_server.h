@@ -58,7 +58,8 @@ struct http_options {
 	const char *access_log; /* a path, "-"; NULL: none */
 	enum http_log_format log_format;
 	const char *log_pattern; /* of HTTP_LOG_OWN */
-	/* Proxies that are believed (http_proxies.h), and how they name clients; NULL: X-Forwarded-For. */
+	/* Proxies that are believed (http_proxies.h), and how they name clients; NULL:
+	 * X-Forwarded-For. */
 	const char *const *trusted;
 	unsigned trusted_count;
 	const char *client_header;

@@ -3,7 +3,8 @@
  * technique that he forces.
  *
  * Which answers carry them: all, errors too (nginx's add_header with "always"), for what is added
- * this way (CORS, HSTS, security policies) holds for the whole site. Cache-Control is for files only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
+ * this way (CORS, HSTS, security policies) holds for the whole site. Cache-Control is for files
+ * only: 200, 206 and 304; a listing says no-cache, since it is made at each request.
  */
 #ifndef HTTP_HTTP_SITE_H
 #define HTTP_HTTP_SITE_H

@@ -16,9 +16,9 @@
  * the timeout) and never wakes up without a cause.
  *
  * A deadline says that a peer was silent for so long, so it must not fire while what the peer said
- * waits to be read: behind a full batch, behind an interrupted wait (epoll_wait() returns EINTR after
- * SIGSTOP and SIGCONT, with no handler either), or on another loop of a process that did not run for a
- * while (stopped, frozen with its container or machine, no CPU). deadlines_wait() tells.
+ * waits to be read: behind a full batch, behind an interrupted wait (epoll_wait() returns EINTR
+ * after SIGSTOP and SIGCONT, with no handler either), or on another loop of a process that did not
+ * run for a while (stopped, frozen with its container or machine, no CPU). deadlines_wait() tells.
  *
  * The clock is CLOCK_MONOTONIC_COARSE: it comes from the vDSO whatever the clock source is, a few
  * nanoseconds, and its lag of a tick does not matter to deadlines of seconds. It is fresh after

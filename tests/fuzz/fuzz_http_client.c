@@ -1,7 +1,7 @@
 /*
- * What proxies say of their clients: PROXY headers, X-Forwarded-For and Forwarded. An address that comes
- * out is written and read back as the same; a header in pieces is the header; and whoever is not believed
- * is the client himself, whatever he says.
+ * What proxies say of their clients: PROXY headers, X-Forwarded-For and Forwarded. An address that
+ * comes out is written and read back as the same; a header in pieces is the header; and whoever is
+ * not believed is the client himself, whatever he says.
  */
 #include "fuzz/fuzz.h"
 #include "http/core/forwarded.h"

@@ -1,8 +1,8 @@
 /*
  * host[:port] as it stands in Host and in targets: uri-host and port of RFC 3986 3.2, no user.
  *
- * A host that two parties could read in two ways ("a:80:80", "[::1", "a:b") is nobody's: RFC 9112 3.2
- * wants 400. So is an empty one (RFC 9110 4.2.1), as nginx has it.
+ * A host that two parties could read in two ways ("a:80:80", "[::1", "a:b") is nobody's: RFC 9112
+ * 3.2 wants 400. So is an empty one (RFC 9110 4.2.1), as nginx has it.
  */
 #ifndef HTTP_CORE_AUTHORITY_H
 #define HTTP_CORE_AUTHORITY_H

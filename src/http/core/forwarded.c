@@ -1,8 +1,8 @@
 /*
- * The header's members are gone through from left to right, all lines of it in turn, as RFC 9110 5.3
- * joins them. `found` is what a walk from the right would end at if the list ended here: a member that
- * is not trusted replaces it, one that is trusted only stands where nothing better does, and what is no
- * address clears it.
+ * The header's members are gone through from left to right, all lines of it in turn, as RFC 9110
+ * 5.3 joins them. `found` is what a walk from the right would end at if the list ended here: a
+ * member that is not trusted replaces it, one that is trusted only stands where nothing better
+ * does, and what is no address clears it.
  */
 #include "http/core/forwarded.h"
 

@@ -19,8 +19,8 @@ enum http_log_format { HTTP_LOG_COMBINED, HTTP_LOG_JSON, HTTP_LOG_OWN };
 
 /* Of the escaped text: a request line of the longest, and some bytes of it escaped. */
 #define HTTP_LOG_FIELD_MAX 10240u
-/* A whole line: JSON has five fields (the request line is three of them) and what else is in it; formats
- * of one's own that could be longer are refused. */
+/* A whole line: JSON has five fields (the request line is three of them) and what else is in it;
+ * formats of one's own that could be longer are refused. */
 #define HTTP_LOG_LINE_MAX (10u * HTTP_LOG_FIELD_MAX)
 /* Header fields that a format of one's own has beside Referer and User-Agent. */
 #define HTTP_LOG_FIELDS_MAX 6

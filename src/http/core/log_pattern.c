@@ -1,6 +1,7 @@
 /*
- * The table of variables is the one source for parsing, for the length that a line may have, and for
- * what is written: http_log_pattern_parse() finds each variable's row, http_log_pattern_line() calls it.
+ * The table of variables is the one source for parsing, for the length that a line may have, and
+ * for what is written: http_log_pattern_parse() finds each variable's row, http_log_pattern_line()
+ * calls it.
  */
 #include "http/core/log_pattern.h"
 
@@ -197,7 +198,8 @@ static struct slice take_name(const char **at)
 	return slice_make(start, (size_t)(end - start));
 }
 
-/* The number of a field, which is added where it is new. HTTP_LOG_FIELDS_MAX: there are too many. */
+/* The number of a field, which is added where it is new. HTTP_LOG_FIELDS_MAX: there are too
+ * many. */
 static unsigned want_field(struct http_log_pattern *pattern, struct slice spelled)
 {
 	unsigned i = 0;

@@ -23,8 +23,8 @@ struct http_path {
  * (answer 400); -ENAMETOOLONG: does not fit (414). */
 int http_path_decode(struct slice path, char *buf, size_t size, struct http_path *ret);
 
-/* `text` as above, not the root's: a name on it begins with a dot. What is below ".well-known" at the
- * root (RFC 8615) is judged by the names there. */
+/* `text` as above, not the root's: a name on it begins with a dot. What is below ".well-known" at
+ * the root (RFC 8615) is judged by the names there. */
 bool http_path_is_hidden(struct slice text);
 
 /* Percent-encodes what isn't unreserved (RFC 3986 2.3) or, if `keep_slash`, a slash. Writes at most

@@ -15,9 +15,9 @@
 #define HTTP_PROXY_V1_MAX 107u
 #define HTTP_PROXY_V2_MAX 2048u
 
-/* HTTP_PARSE_OK: the header has *ret_used bytes, and *ret_client is who it names, or untouched where it
- * names nobody (LOCAL, UNKNOWN, other families than IP). HTTP_PARSE_MORE: not all of it is there.
- * HTTP_PARSE_BAD: it is none. */
+/* HTTP_PARSE_OK: the header has *ret_used bytes, and *ret_client is who it names, or untouched
+ * where it names nobody (LOCAL, UNKNOWN, other families than IP). HTTP_PARSE_MORE: not all of it is
+ * there. HTTP_PARSE_BAD: it is none. */
 enum http_parse http_proxy_parse(const char *buf, size_t len, size_t *ret_used,
 				 struct http_address *ret_client);
 

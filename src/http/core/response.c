@@ -29,8 +29,8 @@ void http_put_hex(struct http_writer *w, uint64_t value)
 	http_put(w, digits + at, sizeof(digits) - at);
 }
 
-/* U+202A to U+202E, U+2066 to U+2069: embeddings, overrides and isolates, which turn the order of what
- * comes after them around. 0: none begins at `i`; else its bytes. */
+/* U+202A to U+202E, U+2066 to U+2069: embeddings, overrides and isolates, which turn the order of
+ * what comes after them around. 0: none begins at `i`; else its bytes. */
 static size_t direction_length(struct slice text, size_t i)
 {
 	const unsigned char *at = (const unsigned char *)text.ptr + i;

@@ -120,7 +120,8 @@ void http_head_emit(const struct http_head *head, const char *block, const char 
  *
  * A whole response with a small HTML page: for what has no file behind it. `detail` (may be empty)
  * is put into the page, escaped. `extra` (may be empty) are finished header lines such as "Allow:
- * GET, HEAD\r\n", `own` those of the operator. `with_body` is false for HEAD: Content-Length says what GET would get. */
+ * GET, HEAD\r\n", `own` those of the operator. `with_body` is false for HEAD: Content-Length says
+ * what GET would get. */
 struct http_error {
 	int status;
 	struct slice detail;
