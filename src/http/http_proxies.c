@@ -10,7 +10,7 @@
 
 #define CLIENT_HEADER "X-Forwarded-For"
 
-static int check_header(const char *name, struct slice *ret, struct err *err)
+static int proxies_check_header(const char *name, struct slice *ret, struct err *err)
 {
 	struct slice text = slice_of(name ? name : CLIENT_HEADER);
 
@@ -25,7 +25,7 @@ static int check_header(const char *name, struct slice *ret, struct err *err)
 }
 
 /* What is said by nobody who is believed would count for nothing. */
-static int check_use(const struct http_options *options, struct err *err)
+static int proxies_check_use(const struct http_options *options, struct err *err)
 {
 	if (options->trusted_count > 0)
 		return 0;
@@ -40,10 +40,10 @@ int http_proxies_init(struct http_proxies *proxies, const struct http_options *o
 		      struct err *err)
 {
 	struct http_network *list;
-	int r = check_use(options, err);
+	int r = proxies_check_use(options, err);
 
 	if (r == 0)
-		r = check_header(options->client_header, &proxies->header, err);
+		r = proxies_check_header(options->client_header, &proxies->header, err);
 	if (r < 0 || options->trusted_count == 0)
 		return r;
 	list = calloc(options->trusted_count, sizeof(*list));

@@ -26,7 +26,7 @@ struct http_address http_address_v6(const uint8_t bytes[16])
 }
 
 /* Without a port. */
-static bool parse_bare(struct slice text, struct http_address *ret)
+static bool address_parse_bare(struct slice text, struct http_address *ret)
 {
 	char terminated[INET6_ADDRSTRLEN];
 	uint8_t bytes[16];
@@ -48,13 +48,13 @@ bool http_address_parse(struct slice text, struct http_address *ret)
 {
 	struct http_authority authority;
 
-	if (parse_bare(text, ret))
+	if (address_parse_bare(text, ret))
 		return true;
-	return http_authority_parse(text, &authority) && parse_bare(authority.host, ret);
+	return http_authority_parse(text, &authority) && address_parse_bare(authority.host, ret);
 }
 
 /* inet_ntop() goes through snprintf(): many times as long. */
-static struct slice format_v4(const uint8_t bytes[4], char out[HTTP_ADDRESS_TEXT_MAX])
+static struct slice address_format_v4(const uint8_t bytes[4], char out[HTTP_ADDRESS_TEXT_MAX])
 {
 	struct buf buf = buf_over(out, HTTP_ADDRESS_TEXT_MAX);
 
@@ -72,7 +72,7 @@ struct slice http_address_format(const struct http_address *address,
 	if (address->bits == 0)
 		return SLICE_LITERAL("unix:");
 	if (address->bits == 32)
-		return format_v4(address->bytes, out);
+		return address_format_v4(address->bytes, out);
 	inet_ntop(AF_INET6, address->bytes, out, HTTP_ADDRESS_TEXT_MAX);
 	return slice_of(out);
 }
@@ -80,7 +80,7 @@ struct slice http_address_format(const struct http_address *address,
 /* ---- networks ---- */
 
 /* Whether the first `bits` of both are the same. */
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+static bool address_same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;
 
@@ -89,7 +89,7 @@ static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
 }
 
-static bool is_clear_behind(const struct http_network *network)
+static bool network_is_clear_behind(const struct http_network *network)
 {
 	for (unsigned i = network->bits; i < network->address.bits; i++)
 		if (network->address.bytes[i / 8] & (0x80u >> i % 8))
@@ -112,13 +112,13 @@ bool http_network_parse(struct slice text, struct http_network *ret)
 		prefix = slice_make(slash + 1, (size_t)(text.ptr + text.len - slash) - 1);
 		text.len = (size_t)(slash - text.ptr);
 	}
-	if (!parse_bare(text, &network.address))
+	if (!address_parse_bare(text, &network.address))
 		return false;
 	bits = network.address.bits;
 	if (slash && (http_number_parse(prefix, &bits) < 0 || bits > network.address.bits))
 		return false;
 	network.bits = (uint8_t)bits;
-	if (!is_clear_behind(&network))
+	if (!network_is_clear_behind(&network))
 		return false;
 	*ret = network;
 	return true;
@@ -127,7 +127,7 @@ bool http_network_parse(struct slice text, struct http_network *ret)
 bool http_network_has(const struct http_network *network, const struct http_address *address)
 {
 	return network->address.bits == address->bits &&
-	       same_prefix(network->address.bytes, address->bytes, network->bits);
+	       address_same_prefix(network->address.bytes, address->bytes, network->bits);
 }
 
 bool http_networks_have(const struct http_networks *networks, const struct http_address *address)

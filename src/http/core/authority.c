@@ -7,7 +7,7 @@
 /* The longest text of an address, with its end. */
 #define ADDRESS_MAX INET6_ADDRSTRLEN
 
-static bool is_address_of(int family, struct slice text)
+static bool authority_is_address_of(int family, struct slice text)
 {
 	struct in6_addr address;
 	char terminated[ADDRESS_MAX];
@@ -20,7 +20,7 @@ static bool is_address_of(int family, struct slice text)
 }
 
 /* "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) */
-static bool is_future_address(struct slice text)
+static bool authority_is_future(struct slice text)
 {
 	const char *end = text.ptr + text.len, *at = text.ptr + 1;
 
@@ -36,7 +36,7 @@ static bool is_future_address(struct slice text)
 }
 
 /* 1*( unreserved / pct-encoded / sub-delims ); an IPv4 address is one, too. */
-static bool is_name(struct slice text)
+static bool authority_is_name(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
@@ -53,7 +53,7 @@ static bool is_name(struct slice text)
 }
 
 /* What is behind the host: nothing, or ":" *DIGIT. */
-static bool parse_port(struct slice text, struct slice *ret)
+static bool authority_parse_port(struct slice text, struct slice *ret)
 {
 	const char *end = text.ptr + text.len;
 
@@ -78,13 +78,14 @@ bool http_authority_parse(struct slice text, struct http_authority *ret)
 		host.len = (size_t)(end - text.ptr);
 	len = end ? (size_t)(end - text.ptr) : text.len;
 	rest = slice_make(text.ptr + len, text.len - len);
-	if (literal ? !is_address_of(AF_INET6, host) && !is_future_address(host) : !is_name(host))
+	if (literal ? !authority_is_address_of(AF_INET6, host) && !authority_is_future(host)
+		    : !authority_is_name(host))
 		return false;
 	*ret = (struct http_authority){.host = host, .is_literal = literal};
-	return parse_port(rest, &ret->port);
+	return authority_parse_port(rest, &ret->port);
 }
 
 bool http_authority_is_address(const struct http_authority *authority)
 {
-	return authority->is_literal || is_address_of(AF_INET, authority->host);
+	return authority->is_literal || authority_is_address_of(AF_INET, authority->host);
 }

@@ -14,7 +14,7 @@ struct walk {
 	bool any; /* `found` is one */
 };
 
-static void pass_member(struct walk *walk, struct slice text)
+static void walk_member(struct walk *walk, struct slice text)
 {
 	struct http_address address;
 
@@ -33,13 +33,13 @@ static void walk_list(struct walk *walk, struct slice value)
 	struct slice member;
 
 	while (http_list_next(&value, &member))
-		pass_member(walk, member);
+		walk_member(walk, member);
 }
 
 /* ---- Forwarded ---- */
 
 /* The end of a quoted string that begins at `at`, behind its quote; NULL: it has none. */
-static const char *quoted_end(const char *at, const char *end)
+static const char *forwarded_quoted_end(const char *at, const char *end)
 {
 	for (at++; at < end && *at != '"'; at++)
 		if (*at == '\\')
@@ -48,13 +48,13 @@ static const char *quoted_end(const char *at, const char *end)
 }
 
 /* Up to the next `mark`, or both of them, outside of quotes. */
-static struct slice take_until(struct slice *rest, char mark)
+static struct slice forwarded_take_until(struct slice *rest, char mark)
 {
 	const char *at = rest->ptr, *end = rest->ptr + rest->len;
 	struct slice taken;
 
 	while (at && at < end && *at != mark)
-		at = *at == '"' ? quoted_end(at, end) : at + 1;
+		at = *at == '"' ? forwarded_quoted_end(at, end) : at + 1;
 	if (!at || at > end) /* a quote without an end takes everything */
 		at = end;
 	taken = slice_trim(slice_make(rest->ptr, (size_t)(at - rest->ptr)));
@@ -65,7 +65,7 @@ static struct slice take_until(struct slice *rest, char mark)
 }
 
 /* Addresses need no backslash: what has one is none. */
-static struct slice without_quotes(struct slice text)
+static struct slice forwarded_unquote(struct slice text)
 {
 	if (text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"')
 		return slice_make(text.ptr + 1, text.len - 2);
@@ -73,13 +73,13 @@ static struct slice without_quotes(struct slice text)
 }
 
 /* The value of "for", or empty. */
-static struct slice member_for(struct slice member)
+static struct slice forwarded_member_for(struct slice member)
 {
 	while (member.len) {
-		struct slice pair = take_until(&member, ';');
+		struct slice pair = forwarded_take_until(&member, ';');
 
 		if (pair.len > 4 && slice_eq_nocase(slice_make(pair.ptr, 4), SLICE_LITERAL("for=")))
-			return without_quotes(slice_make(pair.ptr + 4, pair.len - 4));
+			return forwarded_unquote(slice_make(pair.ptr + 4, pair.len - 4));
 	}
 	return slice_make(NULL, 0);
 }
@@ -87,10 +87,10 @@ static struct slice member_for(struct slice member)
 static void walk_forwarded(struct walk *walk, struct slice value)
 {
 	while (value.len) {
-		struct slice member = take_until(&value, ',');
+		struct slice member = forwarded_take_until(&value, ',');
 
 		if (member.len)
-			pass_member(walk, member_for(member));
+			walk_member(walk, forwarded_member_for(member));
 	}
 }
 

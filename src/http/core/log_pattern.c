@@ -18,7 +18,7 @@ struct http_log_variable {
 /* What all others have at most: addresses, times, numbers, names of our own. */
 #define SHORT_MAX 64u
 
-static void add_peer_text(struct buf *buf, struct slice text)
+static void pattern_add_text(struct buf *buf, struct slice text)
 {
 	if (text.len)
 		http_log_escape_text(buf, text);
@@ -26,140 +26,157 @@ static void add_peer_text(struct buf *buf, struct slice text)
 		buf_add_char(buf, '-');
 }
 
-static void add_remote_addr(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_client(struct buf *buf, const struct http_log_entry *entry,
+			       struct slice field)
 {
 	buf_add_slice(buf, entry->client);
 }
 
-static void add_peer_addr(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_peer(struct buf *buf, const struct http_log_entry *entry,
+			     struct slice field)
 {
 	buf_add_slice(buf, entry->peer);
 }
 
-static void add_nothing(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_nothing(struct buf *buf, const struct http_log_entry *entry,
+				struct slice field)
 {
 	buf_add_char(buf, '-');
 }
 
-static void add_time_local(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_local_time(struct buf *buf, const struct http_log_entry *entry,
+				   struct slice field)
 {
 	buf_add(buf, entry->local->text, entry->local->len);
 }
 
-static void add_time_iso8601(struct buf *buf, const struct http_log_entry *entry,
-			     struct slice field)
+static void pattern_add_iso_time(struct buf *buf, const struct http_log_entry *entry,
+				 struct slice field)
 {
 	buf_add(buf, entry->iso->text, entry->iso->len);
 }
 
 /* Seconds, to the millisecond. */
-static void add_msec(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_msec(struct buf *buf, const struct http_log_entry *entry,
+			     struct slice field)
 {
 	http_log_add_decimal(buf, (uint64_t)entry->wall_ms, 3);
 }
 
-static void add_request_time(struct buf *buf, const struct http_log_entry *entry,
-			     struct slice field)
+static void pattern_add_duration(struct buf *buf, const struct http_log_entry *entry,
+				 struct slice field)
 {
 	http_log_add_decimal(buf, entry->duration_ns / 1000000, 3);
 }
 
-static void add_request(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_request(struct buf *buf, const struct http_log_entry *entry,
+				struct slice field)
 {
-	add_peer_text(buf, entry->line);
+	pattern_add_text(buf, entry->line);
 }
 
 /* The part of the request line; of a line that is none, nothing. */
-static void add_request_part(struct buf *buf, const struct http_log_entry *entry, unsigned part)
+static void pattern_add_request_part(struct buf *buf, const struct http_log_entry *entry,
+				     unsigned part)
 {
 	struct slice parts[3] = {{NULL, 0}};
 
 	http_log_split_line(entry->line, parts);
-	add_peer_text(buf, parts[part]);
+	pattern_add_text(buf, parts[part]);
 }
 
-static void add_method(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_method(struct buf *buf, const struct http_log_entry *entry,
+			       struct slice field)
 {
-	add_request_part(buf, entry, 0);
+	pattern_add_request_part(buf, entry, 0);
 }
 
-static void add_uri(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_uri(struct buf *buf, const struct http_log_entry *entry, struct slice field)
 {
-	add_request_part(buf, entry, 1);
+	pattern_add_request_part(buf, entry, 1);
 }
 
-static void add_protocol(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_protocol(struct buf *buf, const struct http_log_entry *entry,
+				 struct slice field)
 {
-	add_request_part(buf, entry, 2);
+	pattern_add_request_part(buf, entry, 2);
 }
 
-static void add_status(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_status(struct buf *buf, const struct http_log_entry *entry,
+			       struct slice field)
 {
 	buf_add_u64(buf, (uint64_t)entry->status);
 }
 
-static void add_bytes(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_bytes(struct buf *buf, const struct http_log_entry *entry,
+			      struct slice field)
 {
 	buf_add_u64(buf, entry->bytes);
 }
 
-static void add_referer(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_referer(struct buf *buf, const struct http_log_entry *entry,
+				struct slice field)
 {
-	add_peer_text(buf, entry->referer);
+	pattern_add_text(buf, entry->referer);
 }
 
-static void add_user_agent(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_user_agent(struct buf *buf, const struct http_log_entry *entry,
+				   struct slice field)
 {
-	add_peer_text(buf, entry->user_agent);
+	pattern_add_text(buf, entry->user_agent);
 }
 
-static void add_technique(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_technique(struct buf *buf, const struct http_log_entry *entry,
+				  struct slice field)
 {
 	buf_add_text(buf, entry->technique);
 }
 
-static void add_verdict(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_verdict(struct buf *buf, const struct http_log_entry *entry,
+				struct slice field)
 {
 	buf_add_text(buf, entry->verdict);
 }
 
 /* Host without its port. */
-static void add_host(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_host(struct buf *buf, const struct http_log_entry *entry,
+			     struct slice field)
 {
 	struct http_authority authority;
 	bool plain = http_authority_parse(field, &authority) && !authority.is_literal;
 
-	add_peer_text(buf, plain ? authority.host : field);
+	pattern_add_text(buf, plain ? authority.host : field);
 }
 
-static void add_field(struct buf *buf, const struct http_log_entry *entry, struct slice field)
+static void pattern_add_field(struct buf *buf, const struct http_log_entry *entry,
+			      struct slice field)
 {
-	add_peer_text(buf, field);
+	pattern_add_text(buf, field);
 }
 
 static const struct http_log_variable variables[] = {
-    {"remote_addr", false, add_remote_addr},
-    {"realip_remote_addr", false, add_peer_addr},
-    {"remote_user", false, add_nothing},
-    {"time_local", false, add_time_local},
-    {"time_iso8601", false, add_time_iso8601},
-    {"msec", false, add_msec},
-    {"request", true, add_request},
-    {"request_method", true, add_method},
-    {"request_uri", true, add_uri},
-    {"server_protocol", true, add_protocol},
-    {"status", false, add_status},
-    {"body_bytes_sent", false, add_bytes},
-    {"request_time", false, add_request_time},
-    {"http_referer", true, add_referer},
-    {"http_user_agent", true, add_user_agent},
-    {"technique", false, add_technique},
-    {"verdict", false, add_verdict},
+    {"remote_addr", false, pattern_add_client},
+    {"realip_remote_addr", false, pattern_add_peer},
+    {"remote_user", false, pattern_add_nothing},
+    {"time_local", false, pattern_add_local_time},
+    {"time_iso8601", false, pattern_add_iso_time},
+    {"msec", false, pattern_add_msec},
+    {"request", true, pattern_add_request},
+    {"request_method", true, pattern_add_method},
+    {"request_uri", true, pattern_add_uri},
+    {"server_protocol", true, pattern_add_protocol},
+    {"status", false, pattern_add_status},
+    {"body_bytes_sent", false, pattern_add_bytes},
+    {"request_time", false, pattern_add_duration},
+    {"http_referer", true, pattern_add_referer},
+    {"http_user_agent", true, pattern_add_user_agent},
+    {"technique", false, pattern_add_technique},
+    {"verdict", false, pattern_add_verdict},
 };
 
 /* What needs a header field of the pattern's. */
-static const struct http_log_variable host_variable = {"host", true, add_host};
-static const struct http_log_variable field_variable = {"http_", true, add_field};
+static const struct http_log_variable host_variable = {"host", true, pattern_add_host};
+static const struct http_log_variable field_variable = {"http_", true, pattern_add_field};
 
 bool http_log_field_is(struct slice spelled, struct slice name)
 {
@@ -178,19 +195,19 @@ bool http_log_field_is(struct slice spelled, struct slice name)
 
 /* ---- reading ---- */
 
-static bool is_name_char(char c)
+static bool is_variable_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '_';
 }
 
 /* "$name" or "${name}" at the front; empty: neither. */
-static struct slice take_name(const char **at)
+static struct slice pattern_take_name(const char **at)
 {
 	bool braces = (*at)[1] == '{';
 	const char *start = *at + (braces ? 2 : 1), *end = start;
 
-	while (is_name_char(*end))
+	while (is_variable_char(*end))
 		end++;
 	if (braces && *end != '}')
 		return slice_make(NULL, 0);
@@ -200,7 +217,7 @@ static struct slice take_name(const char **at)
 
 /* The number of a field, which is added where it is new. HTTP_LOG_FIELDS_MAX: there are too
  * many. */
-static unsigned want_field(struct http_log_pattern *pattern, struct slice spelled)
+static unsigned pattern_want_field(struct http_log_pattern *pattern, struct slice spelled)
 {
 	unsigned i = 0;
 
@@ -211,8 +228,8 @@ static unsigned want_field(struct http_log_pattern *pattern, struct slice spelle
 	return i;
 }
 
-static int find_variable(struct http_log_pattern *pattern, struct slice name,
-			 struct http_log_item *ret, struct err *err)
+static int pattern_find_variable(struct http_log_pattern *pattern, struct slice name,
+				 struct http_log_item *ret, struct err *err)
 {
 	struct slice prefix = SLICE_LITERAL("http_"), spelled = SLICE_LITERAL("host");
 
@@ -231,14 +248,14 @@ static int find_variable(struct http_log_pattern *pattern, struct slice name,
 		return err_set(err, -EINVAL, "--log-format: there is no variable $%.*s",
 			       (int)min_size(name.len, 40), name.ptr);
 	}
-	ret->field = want_field(pattern, spelled);
+	ret->field = pattern_want_field(pattern, spelled);
 	if (ret->field == HTTP_LOG_FIELDS_MAX)
 		return err_set(err, -EINVAL, "--log-format: at most %d header fields",
 			       HTTP_LOG_FIELDS_MAX);
 	return 0;
 }
 
-static size_t longest(const struct http_log_item *item)
+static size_t item_length_max(const struct http_log_item *item)
 {
 	if (!item->variable)
 		return item->text.len;
@@ -258,14 +275,14 @@ int http_log_pattern_parse(const char *text, struct http_log_pattern *ret, struc
 			return err_set(err, -EINVAL, "--log-format: more than %d pieces",
 				       HTTP_LOG_ITEMS_MAX);
 		if (*at == '$') {
-			r = find_variable(&pattern, take_name(&at), item, err);
+			r = pattern_find_variable(&pattern, pattern_take_name(&at), item, err);
 			if (r < 0)
 				return r;
 		} else {
 			*item = (struct http_log_item){.text = slice_make(at, strcspn(at, "$"))};
 			at += item->text.len;
 		}
-		length += longest(item);
+		length += item_length_max(item);
 	}
 	if (length > HTTP_LOG_LINE_MAX || strpbrk(text, "\r\n"))
 		return err_set(

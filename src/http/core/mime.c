@@ -43,7 +43,7 @@ static struct slice builtin_type(struct slice lower)
 }
 
 /* Files without an extension that are texts wherever they are found. In lower case. */
-static bool is_text_name(struct slice lower)
+static bool mime_is_text_name(struct slice lower)
 {
 	static const char *const names[] = {
 	    "authors",    "changelog",     "changes",      "copying",      "credits",
@@ -73,7 +73,7 @@ struct http_mime {
 	char *text; /* all strings */
 	size_t used;
 	struct slice charset;      /* "; charset=utf-8", or empty */
-	struct slice other, plain; /* the types of what is not known, and of is_text_name() */
+	struct slice other, plain; /* the types of what is not known, and of mime_is_text_name() */
 };
 
 static uint32_t hash_of(struct slice s)
@@ -317,7 +317,7 @@ static size_t count_words(struct slice text)
 
 /* Room for every word of the text, each of which is stored at most once, types with a charset more;
  * for the built-in texts, the default type and two charsets. */
-static int allocate(struct http_mime *mime, const struct http_mime_options *options)
+static int mime_allocate(struct http_mime *mime, const struct http_mime_options *options)
 {
 	size_t words = count_words(options->text), capacity = 16, i;
 	size_t strings = options->text.len + words * (sizeof("; charset=") + HTTP_CHARSET_MAX);
@@ -333,7 +333,7 @@ static int allocate(struct http_mime *mime, const struct http_mime_options *opti
 	return mime->entries && mime->text ? 0 : -ENOMEM;
 }
 
-static int set_charset(struct http_mime *mime, const char *charset, struct err *err)
+static int mime_set_charset(struct http_mime *mime, const char *charset, struct err *err)
 {
 	struct slice name = slice_of(charset ? charset : "utf-8");
 	struct slice begin = SLICE_LITERAL("; charset=");
@@ -352,8 +352,8 @@ static int set_charset(struct http_mime *mime, const char *charset, struct err *
 	return 0;
 }
 
-static int set_defaults(struct http_mime *mime, const struct http_mime_options *options,
-			struct err *err)
+static int mime_set_defaults(struct http_mime *mime, const struct http_mime_options *options,
+			     struct err *err)
 {
 	struct slice other = HTTP_MIME_DEFAULT;
 
@@ -369,7 +369,7 @@ static int set_defaults(struct http_mime *mime, const struct http_mime_options *
 }
 
 /* The built-in texts with another charset than they have: as if they stood in the file's front. */
-static void store_builtin_texts(struct http_mime *mime)
+static void mime_store_builtin_texts(struct http_mime *mime)
 {
 	if (slice_eq(mime->charset, SLICE_LITERAL(CHARSET)))
 		return;
@@ -383,16 +383,17 @@ static void store_builtin_texts(struct http_mime *mime)
 	}
 }
 
-static int fill(struct http_mime *mime, const struct http_mime_options *options, struct err *err)
+static int mime_fill(struct http_mime *mime, const struct http_mime_options *options,
+		     struct err *err)
 {
 	struct reader reader = {.rest = options->text, .line = 1};
-	int r = set_charset(mime, options->charset, err);
+	int r = mime_set_charset(mime, options->charset, err);
 
 	if (r == 0)
-		r = set_defaults(mime, options, err);
+		r = mime_set_defaults(mime, options, err);
 	if (r < 0)
 		return r;
-	store_builtin_texts(mime);
+	mime_store_builtin_texts(mime);
 	if (read_all(&reader, mime))
 		return 0;
 	return err_set(err, -EINVAL,
@@ -406,11 +407,11 @@ int http_mime_new(const struct http_mime_options *options, struct http_mime **re
 	struct http_mime *mime = calloc(1, sizeof(*mime));
 	int r;
 
-	if (!mime || allocate(mime, options) < 0) {
+	if (!mime || mime_allocate(mime, options) < 0) {
 		http_mime_free(mime);
 		return err_set(err, -ENOMEM, "content types: not enough memory");
 	}
-	r = fill(mime, options, err);
+	r = mime_fill(mime, options, err);
 	if (r < 0) {
 		http_mime_free(mime);
 		return r;
@@ -430,7 +431,7 @@ void http_mime_free(struct http_mime *mime)
 
 /* ---- look-up ---- */
 
-static struct slice name_of(struct slice path)
+static struct slice mime_name_of(struct slice path)
 {
 	const char *slash = path.len ? memrchr(path.ptr, '/', path.len) : NULL;
 	size_t from = slash ? (size_t)(slash - path.ptr) + 1 : 0;
@@ -439,7 +440,7 @@ static struct slice name_of(struct slice path)
 }
 
 /* After the last dot; a name that begins with its only dot has none. Empty: none. */
-static struct slice extension_of(struct slice name)
+static struct slice mime_extension_of(struct slice name)
 {
 	size_t at = name.len;
 
@@ -448,7 +449,7 @@ static struct slice extension_of(struct slice name)
 	return at < 2 ? slice_make(NULL, 0) : slice_make(name.ptr + at, name.len - at);
 }
 
-static struct slice extension_type(const struct http_mime *mime, struct slice lower)
+static struct slice mime_extension_type(const struct http_mime *mime, struct slice lower)
 {
 	if (mime) {
 		const struct entry *entry = find(mime, lower);
@@ -461,7 +462,7 @@ static struct slice extension_type(const struct http_mime *mime, struct slice lo
 
 struct slice http_mime_type(const struct http_mime *mime, struct slice path)
 {
-	struct slice name = name_of(path), extension = extension_of(name);
+	struct slice name = mime_name_of(path), extension = mime_extension_of(name);
 	bool whole = !memchr(name.ptr, '.', name.len);
 	struct slice text = whole ? name : extension, type = {NULL, 0};
 	char lower[EXTENSION_MAX];
@@ -470,8 +471,8 @@ struct slice http_mime_type(const struct http_mime *mime, struct slice path)
 		to_lower(lower, text);
 		text.ptr = lower;
 		if (!whole)
-			type = extension_type(mime, text);
-		else if (is_text_name(text))
+			type = mime_extension_type(mime, text);
+		else if (mime_is_text_name(text))
 			type = mime ? mime->plain : SLICE_LITERAL("text/plain" CHARSET);
 	}
 	if (type.len)
@@ -481,5 +482,5 @@ struct slice http_mime_type(const struct http_mime *mime, struct slice path)
 
 bool http_mime_is_gzipped(struct slice path)
 {
-	return slice_eq_nocase(extension_of(name_of(path)), SLICE_LITERAL("svgz"));
+	return slice_eq_nocase(mime_extension_of(mime_name_of(path)), SLICE_LITERAL("svgz"));
 }

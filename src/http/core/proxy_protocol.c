@@ -5,7 +5,7 @@
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n" ---- */
 
 /* Up to a space or the end. */
-static struct slice next_word(struct slice *rest)
+static struct slice proxy_next_word(struct slice *rest)
 {
 	const char *space = rest->len ? memchr(rest->ptr, ' ', rest->len) : NULL;
 	size_t len = space ? (size_t)(space - rest->ptr) : rest->len;
@@ -17,7 +17,7 @@ static struct slice next_word(struct slice *rest)
 }
 
 /* An address of that length, not in brackets, and without a port. */
-static bool is_address(struct slice text, bool v6, struct http_address *ret)
+static bool proxy_parse_address(struct slice text, bool v6, struct http_address *ret)
 {
 	bool colon = text.len && memchr(text.ptr, ':', text.len);
 
@@ -26,7 +26,7 @@ static bool is_address(struct slice text, bool v6, struct http_address *ret)
 	return http_address_parse(text, ret);
 }
 
-static bool is_port(struct slice text)
+static bool proxy_is_port(struct slice text)
 {
 	uint64_t port;
 
@@ -34,9 +34,9 @@ static bool is_port(struct slice text)
 }
 
 /* The line without its beginning and end. */
-static bool parse_line(struct slice line, struct http_address *ret_client)
+static bool proxy_parse_line(struct slice line, struct http_address *ret_client)
 {
-	struct slice family = next_word(&line);
+	struct slice family = proxy_next_word(&line);
 	struct http_address client, server;
 	bool v6 = slice_eq(family, SLICE_LITERAL("TCP6"));
 
@@ -44,10 +44,11 @@ static bool parse_line(struct slice line, struct http_address *ret_client)
 		return true;
 	if (!v6 && !slice_eq(family, SLICE_LITERAL("TCP4")))
 		return false;
-	if (!is_address(next_word(&line), v6, &client) ||
-	    !is_address(next_word(&line), v6, &server))
+	if (!proxy_parse_address(proxy_next_word(&line), v6, &client) ||
+	    !proxy_parse_address(proxy_next_word(&line), v6, &server))
 		return false;
-	if (!is_port(next_word(&line)) || !is_port(next_word(&line)) || line.len > 0)
+	if (!proxy_is_port(proxy_next_word(&line)) || !proxy_is_port(proxy_next_word(&line)) ||
+	    line.len > 0)
 		return false;
 	*ret_client = client;
 	return true;
@@ -56,8 +57,8 @@ static bool parse_line(struct slice line, struct http_address *ret_client)
 static const char v1_begin[] = "PROXY ";
 #define V1_BEGIN_LEN (sizeof(v1_begin) - 1)
 
-static enum http_parse parse_v1(const char *buf, size_t len, size_t *ret_used,
-				struct http_address *ret_client)
+static enum http_parse proxy_parse_v1(const char *buf, size_t len, size_t *ret_used,
+				      struct http_address *ret_client)
 {
 	const char *end = memchr(buf, '\n', min_size(len, HTTP_PROXY_V1_MAX));
 	size_t line;
@@ -67,7 +68,7 @@ static enum http_parse parse_v1(const char *buf, size_t len, size_t *ret_used,
 	line = (size_t)(end - buf);
 	if (line < V1_BEGIN_LEN + 1 || buf[line - 1] != '\r')
 		return HTTP_PARSE_BAD;
-	if (!parse_line(slice_make(buf + V1_BEGIN_LEN, line - 1 - V1_BEGIN_LEN), ret_client))
+	if (!proxy_parse_line(slice_make(buf + V1_BEGIN_LEN, line - 1 - V1_BEGIN_LEN), ret_client))
 		return HTTP_PARSE_BAD;
 	*ret_used = line + 1;
 	return HTTP_PARSE_OK;
@@ -81,8 +82,8 @@ static const char v2_begin[] = "\r\n\r\n\0\r\nQUIT\n";
 
 enum { V2_LOCAL = 0x20, V2_PROXY = 0x21, V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
 
-static enum http_parse parse_v2(const char *buf, size_t len, size_t *ret_used,
-				struct http_address *ret_client)
+static enum http_parse proxy_parse_v2(const char *buf, size_t len, size_t *ret_used,
+				      struct http_address *ret_client)
 {
 	const uint8_t *head = (const uint8_t *)buf + V2_BEGIN_LEN;
 	const uint8_t *addresses = (const uint8_t *)buf + V2_HEAD_LEN;
@@ -107,7 +108,7 @@ static enum http_parse parse_v2(const char *buf, size_t len, size_t *ret_used,
 	return HTTP_PARSE_OK;
 }
 
-static bool begins(const char *buf, size_t len, const char *with, size_t with_len)
+static bool proxy_begins(const char *buf, size_t len, const char *with, size_t with_len)
 {
 	return memcmp(buf, with, min_size(len, with_len)) == 0;
 }
@@ -117,9 +118,9 @@ enum http_parse http_proxy_parse(const char *buf, size_t len, size_t *ret_used,
 {
 	if (len == 0)
 		return HTTP_PARSE_MORE;
-	if (begins(buf, len, v1_begin, V1_BEGIN_LEN))
-		return parse_v1(buf, len, ret_used, ret_client);
-	if (begins(buf, len, v2_begin, V2_BEGIN_LEN))
-		return parse_v2(buf, len, ret_used, ret_client);
+	if (proxy_begins(buf, len, v1_begin, V1_BEGIN_LEN))
+		return proxy_parse_v1(buf, len, ret_used, ret_client);
+	if (proxy_begins(buf, len, v2_begin, V2_BEGIN_LEN))
+		return proxy_parse_v2(buf, len, ret_used, ret_client);
 	return HTTP_PARSE_BAD;
 }

@@ -18,7 +18,7 @@ void http_skim_init(struct http_skim *skim, const struct http_request *request)
 		skim->state = HTTP_SKIM_SIZE_FIRST;
 }
 
-static bool is_blank(char c)
+static bool skim_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -39,13 +39,13 @@ static enum http_skim_state after_size(struct http_skim *skim, char c)
 		return HTTP_SKIM_SIZE_LF;
 	if (c == ';')
 		return HTTP_SKIM_NAME_FIRST;
-	return is_blank(c) ? HTTP_SKIM_SPACE : HTTP_SKIM_BAD;
+	return skim_is_blank(c) ? HTTP_SKIM_SPACE : HTTP_SKIM_BAD;
 }
 
 /* BWS ";" */
 static enum http_skim_state after_space(char c)
 {
-	if (is_blank(c))
+	if (skim_is_blank(c))
 		return HTTP_SKIM_SPACE;
 	return c == ';' ? HTTP_SKIM_NAME_FIRST : HTTP_SKIM_BAD;
 }
@@ -62,10 +62,10 @@ static enum http_skim_state after_name(enum http_skim_state state, char c)
 	if (state != HTTP_SKIM_NAME_SPACE && http_is(c, HTTP_TOKEN))
 		return HTTP_SKIM_NAME;
 	if (state == HTTP_SKIM_NAME_FIRST)
-		return is_blank(c) ? state : HTTP_SKIM_BAD;
+		return skim_is_blank(c) ? state : HTTP_SKIM_BAD;
 	if (c == '=')
 		return HTTP_SKIM_VALUE_FIRST;
-	if (is_blank(c))
+	if (skim_is_blank(c))
 		return HTTP_SKIM_NAME_SPACE;
 	if (state == HTTP_SKIM_NAME_SPACE)
 		return c == ';' ? HTTP_SKIM_NAME_FIRST : HTTP_SKIM_BAD;
@@ -81,7 +81,7 @@ static enum http_skim_state after_value(enum http_skim_state state, char c)
 		return after_extension(c);
 	if (c == '"')
 		return HTTP_SKIM_QUOTED;
-	return is_blank(c) ? state : HTTP_SKIM_BAD;
+	return skim_is_blank(c) ? state : HTTP_SKIM_BAD;
 }
 
 static enum http_skim_state after_quoted(enum http_skim_state state, char c)
