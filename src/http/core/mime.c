@@ -1,3 +1,11 @@
+/*
+ * http_mime_new() sizes one piece of memory for all strings (mime_allocate()), stores the charset,
+ * the default type, the built-in texts where they have another charset than they are compiled with,
+ * and then what the file says, so that the file wins. http_mime_type() asks that table by the
+ * extension, and then the built-in one; a name without a dot may be a text by its whole name.
+ *
+ * Only the file can be wrong: it is the operator's, and is refused with its line.
+ */
 #include "http/core/mime.h"
 
 #include <errno.h>
