@@ -255,7 +255,7 @@ def test_connections_of_one_address_are_closed_above_its_limit(start_broker, set
                 return answers(connection)
 
         wait_until(again)
-    assert "max.connections.per.ip lets it have" in broker.log()
+    wait_until(lambda: "max.connections.per.ip lets it have" in broker.log())
 
 
 @pytest.mark.parametrize("settings, says", [
