@@ -214,6 +214,7 @@ def test_a_full_disk_and_partitions_that_are_offline_are_not_healthy(leat, tmp_p
                 {"name": "t", "partition_data": [{"index": 0, "records": large()}]}])["responses"][0]["partition_responses"][0]
             assert (part["error_code"], part["error_message"]) == (STORAGE_ERROR, "the disk is full")
             wait_until(lambda: "KAFKA_STORAGE_ERROR: the disk is full" in broker.log())
+            wait_until(lambda: re.search(r"client 'test' at 127.0.0.1:\d+: Produce is answered with KAFKA_STORAGE_ERROR", broker.log()))
             assert health(broker) == (503, f"the disk is full: {disk / 'data'}\n")
             (disk / "ballast").unlink()
             wait_until(lambda: health(broker) == (200, "ok\n"))

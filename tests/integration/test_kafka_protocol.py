@@ -673,6 +673,23 @@ def test_the_log_tells_who_changed_what(broker, client):
         wait_until(lambda line=line: re.search(line, broker.log()))
 
 
+def test_the_log_names_the_limits_of_groups(leat, tmp_path):
+    broker = Broker(leat, tmp_path / "data", "-o", "group.max.size=1", "-o", "offset.metadata.max.bytes=10")
+    who = r"client 'test' at 127\.0\.0\.1:\d+: "
+    with Client(broker.port) as client:
+        make_topics(client, "t")
+        use_groups(client)
+        assert commit(client, "h", "t", 1, committed_metadata="x" * 11) == 12
+        assert join(client, "g", session_timeout_ms=5)["error_code"] == 26
+        a_member(client, "g")
+        assert join(client, "g")["error_code"] == 81
+    for line in ("11 bytes of metadata with an offset are refused: offset.metadata.max.bytes is 10",
+                 "its session timeout is refused: group.min.session.timeout.ms is 6000, group.max.session.timeout.ms 1800000",
+                 "its group takes no more members: group.max.size is 1"):
+        wait_until(lambda line=line: re.search(who + line, broker.log()))
+    assert broker.end() == 0
+
+
 def test_the_log_tells_what_retention_deletes(leat, tmp_path):
     broker = Broker(leat, tmp_path / "data", "-o", "log.initial.task.delay.ms=0", "-o", "log.retention.check.interval.ms=100")
     with Client(broker.port) as client:

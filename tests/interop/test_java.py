@@ -367,6 +367,19 @@ def test_of_what_leat_has_not_there_is_none(tools, script, arguments, shown):
     assert re.fullmatch(shown, tools(script, *arguments))
 
 
+def test_a_partition_is_moved_to_where_it_is(tools, tmp_path):
+    tools("kafka-topics", "--create", "--topic", "t", "--partitions", 1)
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[1]}]}')
+    assert "Successfully started" in tools("kafka-reassign-partitions", "--execute", "--reassignment-json-file", plan)
+    assert "t-0 is completed" in tools("kafka-reassign-partitions", "--verify", "--reassignment-json-file", plan)
+    assert "None of the specified" in tools("kafka-reassign-partitions", "--cancel", "--reassignment-json-file", plan)
+
+
+def test_the_quorum_is_this_broker(tools):
+    assert re.search(r"LeaderId:\s+1\n", tools("kafka-metadata-quorum", "describe", "--status"))
+
+
 def test_a_transactional_producer_is_told_at_once(tools):
     told = tools.fails("kafka-producer-perf-test", "--topic", "t", "--num-records", 100, "--record-size", 100,
                        "--throughput", -1, "--producer-props", f"bootstrap.servers={tools.broker.address}",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "kafka/broker/coordinator.h"
+#include "kafka/broker/kafka_log.h"
 #include "sys/sys.h"
 
 #define COORDINATOR_GROUP       0
@@ -138,11 +139,33 @@ static void put_members(struct kafka_call *call, const struct group *group,
 	}
 }
 
+/* By a limit of ours, whose name an operator wants to know. */
+static void log_refused_join(const struct kafka_call *call, enum kafka_error error)
+{
+	const struct kafka_config *config = call->server->config;
+	struct client_text client;
+
+	if (error == KAFKA_INVALID_SESSION_TIMEOUT)
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: its session timeout is refused: group.min.session.timeout.ms is "
+			    "%lld, group.max.session.timeout.ms %lld",
+			    log_client(call, &client),
+			    (long long)config_value(config, KAFKA_CONFIG_GROUP_SESSION_MIN),
+			    (long long)config_value(config, KAFKA_CONFIG_GROUP_SESSION_MAX));
+	else if (error == KAFKA_GROUP_MAX_SIZE_REACHED)
+		log_limited(sys_now_ns(), LOG_LEVEL_WARNING,
+			    "%s: its group takes no more members: group.max.size is %lld",
+			    log_client(call, &client),
+			    (long long)config_value(config, KAFKA_CONFIG_GROUP_SIZE));
+}
+
 void group_api_joined(struct group *group, void *waiter, const struct group_joined *answer)
 {
 	struct kafka_call *call = waiter;
 	struct kafka_join_group_response response;
 
+	if (call->handled == CALL_BLOCKS) /* its own event, on its own loop */
+		log_refused_join(call, answer->error);
 	call->apart = true;
 	call_renew_work(call);
 	kafka_join_group_response_init(&response);
@@ -163,6 +186,7 @@ static enum handled refuse_join(struct kafka_call *call, enum kafka_error error,
 {
 	struct kafka_join_group_response response;
 
+	log_refused_join(call, error);
 	kafka_join_group_response_init(&response);
 	response.error_code = (int16_t)error;
 	response.protocol_name = slice_make(NULL, 0);

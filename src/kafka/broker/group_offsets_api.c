@@ -6,6 +6,7 @@
  * step after the other, so that others of the shard (heartbeats, joins) have their turn between them.
  */
 #include "kafka/broker/coordinator.h"
+#include "kafka/broker/kafka_log.h"
 #include "kafka/broker/durable.h"
 #include "kafka/broker/flush.h"
 #include "sys/sys.h"
@@ -49,12 +50,18 @@ static enum kafka_error check_one(const struct commit *commit, const struct topi
 				  const struct kafka_offset_commit_request_partition *from)
 {
 	int64_t max = config_value(commit->call->server->config, KAFKA_CONFIG_OFFSET_METADATA);
+	struct client_text client;
 
 	if (!topic || !topic_partition(topic, from->partition_index))
 		return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-	if ((int64_t)from->committed_metadata.len > max)
-		return KAFKA_OFFSET_METADATA_TOO_LARGE;
-	return KAFKA_NONE;
+	if ((int64_t)from->committed_metadata.len <= max)
+		return KAFKA_NONE;
+	log_limited(
+	    sys_now_ns(), LOG_LEVEL_WARNING,
+	    "%s: %zu bytes of metadata with an offset are refused: offset.metadata.max.bytes is "
+	    "%lld",
+	    log_client(commit->call, &client), from->committed_metadata.len, (long long)max);
+	return KAFKA_OFFSET_METADATA_TOO_LARGE;
 }
 
 /* The answer's arrays, as many as the request has. */

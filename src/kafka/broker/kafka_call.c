@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "kafka/broker/kafka_conn.h"
+#include "kafka/broker/kafka_log.h"
 #include "sys/sys.h"
 
 struct kafka_call *call_new(struct kafka_loop *home, struct conn *conn,
@@ -253,6 +254,15 @@ static char *take_answer(struct kafka_call *call)
 	return malloc(call->len);
 }
 
+/* The store says what has failed, this which client has noticed. */
+static void log_storage_error(const struct kafka_call *call)
+{
+	struct client_text client;
+
+	log_limited(sys_now_ns(), LOG_LEVEL_ERROR, "%s: %s is answered with KAFKA_STORAGE_ERROR",
+		    log_client(call, &client), call->header.api->name);
+}
+
 enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 				struct kafka_gap *gaps, unsigned gaps_size)
 {
@@ -262,6 +272,7 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 	    .gaps_size = gaps_size,
 	    .errors = count_errors(call),
 	};
+	uint64_t failures = kafka_error_counted(writer.errors, KAFKA_KAFKA_STORAGE_ERROR);
 	bool in_place = !call->apart && gaps_size == 0;
 
 	if (in_place) {
@@ -270,6 +281,8 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 	}
 	if (encode(call, response, &writer) < 0)
 		return CALL_ENDS;
+	if (unlikely(kafka_error_counted(writer.errors, KAFKA_KAFKA_STORAGE_ERROR) != failures))
+		log_storage_error(call);
 	CHECK(writer.gaps_count <= gaps_size);
 	call->bytes = writer.ptr;
 	call->len = writer.len;

@@ -28,12 +28,13 @@ const char *log_peer(const struct conn *conn, struct client_text *memory)
 const char *log_client(const struct kafka_call *call, struct client_text *memory)
 {
 	const struct slice id = call->header.client_id;
-	/* A connection that ends gives its memory to the next one: helpers have a copy. */
-	const struct conn *conn = call->blocks ? NULL : conn_deref(call->conn);
+	/* A connection that ends gives its memory to the next one: helpers have a copy, and who answers
+	 * for another loop does not look. */
+	const struct conn *conn = call->apart ? NULL : conn_deref(call->conn);
 	const struct sockaddr_storage *peer = call->blocks ? &call->peer
 					      : conn       ? conn_peer(conn)
 							   : NULL;
-	char name[ADDRESS_TEXT_MAX] = "an address that is gone";
+	char name[ADDRESS_TEXT_MAX] = "an address that is not known here";
 
 	if (peer)
 		format_peer(peer, name);

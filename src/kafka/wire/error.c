@@ -22,6 +22,11 @@ void kafka_error_count(uint64_t *counts, int code)
 	__atomic_fetch_add(&counts[row_of(code)], 1, __ATOMIC_RELAXED);
 }
 
+uint64_t kafka_error_counted(const uint64_t *counts, int code)
+{
+	return __atomic_load_n(&counts[row_of(code)], __ATOMIC_RELAXED);
+}
+
 const struct kafka_error_info *kafka_error_nth(unsigned nth)
 {
 	CHECK(nth < KAFKA_ERROR_CODES);

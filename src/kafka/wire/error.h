@@ -167,6 +167,7 @@ const struct kafka_error_info *kafka_error_info(int code);
 
 /* One more of it, in an array of KAFKA_ERROR_CODES that any thread may count in: as the table is. */
 void kafka_error_count(uint64_t *counts, int code);
+uint64_t kafka_error_counted(const uint64_t *counts, int code);
 /* The nth of the table. */
 const struct kafka_error_info *kafka_error_nth(unsigned nth);
 
