@@ -6,15 +6,19 @@
  * (Kafka's warm-up trick). Where that is refused, the range is read. Thread-safe: no state.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "engine/border.h"
 #include "engine/technique.h"
 #include "sys/sys.h"
 
 /* WILLNEED of one call ends at the larger of the device's largest transfer and its readahead
- * (force_page_cache_ra(), 6.12), without a word; and on one CPU, under a kernel that doesn't
+ * (force_page_cache_ra(), 6.12), without a word: 128 KiB is what devices have by default, and what
+ * lies behind it would be read a few pages at a time. And on one CPU, under a kernel that doesn't
  * preempt, a loop waits until the call is over. */
-#define ASK_BYTES (256u * 1024u)
+#define ASK_BYTES (128u * 1024u)
+/* What a call reads at once: as much as is asked for, where the advice was not taken. */
+#define READ_BYTES (128u * 1024u)
 
 static void ask_for(int fd, uint64_t offset, uint64_t length)
 {
@@ -26,17 +30,19 @@ static void ask_for(int fd, uint64_t offset, uint64_t length)
 
 static int load_by_reading(const struct leat_load *load, uint64_t done)
 {
-	char buf[16 * 1024];
+	char little[16 * 1024], *buf = malloc(READ_BYTES);
+	size_t size = buf ? READ_BYTES : sizeof(little);
+	ssize_t n = 1;
 
-	while (done < load->length) {
-		size_t len = (size_t)min_u64(load->length - done, sizeof(buf));
-		ssize_t n = sys_pread(load->fd, buf, len, load->offset + done);
+	while (done < load->length && n > 0) {
+		size_t len = (size_t)min_u64(load->length - done, size);
 
-		if (n <= 0)
-			return (int)n;
-		done += (uint64_t)n;
+		n = sys_pread(load->fd, buf ? buf : little, len, load->offset + done);
+		if (n > 0)
+			done += (uint64_t)n;
 	}
-	return 0;
+	free(buf);
+	return n < 0 ? (int)n : 0;
 }
 
 static int load_range(const struct leat_load *load)
