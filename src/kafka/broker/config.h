@@ -42,6 +42,10 @@
 	  "A log that a crash leaves damaged with whole batches behind: the partition is "         \
 	  "offline, "                                                                              \
 	  "or goes on behind the damage, or is cut before it; what goes is set aside.")            \
+	X(LOG_DELAY, "log.initial.task.delay.ms", TOPIC_CONFIG_LONG, 30000, 0, INT64_MAX,          \
+	  "Retention waits so long after the start.")                                              \
+	X(LOG_RETENTION_CHECK, "log.retention.check.interval.ms", TOPIC_CONFIG_LONG, 300000, 1,    \
+	  INT64_MAX, "How often retention looks for segments that may go.")                        \
 	X(CONNECTIONS_MAX, "max.connections", TOPIC_CONFIG_INT, INT32_MAX, 0, INT32_MAX,           \
 	  "Connections of Kafka clients at once; further ones wait to be accepted.")               \
 	X(CONNECTIONS_IP, "max.connections.per.ip", TOPIC_CONFIG_INT, INT32_MAX, 0, INT32_MAX,     \

@@ -123,11 +123,7 @@
 	X("log.flush.offset.checkpoint.interval.ms", INT, "60000") \
 	X("log.flush.scheduler.interval.ms", LONG, "9223372036854775807") \
 	X("log.flush.start.offset.checkpoint.interval.ms", INT, "60000") \
-	X("log.retention.check.interval.ms", LONG, "300000") \
 	X("max.connection.creation.rate", INT, "2147483647") \
-	X("max.connections", INT, "2147483647") \
-	X("max.connections.per.ip", INT, "2147483647") \
-	X("max.connections.per.ip.overrides", CHOICE, "") \
 	X("metadata.log.dir", CHOICE, NULL) \
 	X("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520") \
 	X("metadata.log.max.snapshot.interval.ms", LONG, "3600000") \

@@ -30,6 +30,8 @@ static int open_store(struct kafka_server *server, struct err *err)
 	const struct store_options options = {
 	    .node_id = node_set ? (int32_t)config_value(config, KAFKA_CONFIG_NODE_ID) : -1,
 	    .now_ms = sys_wall_ms(),
+	    .retention_delay_ms = config_value(config, KAFKA_CONFIG_LOG_DELAY),
+	    .retention_interval_ms = config_value(config, KAFKA_CONFIG_LOG_RETENTION_CHECK),
 	    .damage = (enum store_damage)config_value(config, KAFKA_CONFIG_DAMAGE),
 	    .producer_expiry_ms = config_value(config, KAFKA_CONFIG_PRODUCER_EXPIRY),
 	    .defaults = &config->topics,

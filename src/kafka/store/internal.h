@@ -124,6 +124,7 @@ struct store {
 	struct identity identity;
 	struct topic_config defaults;
 	int64_t producer_expiry_ms;
+	int64_t retention_interval_ms;
 	enum store_damage damage;
 	unsigned syncing; /* threads that wait for the disk together */
 	size_t user_bytes;
@@ -157,6 +158,8 @@ struct store {
 	/* Of the broker in Kafka's metadata, which wants it back from a clean stop; -1. */
 	int64_t broker_epoch;
 	int64_t checkpoints_due_ms, producers_due_ms;
+	/* Retention is for when so much time has gone by since then. */
+	int64_t retention_since_ms, retention_wait_ms;
 	size_t sync_turn; /* maintenance goes on with this one of those whose sync is due */
 	_Atomic bool checkpoints_dirty;
 	bool was_clean;
@@ -307,7 +310,13 @@ int partition_close_gaps(const struct partition *partition, struct log_segment *
 /* ---- partition_retain.c ---- */
 
 /* Blocks. What has its time: retention, producers. True: and a sync has. */
-bool partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers);
+struct upkeep {
+	int64_t now_ms;
+	bool retains; /* what topics' settings say may go */
+	bool expires; /* and producers that are silent */
+};
+
+bool partition_maintain(struct partition *partition, const struct upkeep *upkeep);
 /* Blocks. The sync: a crew_work. */
 int partition_sync_and_tell(struct partition *partition, struct load *unused);
 

@@ -98,11 +98,12 @@ static bool is_expired(struct log_segment *segment, int64_t retention_ms, int64_
 	return now_ms - newest > retention_ms;
 }
 
-/* How many of the oldest segments may go: all below the log's start, and whatever policy says.
- * Nothing that consumers have not been shown yet. */
-static uint32_t superfluous(struct partition *partition, int64_t now_ms)
+/* How many of the oldest segments may go: all below the log's start and, where it is time for that, what
+ * policy says. Nothing that consumers have not been shown yet. */
+static uint32_t superfluous(struct partition *partition, const struct upkeep *upkeep)
 {
-	bool deletes = topic_config_lists(partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY),
+	bool deletes = upkeep->retains &&
+		       topic_config_lists(partition_config(partition, TOPIC_CONFIG_CLEANUP_POLICY),
 					  TOPIC_CLEANUP_DELETE);
 	int64_t retention_ms =
 	    deletes ? partition_config(partition, TOPIC_CONFIG_RETENTION_MS) : -1;
@@ -121,7 +122,7 @@ static uint32_t superfluous(struct partition *partition, int64_t now_ms)
 		if (end > partition->high_watermark || (last && segment->size == 0))
 			break;
 		if ((last || end > partition->log_start) && !large &&
-		    !is_expired(segment, retention_ms, now_ms))
+		    !is_expired(segment, retention_ms, upkeep->now_ms))
 			break;
 		bytes -= segment->size;
 	}
@@ -129,9 +130,11 @@ static uint32_t superfluous(struct partition *partition, int64_t now_ms)
 }
 
 /* Under the lock. */
-static void retain(struct partition *partition, int64_t now_ms, struct leaving *leaving)
+static void retain(struct partition *partition, const struct upkeep *upkeep,
+		   struct leaving *leaving)
 {
-	uint32_t count = superfluous(partition, now_ms);
+	uint32_t count = superfluous(partition, upkeep);
+	int64_t now_ms = upkeep->now_ms;
 
 	/* The last one too: the log goes on in an empty one. */
 	if (count > 0 && count == partition->segment_count && partition_roll(partition, now_ms) < 0)
@@ -159,31 +162,32 @@ static void learn_oldest(struct partition *partition)
 	log_segment_unref(oldest);
 }
 
-static bool has_superfluous(struct partition *partition, int64_t now_ms)
+static bool has_superfluous(struct partition *partition, const struct upkeep *upkeep)
 {
 	bool has;
 
 	pthread_mutex_lock(&partition->lock);
-	has = partition->state == PARTITION_GOOD && superfluous(partition, now_ms) > 0;
+	has = partition->state == PARTITION_GOOD && superfluous(partition, upkeep) > 0;
 	pthread_mutex_unlock(&partition->lock);
 	return has;
 }
 
 /* How many segments went: there may be more. */
-static unsigned retain_some(struct partition *partition, int64_t now_ms)
+static unsigned retain_some(struct partition *partition, const struct upkeep *upkeep)
 {
 	struct leaving leaving = {.count = 0};
 
-	learn_oldest(partition);
+	if (upkeep->retains)
+		learn_oldest(partition);
 	/* Where there is nothing to do, nobody waits for a sync that is under way. */
-	if (!has_superfluous(partition, now_ms))
+	if (!has_superfluous(partition, upkeep))
 		return 0;
 	/* The topic can't go until the files have their new names: then there may be others of
 	 * theirs, of another topic. */
 	pthread_mutex_lock(&partition->sync);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->state == PARTITION_GOOD)
-		retain(partition, now_ms, &leaving);
+		retain(partition, upkeep, &leaving);
 	pthread_mutex_unlock(&partition->lock);
 	drop_segments(partition, &leaving);
 	pthread_mutex_unlock(&partition->sync);
@@ -248,23 +252,24 @@ static void tell_retained(struct partition *partition, unsigned segments, const 
 			   partition->folder, segments);
 }
 
-bool partition_maintain(struct partition *partition, int64_t now_ms, bool expire_producers)
+bool partition_maintain(struct partition *partition, const struct upkeep *upkeep)
 {
 	struct store *store = partition->topic->store;
 	struct look before = look_at(partition);
 	unsigned gone = 0, more;
 	bool sync = false;
 
-	while ((more = retain_some(partition, now_ms)) > 0)
+	while ((more = retain_some(partition, upkeep)) > 0)
 		gone += more;
 	if (gone > 0)
 		tell_retained(partition, gone, &before);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->state == PARTITION_GOOD) {
 		partition_advance(partition);
-		if (expire_producers)
-			producers_expire(&partition->producers, now_ms - store->producer_expiry_ms);
-		sync = wants_sync(partition, now_ms);
+		if (upkeep->expires)
+			producers_expire(&partition->producers,
+					 upkeep->now_ms - store->producer_expiry_ms);
+		sync = wants_sync(partition, upkeep->now_ms);
 	}
 	pthread_mutex_unlock(&partition->lock);
 	tell_if_moved(partition, &before);

@@ -282,6 +282,9 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	}
 	(void)reserve_make(store, 0);
 	store->checkpoints_due_ms = options->now_ms + CHECKPOINTS_MS;
+	store->retention_since_ms = options->now_ms;
+	store->retention_wait_ms = options->retention_delay_ms;
+	store->retention_interval_ms = options->retention_interval_ms;
 	store->producers_due_ms = options->now_ms + PRODUCERS_MS;
 	*ret = store;
 	return 0;
@@ -419,17 +422,17 @@ static void sync_due(struct store *store, const struct due *due, uint64_t until_
 	store->sync_turn = done < due->count ? first + done : 0;
 }
 
-static void maintain_topic(struct topic *topic, int64_t now_ms, bool expire, struct due *due)
+static void maintain_topic(struct topic *topic, const struct upkeep *upkeep, struct due *due)
 {
 	for (int32_t i = 0; i < topic_partition_count(topic); i++) {
 		struct partition *partition = topic_partition(topic, i);
 
-		if (partition_maintain(partition, now_ms, expire))
+		if (partition_maintain(partition, upkeep))
 			add_due(due, partition);
 	}
 }
 
-static void maintain_partitions(struct store *store, int64_t now_ms, bool expire, uint64_t until_ns)
+static void maintain_partitions(struct store *store, const struct upkeep *upkeep, uint64_t until_ns)
 {
 	struct topic *topic, *before = NULL;
 	struct due due = {.count = 0};
@@ -437,7 +440,7 @@ static void maintain_partitions(struct store *store, int64_t now_ms, bool expire
 	/* One by one, by name: changes of topics are not kept waiting for all of them. */
 	while ((topic = store_topic_next(store, before ? topic_name_slice(before)
 						       : slice_make(NULL, 0)))) {
-		maintain_topic(topic, now_ms, expire, &due);
+		maintain_topic(topic, upkeep, &due);
 		if (before)
 			topic_unref(before);
 		before = topic;
@@ -463,13 +466,27 @@ static void maintain_files(struct store *store)
 	(void)reserve_make(store, 0);
 }
 
+/* Also when the clock was set back: then nobody knows how long it has been. */
+static bool takes_turn_of_retention(struct store *store, int64_t now_ms)
+{
+	int64_t age = now_ms - store->retention_since_ms;
+
+	if (age < store->retention_wait_ms && age > -store->retention_wait_ms)
+		return false;
+	store->retention_since_ms = now_ms;
+	store->retention_wait_ms = store->retention_interval_ms;
+	return true;
+}
+
 void store_maintain(struct store *store, int64_t now_ms)
 {
 	uint64_t until_ns = sys_now_ns() + MAINTAIN_NS;
-	bool expire = now_ms >= store->producers_due_ms;
+	const struct upkeep upkeep = {.now_ms = now_ms,
+				      .retains = takes_turn_of_retention(store, now_ms),
+				      .expires = now_ms >= store->producers_due_ms};
 
-	maintain_partitions(store, now_ms, expire, until_ns);
-	if (expire)
+	maintain_partitions(store, &upkeep, until_ns);
+	if (upkeep.expires)
 		store->producers_due_ms = now_ms + PRODUCERS_MS;
 	if (now_ms >= store->checkpoints_due_ms) {
 		pthread_mutex_lock(&store->change);

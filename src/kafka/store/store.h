@@ -60,6 +60,9 @@ struct store_options {
 	 * allows, up to 8192. */
 	unsigned segments_open;
 	int64_t producer_expiry_ms; /* of idempotent producers that went silent; 0: a day */
+	/* What may go by topics' settings is looked for so long after the start, and so often; 0: by each
+	 * store_maintain(). */
+	int64_t retention_delay_ms, retention_interval_ms;
 	enum store_damage damage;
 	/* The server's values (from topic_config_init() on); NULL: Kafka's. */
 	const struct topic_config *defaults;

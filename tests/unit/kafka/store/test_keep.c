@@ -61,6 +61,47 @@ static void retention_takes_old_segments_and_slices_stay(void **state)
 	store_close(store);
 }
 
+static int64_t start_after(struct store *store, struct partition *partition, int64_t now)
+{
+	store_maintain(store, now);
+	return kit_ends(partition).log_start;
+}
+
+static void retention_waits_for_its_time_and_what_was_deleted_does_not(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct store_options options = {.node_id = -1,
+					.now_ms = KIT_NOW,
+					.defaults = &config,
+					.retention_delay_ms = 30000,
+					.retention_interval_ms = 300000};
+	struct err err = {""};
+	struct partition *partition;
+	struct store *store;
+	int64_t start;
+
+	topic_config_set(&config, TOPIC_CONFIG_RETENTION_BYTES, 130 * 1024);
+	assert_int_equal(store_open(folder, &options, &store, &err), 0);
+	partition = kit_create(store, "orders", 1);
+	kit_fill(partition, 600, KIT_NOW);
+	assert_int_equal(start_after(store, partition, KIT_NOW + 29999), 0);
+	start = start_after(store, partition, KIT_NOW + 30000);
+	assert_true(start > 0);
+	kit_fill(partition, 600, KIT_NOW);
+	assert_int_equal(start_after(store, partition, KIT_NOW + 329999), start);
+	assert_true(start_after(store, partition, KIT_NOW + 330000) > start);
+	/* A clock that is set back by more than that does not put it off. */
+	kit_fill(partition, 600, KIT_NOW);
+	start = kit_ends(partition).log_start;
+	assert_true(start_after(store, partition, KIT_NOW) > start);
+	assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
+	kit_fill(partition, 10, KIT_NOW);
+	assert_true(partition_bytes(partition) > 60 * 1024);
+	store_maintain(store, KIT_NOW + 1000);
+	assert_true(partition_bytes(partition) <= 60 * 1024);
+	store_close(store);
+}
+
 /* ---- a topic that goes while somebody is at work in it, and another one of its name ---- */
 
 int __real_sys_renameat(int from_dir, const char *from, int to_dir, const char *to);
@@ -454,6 +495,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(retention_takes_old_segments_and_slices_stay),
+	    TEST(retention_waits_for_its_time_and_what_was_deleted_does_not),
 	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
 	    cmocka_unit_test(a_search_misses_nothing_where_retention_is_faster),
 	    TEST(each_partition_has_its_turn_on_a_slow_disk),
