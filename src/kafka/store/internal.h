@@ -185,6 +185,8 @@ void partition_fail(struct partition *partition, int error, const char *what);
 /* Under the lock: the high watermark follows what it is bound to. */
 void partition_advance(struct partition *partition);
 void partition_fill_ends(const struct partition *partition, struct partition_ends *ret);
+/* Under the lock: what partition.h says of the ends holds. Called by whoever has moved one. */
+void partition_verify(const struct partition *partition);
 static inline struct log_segment *partition_active(const struct partition *partition)
 {
 	return partition->segments[partition->segment_count - 1];

@@ -114,8 +114,25 @@ void partition_fill_ends(const struct partition *partition, struct partition_end
 	    .durable_end = partition->durable_end,
 	    .leader_epoch = partition->leader_epoch,
 	};
+	/* A transaction that is open may have begun in what is deleted. */
 	if (open >= 0 && open < ret->last_stable)
-		ret->last_stable = open;
+		ret->last_stable = max_i64(open, ret->log_start);
+}
+
+void partition_verify(const struct partition *partition)
+{
+	struct partition_ends ends;
+
+	if (partition->state != PARTITION_GOOD)
+		return;
+	partition_fill_ends(partition, &ends);
+	CHECK(ends.log_start >= 0 && ends.log_start <= ends.last_stable);
+	CHECK(ends.last_stable <= ends.high_watermark && ends.high_watermark <= ends.log_end);
+	CHECK(ends.durable_end <= ends.log_end && partition->recovery_point <= ends.log_end);
+	CHECK(partition->segment_count > 0 &&
+	      partition->segments[0]->base_offset <= ends.log_start &&
+	      partition_active(partition)->base_offset <= ends.log_end);
+	CHECK(ends.leader_epoch >= epochs_latest(&partition->epochs));
 }
 
 enum kafka_error partition_ends(struct partition *partition, struct partition_ends *ret)

@@ -225,6 +225,7 @@ enum kafka_error partition_append(struct partition *partition, char *records, si
 	else if (error == KAFKA_KAFKA_STORAGE_ERROR)
 		ret->error = partition->failed;
 	if (error == KAFKA_NONE) {
+		partition_verify(partition);
 		ret->flush_due = flush_is_due(partition);
 		ret->wait_durable = partition->durable_end <= ret->last_offset &&
 				    partition_config(partition, TOPIC_CONFIG_FLUSH_MESSAGES) == 1;

@@ -166,6 +166,7 @@ static void conclude(struct partition *partition, struct round *round, int r)
 		partition->topic->store->checkpoints_dirty = true;
 	}
 	partition_advance(partition);
+	partition_verify(partition);
 }
 
 static int carry_out_timed(const struct partition *partition, struct round *round)

@@ -457,6 +457,8 @@ static int settle(struct partition *partition, const struct load *load)
 	partition->durable_end = load->clean ? partition->log_end
 					     : (int64_t)min_u64((uint64_t)partition->recovery_point,
 								(uint64_t)partition->log_end);
+	/* Of what is deleted nothing can be lost. */
+	partition->durable_end = max_i64(partition->durable_end, partition->log_start);
 	partition->recovery_point = partition->durable_end;
 	partition->high_watermark = partition->durable_end;
 	return 0;
@@ -520,5 +522,6 @@ int partition_load(struct partition *partition, struct load *load)
 	partition->was_cut |= !load->clean;
 	partition->wants_sync = undurable || partition->was_cut;
 	partition_advance(partition);
+	partition_verify(partition);
 	return 0;
 }

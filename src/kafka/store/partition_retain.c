@@ -188,6 +188,7 @@ static unsigned retain_some(struct partition *partition, const struct upkeep *up
 	pthread_mutex_lock(&partition->lock);
 	if (partition->state == PARTITION_GOOD)
 		retain(partition, upkeep, &leaving);
+	partition_verify(partition);
 	pthread_mutex_unlock(&partition->lock);
 	drop_segments(partition, &leaving);
 	pthread_mutex_unlock(&partition->sync);
@@ -317,6 +318,7 @@ static void carry_out_deletion(struct store_deletion *deletion, int r)
 		partition->log_start = max_i64(partition->log_start, partition->start_wanted);
 		/* Only now: without the checkpoint a crash brings back what has these epochs. */
 		epochs_cut_start(&partition->epochs, partition->log_start);
+		partition_verify(partition);
 	}
 	deletion->log_start = partition->log_start;
 	pthread_mutex_unlock(&partition->lock);

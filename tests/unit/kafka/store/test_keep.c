@@ -489,6 +489,50 @@ static void records_are_deleted_for_good(void **state)
 	store_close(store);
 }
 
+/* A batch of an open transaction. */
+static void append_open(struct partition *partition)
+{
+	struct kit_batch what = KIT_PLAIN(1, 10, KIT_NOW);
+	struct partition_appended appended;
+	char *bytes;
+	size_t len;
+
+	what.producer_id = 5;
+	what.epoch = 0;
+	what.sequence = 0;
+	bytes = kit_batch(&what, &len);
+	bytes[22] |= RECORD_ATTRIBUTE_TRANSACTIONAL;
+	assert_int_equal(partition_append(partition, bytes, len, KIT_NOW, &appended), KAFKA_NONE);
+	free(bytes);
+}
+
+static void what_a_transaction_has_left_open_does_not_hold_back_the_start(void **state)
+{
+	struct store *store = kit_open(folder, NULL);
+	struct partition *partition = kit_create(store, "orders", 1);
+	int64_t start, open;
+
+	kit_fill(partition, 3, KIT_NOW);
+	open = kit_ends(partition).log_end;
+	append_open(partition);
+	kit_fill(partition, 3, KIT_NOW);
+	assert_int_equal(kit_ends(partition).last_stable, open);
+	assert_int_equal(partition_delete_records(partition, open - 1, &start), KAFKA_NONE);
+	assert_int_equal(kit_ends(partition).last_stable, open);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(partition_delete_records(partition, -1, &start), KAFKA_NONE);
+		assert_int_equal(kit_ends(partition).last_stable, start);
+		assert_int_equal(kit_ends(partition).log_start, start);
+		kit_fill(partition, 1, KIT_NOW);
+		assert_int_equal(kit_ends(partition).last_stable, start);
+		assert_int_equal(store_close(store), 0);
+		store = kit_open(folder, NULL);
+		partition = kit_partition(store, "orders", 0);
+		assert_int_equal(kit_ends(partition).last_stable, start);
+	}
+	store_close(store);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -496,6 +540,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(retention_takes_old_segments_and_slices_stay),
 	    TEST(retention_waits_for_its_time_and_what_was_deleted_does_not),
+	    TEST(what_a_transaction_has_left_open_does_not_hold_back_the_start),
 	    TEST(retention_leaves_another_topic_of_the_same_name_alone),
 	    cmocka_unit_test(a_search_misses_nothing_where_retention_is_faster),
 	    TEST(each_partition_has_its_turn_on_a_slow_disk),
