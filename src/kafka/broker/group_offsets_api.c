@@ -503,7 +503,8 @@ static void record_deleted(struct deleting *d)
 		d->to->partitions.at[i].partition_index = partition;
 		d->to->partitions.at[i].error_code = (int16_t)error;
 		if (error == KAFKA_NONE &&
-		    group_offsets_find(&cg->offsets, d->from->name, partition))
+		    (group_offsets_find(&cg->offsets, d->from->name, partition) ||
+		     group_offsets_find(&cg->staged, d->from->name, partition)))
 			record_offset_gone(&d->visit.shard->writer, cg->group->id, d->from->name,
 					   partition);
 	}
