@@ -120,6 +120,7 @@ int kafka_server_new(const struct kafka_options *options, struct kafka_server **
 		     struct err *err)
 {
 	struct kafka_server *server = calloc(1, sizeof(*server));
+	int r;
 
 	if (!server)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -129,8 +130,13 @@ int kafka_server_new(const struct kafka_options *options, struct kafka_server **
 	pthread_mutex_init(&server->making, NULL);
 	pthread_mutex_init(&server->producer_ids_lock, NULL);
 	server->places.max = config_value(server->config, KAFKA_CONFIG_CONNECTIONS_MAX);
+	r = kafka_peer_places_init(&server->peers, server->config, err);
+	if (r < 0) {
+		kafka_server_free(server);
+		return r;
+	}
 	*ret = server;
-	return kafka_peer_places_init(&server->peers, server->config, err);
+	return 0;
 }
 
 int kafka_server_listen(struct kafka_server *server, struct reactor *reactor, struct err *err)
