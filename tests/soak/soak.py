@@ -96,7 +96,8 @@ def clear(play):
 class Soak:
     def __init__(self, folder):
         self.folder = folder
-        self.broker = SoakedBroker(LEAT, folder / "data", "-o", "num.partitions=3", "-o", "group.min.session.timeout.ms=1000")
+        self.broker = SoakedBroker(LEAT, folder / "data", "-o", "num.partitions=3", "-o", "group.min.session.timeout.ms=1000",
+                                   "-o", "log.initial.task.delay.ms=0", "-o", "log.retention.check.interval.ms=1000")
         self.watch = Watch(self.broker)
         self.start = self.watch.quiet()
         SoakedBroker.sockets = self.start["sockets"]
