@@ -1,7 +1,10 @@
 """What `leat kafka` keeps of groups in __consumer_offsets: written anew when it has grown, read again at the next start."""
 
+import re
+import shutil
 import signal
 import struct
+import subprocess
 import time
 
 import pytest
@@ -54,6 +57,36 @@ def test_a_group_of_more_offsets_than_a_batch_takes_is_written_anew(start_broker
     with Client(broker.port) as client:
         assert committed(client, "g") == {number: 11 for number in range(400)}
         assert committed(client, "another") == {number: 7 for number in range(10)}
+
+
+def test_what_is_out_of_date_goes_once_the_new_is_on_disk(start_broker, tmp_path):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    broker, data = begin(start_broker, tmp_path)
+    trace = tmp_path / "trace"
+    strace = subprocess.Popen(["strace", "-f", "-y", "-s", "200", "-o", trace, "-e", "trace=pwrite64,pwritev,pwritev2,fdatasync,fsync",
+                               "-p", str(broker.process.pid)], stderr=subprocess.PIPE)
+    try:
+        if b"attached" not in strace.stderr.readline():
+            pytest.skip("strace may not attach here")
+        with Client(broker.port) as client:
+            grow(client)
+            wait_until(lambda: log_bytes(data) < SMALL)
+    finally:
+        broker.end()
+        strace.wait(60)
+        strace.stderr.close()
+    last = {}  # what each thread has done to the log
+    for line in trace.read_text().splitlines():
+        thread, call = line.split(maxsplit=1)
+        if "log-start-offset-checkpoint.tmp>" in call and "__consumer_offsets 0 " in call:
+            break
+        if done := re.match(r"(\w+)\(\d+<[^>]*/__consumer_offsets-0/\d+\.log>", call):
+            last[thread] = done[1]
+    else:
+        raise AssertionError("nothing was deleted")
+    # The thread that has written the log anew has synced it as well.
+    assert last[thread] in ("fdatasync", "fsync")
 
 
 def test_a_group_of_more_offsets_than_a_batch_takes_can_go(start_broker, tmp_path):

@@ -10,7 +10,7 @@
  * topic is made when the first client looks for its coordinator.
  *
  * A shard's log is kept small by writing it anew: when most of it is out of date, all that the shard
- * knows is appended once more, and what lies before is deleted.
+ * knows is appended once more, and, once that is on disk, what lies before is deleted.
  */
 #ifndef KAFKA_BROKER_COORDINATOR_H
 #define KAFKA_BROKER_COORDINATOR_H
@@ -47,6 +47,9 @@ struct shard {
 	struct batch_writer writer;
 	uint64_t live_bytes, log_bytes; /* of the last rewriting; since then */
 	bool flush_due;                 /* see shard_unlock_and_flush() */
+	/* What lies before the one can go once what lies before the other is on disk; 0: nothing is to go.
+	 * coordinator_maintain()'s. */
+	int64_t old_end, new_end;
 
 	/* The groups' deadlines, and the loop's timer for the earliest. */
 	struct wheel wheel;

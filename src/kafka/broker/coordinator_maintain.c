@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "kafka/broker/coordinator.h"
+#include "kafka/broker/flush.h"
 #include "sys/sys.h"
 
 /* A rewriting is for logs of this size at least, and when this many times of it are out of date. */
@@ -199,17 +200,17 @@ static bool is_worth_it(struct shard *shard, uint64_t *ret_bytes)
 	return worth && !has_staged;
 }
 
-/* What lies before `end`; not what is still on its way to the disk, which may not be deleted yet. */
-static void forget_before(struct shard *shard, int64_t end)
+/* What was written anew is on disk first: until then a power cut takes it, and not what lies before. Where
+ * that can't be had now, it is for the next time. */
+static void forget_old(struct shard *shard)
 {
-	struct partition_ends ends;
-	enum kafka_error error = partition_ends(shard->partition, &ends);
+	enum kafka_error error;
 	int64_t start;
 
-	if (error == KAFKA_NONE && ends.high_watermark < end)
-		end = ends.high_watermark;
-	if (error == KAFKA_NONE)
-		error = partition_delete_records(shard->partition, end, &start);
+	if (shard->old_end == 0 || flush_now(shard->partition, shard->new_end) != KAFKA_NONE)
+		return;
+	error = partition_delete_records(shard->partition, shard->old_end, &start);
+	shard->old_end = 0;
 	if (error != KAFKA_NONE)
 		log_warning("%s-%d: what is out of date could not be deleted: %s", OFFSETS_TOPIC,
 			    partition_number(shard->partition), kafka_error_info(error)->name);
@@ -225,10 +226,10 @@ static void could_not(struct shard *shard)
 		    partition_number(shard->partition));
 }
 
-/* Everything once more, and away with what was before. */
+/* Everything once more; what was before can go then. */
 static void rewrite(struct shard *shard, int64_t wall_ms)
 {
-	struct partition_ends ends;
+	struct partition_ends ends, after;
 	uint64_t before, live = 0;
 
 	if (!is_worth_it(shard, &before) || partition_ends(shard->partition, &ends) != KAFKA_NONE)
@@ -246,7 +247,10 @@ static void rewrite(struct shard *shard, int64_t wall_ms)
 	shard->live_bytes = live;
 	shard->log_bytes -= before;
 	pthread_mutex_unlock(&shard->lock);
-	forget_before(shard, ends.log_end);
+	if (partition_ends(shard->partition, &after) != KAFKA_NONE)
+		return;
+	shard->old_end = ends.log_end;
+	shard->new_end = after.log_end;
 }
 
 void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
@@ -269,6 +273,7 @@ void coordinator_maintain(struct coordinator *coordinator, int64_t wall_ms)
 			shard_unlock_and_flush(shard);
 		}
 		rewrite(shard, wall_ms);
+		forget_old(shard);
 	}
 	if ((check || coordinator->next_check_ms == 0) && coordinator_is_ready(coordinator) &&
 	    __builtin_add_overflow(wall_ms, config_value(config, KAFKA_CONFIG_OFFSETS_CHECK_MS),

@@ -66,13 +66,18 @@ enum kafka_error flush_now(struct partition *partition, int64_t end)
 {
 	struct partition_ends ends;
 	enum kafka_error error = partition_ends(partition, &ends);
+	int64_t before = -1;
 
 	if (error != KAFKA_NONE || ends.durable_end >= end)
 		return error;
-	while (partition_flush(partition))
-		;
+	/* Not all of many segments come with one round. */
+	while (error == KAFKA_NONE && ends.durable_end < end && ends.durable_end > before) {
+		before = ends.durable_end;
+		while (partition_flush(partition))
+			;
+		error = partition_ends(partition, &ends);
+	}
 	partition_wake(partition);
-	error = partition_ends(partition, &ends);
 	if (error == KAFKA_NONE && ends.durable_end < end)
 		error = KAFKA_KAFKA_STORAGE_ERROR;
 	return error;
