@@ -10,10 +10,12 @@ import urllib.request
 
 import pytest
 from kafka_batches import batch, record
-from kafka_messages import Client
+from kafka_messages import Client, record_batch
 from kafka_server import Broker, consume, needs_kcat, produce, wait_until
 from kafka_wire import connect, send_batch
 from support import run, tiny_disk
+from test_kafka_protocol import make_topics
+from test_kafka_protocol import produce as sent
 
 STORAGE_ERROR = 56
 
@@ -260,5 +262,56 @@ def test_a_full_disk_has_a_way_out(leat, tmp_path):
                 described = client.call("DescribeConfigs", 1, resources=[{"resource_type": 2, "resource_name": "kept",
                                                                           "configuration_keys": ["retention.ms"]}])
                 assert described["results"][0]["configs"][0]["value"] == "1000"
+        (disk / "ballast").unlink()
+        assert broker.end() == 0, broker.log()
+
+
+def test_a_full_disk_has_a_way_out_after_a_start_too(leat, tmp_path):
+    """The reserves that an earlier start has left are counted for what they are."""
+    long = "x" * 200
+    names = [f"{long}{number}" for number in range(100)]
+    with tiny_disk(tmp_path / "disk", "32m") as disk:
+        broker = Broker(leat, disk / "data")
+        with Client(broker.port) as client:
+            make_topics(client, *names)
+        assert broker.end() == 0
+        assert (disk / "data/leat-topics").stat().st_size > 20000
+        # A topic that somebody has put there: leat-topics is to be written before anything else.
+        (disk / "data/adopted-0").mkdir()
+        (disk / "data/adopted-0/00000000000000000000.log").touch()
+        fill(disk)
+        broker.start()
+        with Client(broker.port) as client:
+            for name in names[:5]:
+                assert change(client, "DeleteTopics", 1, topic_names=[name], timeout_ms=1000) == 0
+            there = {topic["name"] for topic in client.call("Metadata", 4, topics=None, allow_auto_topic_creation=False)["topics"]}
+            assert there == {*names[5:], "adopted"}
+        (disk / "ballast").unlink()
+        assert broker.end() == 0, broker.log()
+
+
+def test_records_can_be_deleted_on_a_full_disk_where_many_begin_late(leat, tmp_path):
+    """The file of the logs' starts is longer than leat-topics by far, and than the least that is reserved."""
+    topic, partitions = "x" * 200, 100
+
+    def delete_records(client, numbers):
+        answer = client.call("DeleteRecords", 1, timeout_ms=30000, topics=[{"name": topic, "partitions": [
+            {"partition_index": number, "offset": 1} for number in numbers]}])
+        return {part["error_code"] for part in answer["topics"][0]["partitions"]}
+
+    with tiny_disk(tmp_path / "disk", "32m") as disk:
+        broker = Broker(leat, disk / "data")
+        with Client(broker.port) as client:
+            make_topics(client, topic, partitions=partitions)
+            for number in range(partitions):
+                assert sent(client, record_batch([b"x"]), topic=topic, partition=number)["error_code"] == 0
+            assert delete_records(client, range(1, partitions)) == {0}
+        assert broker.end() == 0
+        for reserve in (disk / "data").glob("leat-reserve.*"):
+            reserve.unlink()
+        broker.start()
+        fill(disk)
+        with Client(broker.port) as client:
+            assert delete_records(client, [0]) == {0}
         (disk / "ballast").unlink()
         assert broker.end() == 0, broker.log()

@@ -18,7 +18,7 @@ enum { RECOVERY_POINT, HIGH_WATERMARK, LOG_START, KINDS }; /* LOG_START is the l
 static const char *const names[KINDS] = {
     "recovery-point-offset-checkpoint",
     "replication-offset-checkpoint",
-    "log-start-offset-checkpoint",
+    LOG_STARTS_FILE,
 };
 
 /* What a start does where the file can't be read. */

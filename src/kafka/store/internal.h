@@ -380,6 +380,10 @@ void store_look_for_room(struct store *store);
 /* By store->change: makes those that are missing, with room for a file of so many bytes. -errno where there
  * are too few to begin a change with. */
 int reserve_make(struct store *store, size_t least);
+/* While opening: those that an earlier start has left can be spent. Nothing is made. */
+void reserve_find(struct store *store);
+/* By store->change: the same as reserve_make(), for the files as long as they are now. */
+int reserve_keep(struct store *store);
 /* By store->change: durable; as store_write_topics() does it. Where it does not free anything there is a
  * reserve for it afterwards. */
 int store_replace_file(struct store *store, const char *name, struct slice data, bool frees,
@@ -444,6 +448,8 @@ int crew_run_until(struct partition **partitions, size_t count, unsigned threads
 int crew_run_all(struct store *store, unsigned threads, crew_work work, bool clean, int64_t now_ms);
 
 /* ---- checkpoints.c ---- */
+
+#define LOG_STARTS_FILE "log-start-offset-checkpoint"
 
 /* By store->change: all of them; log starts alone, by the reserve if need be. */
 int store_write_checkpoints(struct store *store);

@@ -72,17 +72,33 @@ static int allocate(int fd, size_t bytes)
 	return r == -EOPNOTSUPP || r == -ENOSYS ? fill_reserve(fd, bytes) : r;
 }
 
-/* The room that an earlier start has left: xfs on a full disk would not even allocate that again. */
-static bool has_room(int fd, size_t bytes)
+/* Also what an earlier start has left: xfs on a full disk would not even allocate that again. */
+static uint64_t room_of(int fd)
 {
 	struct stat st;
 
-	return sys_fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * 512 >= bytes;
+	return sys_fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/* There is room for `bytes` now, or at least for `least`: *ret. */
+static int make_room(int fd, size_t bytes, size_t least, uint64_t *ret)
+{
+	uint64_t room = room_of(fd);
+	int r = room >= bytes ? 0 : allocate(fd, bytes);
+
+	/* Of a full disk the old file is all that there is. */
+	if (reserve_helps(r) && (least > 0 || room > 0)) {
+		bytes = least;
+		r = room >= least ? 0 : allocate(fd, least);
+	}
+	*ret = max_u64(bytes, room_of(fd));
+	return r;
 }
 
 static int make_one(struct store *store, unsigned nth, size_t least)
 {
 	size_t bytes = (size_t)max_u64(2 * least, RESERVE_BYTES);
+	uint64_t room;
 	char name[32];
 	int fd, r;
 
@@ -90,15 +106,10 @@ static int make_one(struct store *store, unsigned nth, size_t least)
 	fd = sys_openat(store->fd, name, O_RDWR | O_CREAT, 0644);
 	if (fd < 0)
 		return fd;
-	r = has_room(fd, bytes) ? 0 : allocate(fd, bytes);
-	/* Of a full disk the old file is all that there is. */
-	if (reserve_helps(r) && least > 0) {
-		bytes = least;
-		r = allocate(fd, bytes);
-	}
+	r = make_room(fd, bytes, least, &room);
 	sys_close(fd);
 	if (r == 0)
-		store->reserves[nth] = bytes;
+		store->reserves[nth] = room;
 	else if (store->reserves[nth] == 0)
 		(void)sys_unlinkat(store->fd, name, 0);
 	return r;
@@ -117,6 +128,42 @@ int reserve_make(struct store *store, size_t least)
 		r = r < 0 ? r : one;
 	}
 	return there >= RESERVES_TO_BEGIN ? 0 : r;
+}
+
+void reserve_find(struct store *store)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < RESERVES; i++) {
+		int fd;
+
+		name_reserve(i, name);
+		fd = sys_openat(store->fd, name, O_RDONLY, 0);
+		if (fd < 0)
+			continue;
+		store->reserves[i] = room_of(fd);
+		sys_close(fd);
+	}
+}
+
+/* Of the files that are written anew where something is to be freed. */
+static const char *const spent_for[] = {"leat-topics", LOG_STARTS_FILE};
+
+int reserve_keep(struct store *store)
+{
+	uint64_t least = 0;
+
+	for (unsigned i = 0; i < sizeof(spent_for) / sizeof(spent_for[0]); i++) {
+		int fd = sys_openat(store->fd, spent_for[i], O_RDONLY, 0);
+		struct stat st;
+
+		if (fd < 0)
+			continue;
+		if (sys_fstat(fd, &st) == 0)
+			least = max_u64(least, (uint64_t)st.st_size);
+		sys_close(fd);
+	}
+	return reserve_make(store, (size_t)least);
 }
 
 static int spend_one(struct store *store, unsigned nth, const char *name, struct slice data)

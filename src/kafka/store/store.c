@@ -172,6 +172,7 @@ static int open_store(struct store *store, const struct store_options *options, 
 	if (r < 0)
 		return r;
 	store_read_mark(store);
+	reserve_find(store);
 	r = store_load(store, options, err);
 	/* A folder that was empty had nothing to recover. */
 	store->was_clean |= fresh && store->topic_count == 0;
@@ -280,7 +281,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		store_free(store);
 		return r;
 	}
-	(void)reserve_make(store, 0);
+	(void)reserve_keep(store);
 	store->checkpoints_due_ms = options->now_ms + CHECKPOINTS_MS;
 	store->retention_since_ms = options->now_ms;
 	store->retention_wait_ms = options->retention_delay_ms;
@@ -463,7 +464,7 @@ static void maintain_files(struct store *store)
 		(void)store_write_checkpoints(store);
 	}
 	/* Without it nothing that takes room can be begun: who tries says so. */
-	(void)reserve_make(store, 0);
+	(void)reserve_keep(store);
 }
 
 /* Also when the clock was set back: then nobody knows how long it has been. */
