@@ -214,6 +214,8 @@ def damaged(start, tmp_path):
         broker.end(signal.SIGKILL)
         log = tmp_path / "data/t-0/00000000000000000000.log"
         where = list(batches_of(log))[8]
+        # As if nothing had been known to be on disk.
+        (tmp_path / "data/recovery-point-offset-checkpoint").unlink(missing_ok=True)
         flip(log, where[0] + in_batch)
         return broker, log, where
 
@@ -335,6 +337,93 @@ def test_damage_with_only_other_segments_behind(start, tmp_path):
     assert (tmp_path / "data/t-0/00000000000000000002.log.0.cut").read_bytes() == last
     with Client(broker.port) as client:
         assert offsets_served(client) == []
+
+
+@pytest.fixture
+def on_disk(start, tmp_path):
+    """A broker that was killed, with 20 batches that are mostly zeros, all of them known to be on disk."""
+    broker = start()
+    with Client(broker.port) as client:
+        make_topics(client, "t")
+        for _ in range(20):
+            assert produce(client, record_batch([bytes(3000)]))["error_code"] == 0
+    broker.end(signal.SIGKILL)
+    (tmp_path / "data/recovery-point-offset-checkpoint").write_text("0\n1\nt 0 20\n")
+    return broker, tmp_path / "data/t-0/00000000000000000000.log"
+
+
+def test_zeros_in_what_was_on_disk_are_no_lost_write(on_disk):
+    broker, log = on_disk
+    where = list(batches_of(log))[8]
+    flip(log, where[0] + 70)
+    before = log.read_bytes()
+    broker.start()
+    assert f"is damaged from position {where[0]} to {where[0] + where[1]} (offsets 8 to 8: " in broker.log()
+    with Client(broker.port) as client:
+        assert fetch(client, {"t": [part(0)]})["t", 0]["error_code"] == 56
+    broker.end(signal.SIGKILL)
+    assert log.read_bytes() == before and not list(log.parent.glob("*.cut"))
+    broker.arguments += ["-o", "leat.recovery.damage=skip"]
+    broker.start()
+    with Client(broker.port) as client:
+        assert offsets_served(client) == [offset for offset in range(20) if offset != 8]
+
+
+def test_an_end_that_was_on_disk_is_not_cut_as_torn(on_disk):
+    broker, log = on_disk
+    before = log.read_bytes()[:-5]
+    log.write_bytes(before)
+    last = list(batches_of(log))[18]
+    end = last[0] + last[1]
+    broker.start()
+    assert f"is damaged from position {end} to {len(before)} (offsets 19 to 19: " in broker.log()
+    assert "which had been on disk" in broker.log()
+    with Client(broker.port) as client:
+        assert fetch(client, {"t": [part(0)]})["t", 0]["error_code"] == 56
+    broker.end(signal.SIGKILL)
+    assert log.read_bytes() == before
+    broker.arguments += ["-o", "leat.recovery.damage=skip"]
+    broker.start()
+    aside = (log.parent / f"{log.name}.{end}.cut").read_bytes()
+    assert aside and before[end:].startswith(aside) and not before[end + len(aside):].strip(b"\0")
+    with Client(broker.port) as client:
+        assert offsets_served(client) == list(range(19))
+        assert produce(client, record_batch([b"x" * 3000]))["base_offset"] == 19
+    # That one was not on disk, though another one of its offset was.
+    broker.end(signal.SIGKILL)
+    assert (log.parents[1] / "recovery-point-offset-checkpoint").read_text().splitlines()[2] == "t 0 19"
+    log.write_bytes(log.read_bytes()[:-5])
+    del broker.arguments[-2:]
+    broker.start()
+    with Client(broker.port) as client:
+        assert offsets_served(client) == list(range(19))
+
+
+def test_what_can_not_be_told_from_batches_is_not_cut(leat, start, tmp_path):
+    broker = start()
+    # Headers of batches, each of a length that takes its time to look at.
+    header = struct.pack(">qiib", 1000, 100000, 0, 2)
+    with Client(broker.port) as client:
+        make_topics(client, "t")
+        for value in (b"x", header * 12000):
+            assert produce(client, record_batch([value]))["error_code"] == 0
+    broker.end(signal.SIGKILL)
+    (tmp_path / "data/recovery-point-offset-checkpoint").unlink(missing_ok=True)
+    log = tmp_path / "data/t-0/00000000000000000000.log"
+    before = log.read_bytes()[:-5]
+    log.write_bytes(before)
+    broker.start()
+    assert "and what follows looks like batches" in broker.log()
+    with Client(broker.port) as client:
+        assert fetch(client, {"t": [part(0)]})["t", 0]["error_code"] == 56
+    broker.end(signal.SIGKILL)
+    assert log.read_bytes() == before
+    code, lines, _ = check(leat, tmp_path / "data")
+    assert code == 1 and "nothing that is whole was found in " in lines[0]
+    broker.arguments += ["-o", "leat.recovery.damage=cut"]
+    broker.start()
+    with Client(broker.port) as client:
+        assert offsets_served(client) == [0]
 
 
 # ---- small files that can't be read ----

@@ -80,12 +80,14 @@ static bool pass_damage(struct log_check *log)
 		log->check->error = r;
 		return false;
 	}
-	if (r == 0) {
+	if (r != 1) {
 		check_tell(log->check, log->path,
-			   "position %llu (offset %lld): %s; nothing that is whole follows in %llu "
-			   "bytes",
+			   "position %llu (offset %lld): %s; %s in %llu bytes",
 			   (unsigned long long)scan->position, (long long)scan->next_offset,
-			   scan->why, (unsigned long long)(scan->size - scan->position));
+			   scan->why,
+			   r == 0 ? "nothing that is whole follows"
+				  : "nothing that is whole was found",
+			   (unsigned long long)(scan->size - scan->position));
 		pass_index(log, scan->size);
 		log->torn = true;
 		return false;

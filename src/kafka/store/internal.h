@@ -271,15 +271,16 @@ int partition_scan(struct partition *partition, struct load *load, uint32_t nth,
 /* ---- partition_damage.c ---- */
 
 enum damage_kind {
-	DAMAGE_TORN, /* nothing is behind it */
+	DAMAGE_TORN, /* the last write did not come to its end */
 	DAMAGE_LOST, /* the disk never had it, but what is behind it */
 	DAMAGE_ROT,  /* something has changed it */
 };
 
 struct damage {
 	enum damage_kind kind;
+	bool follows;        /* whole batches are behind it */
 	uint64_t begin, end; /* positions */
-	int64_t next_offset; /* of what is behind it */
+	int64_t next_offset; /* of what is behind it, as far as that is known */
 };
 
 /* While loading, where the nth segment's scan came to what is not good. -errno. */

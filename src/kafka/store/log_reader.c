@@ -123,7 +123,7 @@ static int search_good(struct log_reader *reader, uint64_t from, uint64_t *ret_p
 			r = n < 0 ? (int)n : -EIO;
 			break;
 		}
-		for (; at + (ssize_t)RECORD_BATCH_HEADER <= n && r == 0; at++)
+		for (; at + (ssize_t)RECORD_BATCH_HEADER <= n && r == 0 && budget > 0; at++)
 			if (may_be_batch(&reader->scan, bytes + at, size - from - (uint64_t)at)) {
 				*ret_position = from + (uint64_t)at;
 				budget -= min_u64(budget, be_load32(bytes + at + 8));
@@ -132,6 +132,8 @@ static int search_good(struct log_reader *reader, uint64_t from, uint64_t *ret_p
 		from += (uint64_t)at;
 	}
 	free(bytes);
+	if (r == 0 && from + RECORD_BATCH_HEADER <= size)
+		return LOG_READER_UNKNOWN;
 	return r;
 }
 

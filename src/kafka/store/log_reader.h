@@ -25,8 +25,11 @@ struct log_reader {
 int log_reader_next(struct log_reader *reader, struct record_batch *ret,
 		    enum log_scan_step *ret_step);
 
+/* Too much looks like batches to look at all of it. */
+#define LOG_READER_UNKNOWN 2
+
 /* A CUT came last. 1: a whole batch that is good, and may follow, lies behind, at *ret_position, with
- * *ret_offset; 0: none does. The scan stays where it is. -errno. */
+ * *ret_offset; 0: none does; or LOG_READER_UNKNOWN. The scan stays where it is. -errno. */
 int log_reader_find_good(struct log_reader *reader, uint64_t *ret_position, int64_t *ret_offset);
 
 #endif

@@ -1,15 +1,19 @@
 /*
  * Where a recovery comes to what is not good: what it is, and what becomes of it.
  *
+ *     below the recovery point             rot, whatever is behind it: all of it was on disk
  *     nothing good behind it               torn: the last write did not come to its end; cut
  *     batches behind it, zeros in between  lost: the power went before the disk had these blocks, and
  *                                          later ones were quicker; cut, as nobody was promised them
  *     batches behind it, no zeros          rot: the disk, or somebody, has changed what was written
  *
+ * It is the first of these that is so. Where too much looks like batches to find out whether one is good,
+ * it is rot as well.
+ *
  * A batch behind it is a whole one, with its right checksum and an offset that may follow. A block that
  * was never written reads as zeros up to the end of a sector: a run of them that ends at one is the sign
- * of a lost write. Records behind rot were acknowledged and are whole, so it is for the operator to
- * say what they are worth: store_options.damage. By default the partition is not served.
+ * of a lost write. What is rot, and the records behind it, were acknowledged, so it is for the operator
+ * to say what they are worth: store_options.damage. By default the partition is not served.
  *
  * Nothing is cut before a copy of it is on disk, next to the log: OFFSET.log.POSITION.cut, with what
  * the segment had from that position on. Segments that lie behind a cut become OFFSET.log.0.cut.
@@ -205,12 +209,12 @@ static bool is_cut_short(const struct log_reader *reader)
 	return be_load32(head + 8) + sizeof(head) > left;
 }
 
-/* Whole batches lie behind the damage in another segment. Not where the damage is what a failed append
- * has left, and the next segment goes on from there. */
+/* Batches lie behind the damage in another segment. Not where the damage is what a failed append has
+ * left, and the next segment goes on from there. */
 static bool others_follow(const struct partition *partition, uint32_t nth,
 			  const struct log_reader *reader)
 {
-	if (nth + 1 == partition->segment_count || is_cut_short(reader) ||
+	if (nth + 1 == partition->segment_count ||
 	    partition->segments[nth + 1]->base_offset == reader->scan.next_offset)
 		return false;
 	for (uint32_t i = nth + 1; i < partition->segment_count; i++)
@@ -222,26 +226,32 @@ static bool others_follow(const struct partition *partition, uint32_t nth,
 int partition_judge(const struct partition *partition, uint32_t nth, struct log_reader *reader,
 		    struct damage *ret)
 {
-	bool found;
-	int r = log_reader_find_good(reader, &ret->end, &ret->next_offset);
+	const struct log_scan *scan = &reader->scan;
+	bool had_it = scan->next_offset < partition->recovery_point;
+	int found = log_reader_find_good(reader, &ret->end, &ret->next_offset), lost;
 
-	if (r < 0)
-		return r;
-	found = r == 1;
-	ret->begin = reader->scan.position;
-	if (!found) {
-		ret->end = reader->scan.size;
+	if (found < 0)
+		return found;
+	ret->begin = scan->position;
+	if (found != 1) {
+		ret->end = scan->size;
 		ret->next_offset = nth + 1 < partition->segment_count
 				       ? partition->segments[nth + 1]->base_offset
-				       : reader->scan.next_offset;
+				       : max_i64(scan->next_offset + 1, partition->recovery_point);
 	}
-	if (!found && !others_follow(partition, nth, reader)) {
+	ret->follows = found == 1 ||
+		       ((had_it || !is_cut_short(reader)) && others_follow(partition, nth, reader));
+	ret->kind = DAMAGE_ROT;
+	if (had_it || found == LOG_READER_UNKNOWN)
+		return 0;
+	if (!ret->follows) {
 		ret->kind = DAMAGE_TORN;
 		return 0;
 	}
-	r = was_lost(reader->fd, ret->begin, ret->end);
-	ret->kind = r == 1 ? DAMAGE_LOST : DAMAGE_ROT;
-	return r < 0 ? r : 0;
+	lost = was_lost(reader->fd, ret->begin, ret->end);
+	if (lost == 1)
+		ret->kind = DAMAGE_LOST;
+	return lost < 0 ? lost : 0;
 }
 
 void partition_tell_rot(const struct partition *partition, const struct log_segment *segment,
@@ -249,14 +259,17 @@ void partition_tell_rot(const struct partition *partition, const struct log_segm
 {
 	const struct store *store = partition->topic->store;
 
-	log_error(
-	    "%s/%s/%020lld.log is damaged from position %llu to %llu (offsets %lld to %lld: "
-	    "%s), and whole batches follow. The partition is offline and its files are as they "
-	    "were: put the file of a backup in their place, or start with -o "
-	    "leat.recovery.damage=skip, which goes on without these offsets",
-	    store->dir, partition->folder, (long long)segment->base_offset,
-	    (unsigned long long)damage->begin, (unsigned long long)damage->end,
-	    (long long)scan->next_offset, (long long)damage->next_offset - 1, scan->why);
+	log_error("%s/%s/%020lld.log is damaged from position %llu to %llu (offsets %lld to %lld: "
+		  "%s), %s. The partition is offline and its files are as they "
+		  "were: put the file of a backup in their place, or start with -o "
+		  "leat.recovery.damage=skip, which goes on without these offsets",
+		  store->dir, partition->folder, (long long)segment->base_offset,
+		  (unsigned long long)damage->begin, (unsigned long long)damage->end,
+		  (long long)scan->next_offset, (long long)damage->next_offset - 1, scan->why,
+		  damage->follows ? "and whole batches follow"
+		  : scan->next_offset < partition->recovery_point
+		      ? "which had been on disk"
+		      : "and what follows looks like batches");
 }
 
 /* ---- without it ---- */

@@ -446,10 +446,12 @@ static int settle(struct partition *partition, const struct load *load)
 		if (r < 0)
 			return r;
 	}
-	if (partition->recovery_point > partition->log_end)
+	if (partition->recovery_point > partition->log_end) {
 		log_error("%s/%s: the log ends at %lld, but %lld was on disk: records are lost",
 			  partition->topic->store->dir, partition->folder,
 			  (long long)partition->log_end, (long long)partition->recovery_point);
+		partition->topic->store->checkpoints_dirty = true;
+	}
 	partition_active(partition)->jitter_ms = partition_jitter(partition);
 	r = partition_settle_epochs(partition, load);
 	if (r < 0)

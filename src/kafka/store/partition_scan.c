@@ -151,7 +151,7 @@ static int mend(struct pass *pass, uint32_t nth)
 
 	if (r < 0)
 		return r;
-	if (damage.kind != DAMAGE_TORN && way == STORE_DAMAGE_SKIP)
+	if (damage.follows && way == STORE_DAMAGE_SKIP)
 		return skip_damage(pass, &damage);
 	if (damage.kind == DAMAGE_ROT && way == STORE_DAMAGE_OFFLINE) {
 		partition_tell_rot(pass->partition, pass->segment, &pass->reader.scan, &damage);

@@ -41,7 +41,8 @@ struct store;
 struct topic;
 struct partition_table;
 
-/* What a start after a crash does where a log is damaged with whole batches behind it. */
+/* What a start after a crash does where a log is damaged with whole batches behind it, or in what had
+ * been on disk. */
 enum store_damage {
 	STORE_DAMAGE_OFFLINE, /* the partition is offline, its files as they were */
 	STORE_DAMAGE_SKIP,    /* it is without what is damaged */

@@ -225,6 +225,9 @@ int store_load(struct store *store, const struct store_options *options, struct 
 		r = files_sync_folder(store->fd, ".");
 	if (r < 0)
 		return err_set(err, r, "%s: can't be written to: %s", store->dir, strerror(-r));
+	/* What is appended from here on is not to be taken for what had been on disk before. */
+	if (store->checkpoints_dirty)
+		(void)store_write_checkpoints(store);
 	pass_known_producers(store);
 	return 0;
 }
