@@ -30,7 +30,7 @@ struct commit {
 	enum kafka_error error; /* of all of a step's */
 	unsigned accepted;
 	struct partition *partition; /* of the shard */
-	struct partition_appended appended;
+	int64_t last_offset;         /* to wait for, until it is on the disk; -1: none */
 };
 
 static struct committed value_of(const struct commit *commit,
@@ -173,6 +173,7 @@ static void commit_step(struct commit *commit)
 {
 	struct coordinator *coordinator = commit->call->server->coordinator;
 	struct commit_place before = commit->at;
+	struct partition_appended appended = {0};
 
 	commit->accepted = 0;
 	commit->error = visit_begin(coordinator, commit->request->group_id, &commit->visit);
@@ -184,28 +185,30 @@ static void commit_step(struct commit *commit)
 	batch_begin(&commit->visit.shard->writer, commit->wall_ms);
 	commit->at = each_of_step(commit, before, record_some);
 	if (commit->accepted > 0) {
-		commit->error =
-		    shard_append(commit->visit.shard, commit->wall_ms, &commit->appended);
+		commit->error = shard_append(commit->visit.shard, commit->wall_ms, &appended);
 		each_of_step(commit, before, settle_some);
 	}
+	/* What an earlier step has to wait for stays, whatever becomes of this one. */
+	if (appended.wait_durable)
+		commit->last_offset = max_i64(commit->last_offset, appended.last_offset);
 	commit->partition = commit->visit.shard->partition;
 	visit_end(&commit->visit);
 }
 
 static enum handled commit_answer(struct commit *commit)
 {
-	bool waits = commit->appended.wait_durable;
+	bool waits = commit->last_offset >= 0;
 	struct kafka_call *call = commit->call;
 
 	/* Before the answer, what it promises must be on disk: a helper sees to it itself. */
 	if (waits && call->may_block &&
-	    flush_now(commit->partition, commit->appended.last_offset + 1) != KAFKA_NONE)
+	    flush_now(commit->partition, commit->last_offset + 1) != KAFKA_NONE)
 		return CALL_ENDS;
 	call->apart |= waits;
 	if (call_answer(call, commit->response) != CALL_ANSWERED)
 		return CALL_ENDS;
 	return waits && !call->may_block
-		   ? durable_wait(call, commit->partition, commit->appended.last_offset)
+		   ? durable_wait(call, commit->partition, commit->last_offset)
 		   : CALL_ANSWERED;
 }
 
@@ -218,6 +221,7 @@ enum handled handle_offset_commit(struct kafka_call *call)
 	    .request = &request,
 	    .response = &response,
 	    .wall_ms = sys_wall_ms(),
+	    .last_offset = -1,
 	    .step = call->may_block ? KAFKA_ELEMENTS_A_STEP : KAFKA_ELEMENTS_ON_LOOP,
 	};
 
