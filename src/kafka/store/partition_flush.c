@@ -150,6 +150,9 @@ static void conclude(struct partition *partition, struct round *round, int r)
 {
 	if (partition->epoch_error < 0 && round->epochs && !partition->epochs.dirty)
 		partition->epoch_error = r;
+	/* An epoch that began meanwhile keeps appends away: maintenance is to write it down. */
+	else if (partition->epoch_error < 0 && partition->epochs.dirty)
+		partition->wants_sync = true;
 	if (r < 0 && round->put_off)
 		put_off(partition, round);
 	else if (r < 0)
@@ -193,10 +196,13 @@ static int run(struct partition *partition)
 	int r = 0;
 
 	pthread_mutex_lock(&partition->lock);
-	if (partition->state == PARTITION_GOOD)
+	if (partition->state == PARTITION_GOOD) {
 		r = begin(partition, &round);
-	else
+		/* Without memory it is put off. */
+		partition->wants_sync |= r < 0;
+	} else {
 		r = -EIO;
+	}
 	pthread_mutex_unlock(&partition->lock);
 	if (r < 0)
 		return r;
