@@ -15,7 +15,7 @@ from kafka_batches import batch, record
 from kafka_messages import Client
 from kafka_server import Broker, wait_until
 from support import TIMEOUT, run
-from kafka_wire import connect, fetch, request, send_batch
+from kafka_wire import answer, connect, fetch, request, send_batch
 from metrics import scrape
 
 
@@ -103,6 +103,44 @@ def test_clients_that_have_left_get_no_more_topics(start_broker):
         assert made < 8 * 2000 / 4
         assert create(client, ["later"]) == [0]
         assert len(names_of(client)) == made + 1
+
+
+def produce_many(batch_, times):
+    """Produce 7 to partition 0 of topic t: more batches than a loop appends in a turn."""
+    parts = (struct.pack(">ii", 0, len(batch_)) + batch_) * times
+    return request(0, 7, struct.pack(">hhii", -1, -1, 1000, 1) + b"\0\1t" + struct.pack(">i", times) + parts)
+
+
+def test_others_wait_for_no_flush_of_a_large_request(start_broker):
+    """What its batches have made due is done, although nobody had to wait for it so far."""
+    broker = start_broker("-o", "log.flush.interval.messages=1000", "-o", "num.partitions=1")
+    one = batch(record(0, value=b"x"), 1, now=1000)
+    with Client(broker.port) as client, connect(broker) as connection:
+        client.call("Metadata", 4, topics=[{"name": "t"}], allow_auto_topic_creation=True)
+        connection.sendall(produce_many(one, 3000))
+        answer(connection)
+        altered = client.call("IncrementalAlterConfigs", 1, validate_only=False, resources=[
+            {"resource_type": 2, "resource_name": "t",
+             "configs": [{"name": "flush.messages", "config_operation": 0, "value": "1"}]}])["responses"]
+        assert altered[0]["error_code"] == 0
+        for _ in range(3):
+            assert send_batch(connection, one) == 0
+
+
+def test_others_wait_for_no_flush_of_a_client_that_has_left(start_broker):
+    """It leaves in the middle of its batches: what they have made due is done all the same."""
+    broker = start_broker("-o", "log.flush.interval.messages=1", "-o", "num.partitions=1")
+    one = batch(record(0, value=b"x"), 1, now=1000)
+    with Client(broker.port) as client, connect(broker) as connection:
+        client.call("Metadata", 4, topics=[{"name": "t"}], allow_auto_topic_creation=True)
+        log, = (Path(broker.data) / "t-0").glob("*.log")
+        for _ in range(3):
+            before = log.stat().st_size
+            with connect(broker) as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                other.sendall(produce_many(one, 100_000))
+                wait_until(lambda: log.stat().st_size > before)
+            assert send_batch(connection, one) == 0
 
 
 def test_an_end_does_not_wait_for_changes(start_broker):

@@ -149,12 +149,8 @@ void shard_unlock_and_flush(struct shard *shard)
 
 	shard->flush_due = false;
 	pthread_mutex_unlock(&shard->lock);
-	if (!due)
-		return;
-	while (partition_flush(shard->partition))
-		;
-	/* It may have served commits that wait for it. */
-	partition_wake(shard->partition);
+	if (due)
+		flush_once(shard->home, shard->partition);
 }
 
 enum kafka_error shard_append(struct shard *shard, int64_t wall_ms, struct partition_appended *ret)

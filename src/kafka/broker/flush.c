@@ -7,7 +7,8 @@
 
 struct flush {
 	struct job job;
-	struct list node; /* in kafka_loop.flushes_waiting */
+	struct message message; /* from a helper to the loop */
+	struct list node;       /* in kafka_loop.flushes_waiting */
 	struct kafka_loop *loop;
 	struct partition *partition;
 	bool more;
@@ -44,6 +45,19 @@ static void submit(struct flush *flush)
 		list_push_back(&flush->loop->flushes_waiting, &flush->node);
 }
 
+/* At the end of the loop nobody waits any more, and store_close() syncs what is left. */
+static void sent(struct message *message)
+{
+	struct flush *flush = container_of(message, struct flush, message);
+
+	if (flush->loop->inbox.loop) {
+		submit(flush);
+		return;
+	}
+	topic_unref(partition_topic(flush->partition));
+	free(flush);
+}
+
 void flush_begin(struct kafka_loop *loop, struct partition *partition)
 {
 	struct flush *flush = calloc(1, sizeof(*flush));
@@ -59,25 +73,30 @@ void flush_begin(struct kafka_loop *loop, struct partition *partition)
 	flush->loop = loop;
 	flush->partition = partition;
 	topic_ref(partition_topic(partition));
-	submit(flush);
+	flush->message.fn = sent;
+	if (loop_current())
+		submit(flush);
+	else
+		inbox_send(&loop->inbox, &flush->message);
+}
+
+void flush_once(struct kafka_loop *loop, struct partition *partition)
+{
+	if (partition_flush(partition))
+		flush_begin(loop, partition);
+	partition_wake(partition);
 }
 
 enum kafka_error flush_now(struct partition *partition, int64_t end)
 {
 	struct partition_ends ends;
 	enum kafka_error error = partition_ends(partition, &ends);
-	int64_t before = -1;
 
 	if (error != KAFKA_NONE || ends.durable_end >= end)
 		return error;
-	/* Not all of many segments come with one round. */
-	while (error == KAFKA_NONE && ends.durable_end < end && ends.durable_end > before) {
-		before = ends.durable_end;
-		while (partition_flush(partition))
-			;
-		error = partition_ends(partition, &ends);
-	}
+	partition_make_durable(partition, end);
 	partition_wake(partition);
+	error = partition_ends(partition, &ends);
 	if (error == KAFKA_NONE && ends.durable_end < end)
 		error = KAFKA_KAFKA_STORAGE_ERROR;
 	return error;

@@ -7,10 +7,16 @@
 #include "kafka/broker/kafka_loop.h"
 #include "kafka/store/store.h"
 
-/* On a loop: partition_append() said flush_due. Whoever watches the partition is woken when it is
- * done. */
+/* Whom partition_append() has told flush_due must call one of the two, whatever becomes of the request:
+ * nobody else is told until the partition's flush has been done. Whoever watches the partition is woken
+ * then.
+ *
+ * On `loop` itself, or on a helper. */
 void flush_begin(struct kafka_loop *loop, struct partition *partition);
-/* On a helper, which may wait for the disk: what lies before `end` is on it when this returns NONE. */
+/* On a helper, which does the first round; what became due meanwhile goes on by `loop`, as that may
+ * have no end. */
+void flush_once(struct kafka_loop *loop, struct partition *partition);
+/* On a helper, told or not: what lies before `end` is on the disk when this returns NONE. */
 enum kafka_error flush_now(struct partition *partition, int64_t end);
 /* On each tick: those for whom no helper was free. */
 void flush_retry(struct kafka_loop *loop);

@@ -39,6 +39,7 @@ struct produce_part {
 	struct validated checked;
 	uint32_t objected_at, objected; /* of produce.objected */
 	bool waits;
+	bool flush_due; /* it was told: on a helper it has to see to it */
 	struct watcher watcher;
 };
 
@@ -218,9 +219,7 @@ static void keep_objected(struct produce *produce, struct produce_part *part,
 static bool validate_topic(struct produce *produce, struct validator *validator,
 			   const struct produce_topic *topic, struct produce_part *parts)
 {
-	for (unsigned i = 0; i < topic->count; i++) {
-		struct produce_part *part = &parts[i];
-
+	for (struct produce_part *part = parts; part < parts + topic->count; part++) {
 		/* Others are appended whether somebody waits for it or not. */
 		if (produce->call->heavy && !call_step(produce->call, 1))
 			return false;
@@ -328,7 +327,8 @@ static void append(struct kafka_call *call, struct produce_part *part, int64_t n
 	part->waits = appended.wait_durable;
 	if (appended.duplicate && part->log_append_time >= 0)
 		part->log_append_time = appended.timestamp;
-	if (appended.flush_due && !call->apart)
+	part->flush_due = appended.flush_due;
+	if (part->flush_due && !call->apart)
 		flush_begin(call->home, part->partition);
 	if (!appended.wait_durable && !appended.duplicate)
 		partition_wake(part->partition);
@@ -380,12 +380,11 @@ static void woken(struct message *message)
 static enum handled wait_durable(struct kafka_call *call)
 {
 	struct produce *produce = call->state;
+	struct produce_part *part = produce->parts, *end = part + produce->parts_count;
 
 	produce->waiter.message.fn = woken;
 	produce->watching = true;
-	for (unsigned i = 0; i < produce->parts_count; i++) {
-		struct produce_part *part = &produce->parts[i];
-
+	for (; part < end; part++) {
 		if (!part->waits)
 			continue;
 		produce->waiting++;
@@ -492,9 +491,11 @@ static enum handled produce_silently(struct kafka_call *call)
 	return produce->failed ? CALL_ENDS : CALL_SILENT;
 }
 
-static void sync_part(struct produce_part *part)
+static void sync_part(struct produce *produce, struct produce_part *part, bool awaited)
 {
-	if (!part->waits)
+	if (part->flush_due) /* others wait for it, too */
+		flush_once(produce->loop, part->partition);
+	if (!part->waits || !awaited)
 		return;
 	part->error = flush_now(part->partition, part->last_offset + 1);
 	part->waits = false;
@@ -506,21 +507,22 @@ static void sync_part(struct produce_part *part)
 static enum handled produce_on_helper(struct kafka_call *call)
 {
 	struct produce *produce = call->state;
+	struct produce_part *part, *end = produce->parts + produce->parts_count;
+	bool awaited = true;
 
 	if (!validate(produce, KAFKA_EXPANDED_REQUEST_MAX))
 		return CALL_ENDS;
-	for (unsigned i = 0; i < produce->parts_count; i++) {
-		struct produce_part *part = &produce->parts[i];
-
-		if (!call_step(call, 1))
-			return CALL_ENDS;
-		if (part->error == KAFKA_NONE)
+	for (part = produce->parts; part < end && awaited; part++) {
+		awaited = call_step(call, 1);
+		if (awaited && part->error == KAFKA_NONE)
 			append(call, part, produce->now_ms);
 	}
-	for (unsigned i = 0; i < produce->parts_count; i++) {
-		sync_part(&produce->parts[i]);
-		produce->failed |= produce->parts[i].error != KAFKA_NONE;
+	for (part = produce->parts; part < end; part++) {
+		sync_part(produce, part, awaited);
+		produce->failed |= part->error != KAFKA_NONE;
 	}
+	if (!awaited)
+		return CALL_ENDS;
 	if (produce->failed)
 		tell_refused(call, produce);
 	return produce->acks == 0 ? produce_silently(call) : produce_answer(call);
@@ -530,11 +532,10 @@ static enum handled produce_on_helper(struct kafka_call *call)
 static enum handled produce_append(struct kafka_call *call)
 {
 	struct produce *produce = call->state;
+	struct produce_part *part = produce->parts, *end = part + produce->parts_count;
 	bool waits = false;
 
-	for (unsigned i = 0; i < produce->parts_count; i++) {
-		struct produce_part *part = &produce->parts[i];
-
+	for (; part < end; part++) {
 		if (part->error == KAFKA_NONE)
 			append(call, part, produce->now_ms);
 		produce->failed |= part->error != KAFKA_NONE;

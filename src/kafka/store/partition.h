@@ -81,6 +81,9 @@ enum kafka_error partition_append(struct partition *partition, char *records, si
  * KAFKA_STORAGE_ERROR. For want of descriptors, memory or room for a small file it is put off, to the
  * next append or store_maintain(). Only for who was told flush_due. */
 bool partition_flush(struct partition *partition);
+/* Blocks, and for anybody: what lies before `end` becomes durable, unless that fails; partition_ends()
+ * says. Who was told flush_due has it to do all the same. */
+void partition_make_durable(struct partition *partition, int64_t end);
 
 /* ---- read ---- */
 

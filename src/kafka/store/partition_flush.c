@@ -237,6 +237,22 @@ bool partition_flush(struct partition *partition)
 	return again;
 }
 
+void partition_make_durable(struct partition *partition, int64_t end)
+{
+	bool done = false;
+
+	pthread_mutex_lock(&partition->sync);
+	while (!done) {
+		pthread_mutex_lock(&partition->lock);
+		done =
+		    partition->durable_end >= end || partition->durable_end == partition->log_end;
+		pthread_mutex_unlock(&partition->lock);
+		/* Each round comes nearer to the end. */
+		done = done || run(partition) < 0;
+	}
+	pthread_mutex_unlock(&partition->sync);
+}
+
 int partition_sync(struct partition *partition)
 {
 	bool done = false;

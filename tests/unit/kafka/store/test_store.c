@@ -343,6 +343,36 @@ static void a_flush_moves_the_high_watermark(void **state)
 	store_close(store);
 }
 
+/* As for who needs it at once, on a helper: who was told of the flush does it all the same. */
+static void what_is_made_durable_leaves_the_flush_to_whom_was_told(void **state)
+{
+	struct topic_config config = kit_small_segments();
+	struct kit_batch batch = KIT_PLAIN(1, 20000, KIT_NOW);
+	struct partition_appended appended, first;
+	struct partition *partition;
+	struct store *store;
+
+	topic_config_set(&config, TOPIC_CONFIG_FLUSH_MESSAGES, 1);
+	store = kit_open(folder, &config);
+	partition = kit_create(store, "orders", 1);
+	assert_int_equal(kit_append(partition, &batch, &first), KAFKA_NONE);
+	assert_true(first.flush_due);
+	/* More segments than one round takes on. */
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	partition_make_durable(partition, first.last_offset + 1);
+	assert_true(kit_ends(partition).durable_end > first.last_offset);
+	partition_make_durable(partition, INT64_MAX);
+	assert_int_equal(kit_ends(partition).durable_end, kit_ends(partition).log_end);
+	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	assert_true(!appended.flush_due && appended.wait_durable);
+	assert_false(partition_flush(partition));
+	assert_int_equal(kit_append(partition, &batch, &appended), KAFKA_NONE);
+	assert_true(appended.flush_due);
+	kit_assert_whole(partition, 1000);
+	store_close(store);
+}
+
 static void topics_are_made_grown_configured_and_deleted(void **state)
 {
 	struct store *store = kit_open(folder, NULL);
@@ -521,6 +551,7 @@ int main(void)
 	    TEST(a_torn_tail_is_cut_and_the_rest_stays),
 	    TEST(idempotent_producers_are_remembered),
 	    TEST(a_flush_moves_the_high_watermark),
+	    TEST(what_is_made_durable_leaves_the_flush_to_whom_was_told),
 	    TEST(topics_are_made_grown_configured_and_deleted),
 	    TEST(records_are_found_by_time),
 	    TEST(refusals),
