@@ -55,12 +55,14 @@ static bool authority_is_name(struct slice text)
 /* What is behind the host: nothing, or ":" *DIGIT. */
 static bool authority_parse_port(struct slice text, struct slice *ret)
 {
-	const char *end = text.ptr + text.len;
+	const char *end;
 
-	if (text.len > 0 && (*text.ptr != ':' || http_run(text.ptr + 1, end, HTTP_DIGIT) != end))
-		return false;
-	*ret = text.len > 0 ? slice_make(text.ptr + 1, text.len - 1) : text;
-	return true;
+	*ret = text;
+	if (text.len == 0)
+		return true;
+	end = text.ptr + text.len;
+	*ret = slice_make(text.ptr + 1, text.len - 1);
+	return *text.ptr == ':' && http_run(text.ptr + 1, end, HTTP_DIGIT) == end;
 }
 
 bool http_authority_parse(struct slice text, struct http_authority *ret)
@@ -77,7 +79,8 @@ bool http_authority_parse(struct slice text, struct http_authority *ret)
 	else if (end)
 		host.len = (size_t)(end - text.ptr);
 	len = end ? (size_t)(end - text.ptr) : text.len;
-	rest = slice_make(text.ptr + len, text.len - len);
+	/* Nothing may be nowhere: then there is no address to add to. */
+	rest = len < text.len ? slice_make(text.ptr + len, text.len - len) : slice_make(NULL, 0);
 	if (literal ? !authority_is_address_of(AF_INET6, host) && !authority_is_future(host)
 		    : !authority_is_name(host))
 		return false;

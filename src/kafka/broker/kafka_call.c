@@ -263,6 +263,15 @@ static void log_storage_error(const struct kafka_call *call)
 		    log_client(call, &client), call->header.api->name);
 }
 
+/* In the loop's buffer, from which it leaves with others. Not behind an answer that the socket has not
+ * taken yet: that one waits in memory of its own, and what follows it too. */
+static bool answers_in_place(const struct kafka_call *call, unsigned gaps_size)
+{
+	const struct conn *conn = call->apart || gaps_size > 0 ? NULL : conn_deref(call->conn);
+
+	return conn && !((struct kafka_conn *)conn_data((struct conn *)conn))->flight;
+}
+
 enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 				struct kafka_gap *gaps, unsigned gaps_size)
 {
@@ -273,7 +282,7 @@ enum handled call_answer_ranges(struct kafka_call *call, const void *response,
 	    .errors = count_errors(call),
 	};
 	uint64_t failures = kafka_error_counted(writer.errors, KAFKA_KAFKA_STORAGE_ERROR);
-	bool in_place = !call->apart && gaps_size == 0;
+	bool in_place = answers_in_place(call, gaps_size);
 
 	if (in_place) {
 		writer.ptr = loop->out + loop->out_len;
@@ -405,6 +414,7 @@ static bool is_awaited(const struct kafka_call *call)
 static void helper_done(struct job *job)
 {
 	struct kafka_call *call = container_of(job, struct kafka_call, job);
+	enum handled handled;
 
 	if (call->handled == CALL_CONTINUES) {
 		call->ending = loop_is_draining(call->home->loop);
@@ -413,13 +423,16 @@ static void helper_done(struct job *job)
 			return;
 	}
 	call->blocks = false;
+	handled = call->handled;
 	if (call->resume) {
 		call->apart = call->may_block = false;
 		call_renew_work(call);
-		call->handled = call->resume(call);
+		/* Not to call->handled: what waits in there may have been answered by another
+		 * thread before this returns, and that stands there. */
+		handled = call->resume(call);
 		count_handled(call); /* its connection may be gone */
 	}
-	call_answered(call, call->handled);
+	call_answered(call, handled);
 }
 
 /* The request's bytes go when the connection's turn is over; unless they have a buffer of their own
@@ -454,6 +467,18 @@ bool call_keep_body(struct kafka_call *call)
 	return true;
 }
 
+void call_note_client(struct kafka_call *call)
+{
+	const struct slice id = call->header.client_id;
+
+	if (call->client_noted)
+		return;
+	call->client_noted = true;
+	call->client_shown_len = id.ptr ? min_size(id.len, CLIENT_ID_SHOWN) : 0;
+	if (call->client_shown_len > 0)
+		memcpy(call->client_shown, id.ptr, call->client_shown_len);
+}
+
 enum handled call_change(struct kafka_call *call)
 {
 	call->is_change = true;
@@ -482,6 +507,7 @@ int call_to_helper(struct kafka_call *call)
 {
 	struct conn *conn;
 
+	call_note_client(call);
 	if (!call->blocking && !call_keep_body(call))
 		return -ENOMEM;
 	conn = conn_deref(call->conn);

@@ -68,6 +68,9 @@ struct call_chunk {
 
 struct shard;
 
+/* As much of a client's name is told to operators. */
+#define CLIENT_ID_SHOWN 64
+
 struct kafka_call {
 	struct kafka_server *server;
 	struct kafka_loop *home;
@@ -79,6 +82,8 @@ struct kafka_call {
 	size_t body_size;
 	uint64_t reserved; /* for it, of the server's memory for large requests */
 	char *client_copy;
+	bool client_noted; /* client_shown has the name: the header's may be gone */
+	size_t client_shown_len;
 	struct sockaddr_storage peer; /* of the connection, while a helper has it */
 
 	struct arena *work; /* of structs for the request and its answer */
@@ -129,9 +134,12 @@ struct kafka_call {
 	bool chained;
 	bool loading; /* a helper reads a cold range of it */
 	struct leat_load load;
-	struct leat_chain chain;
+	struct leat_chain chain; /* zeroed up to here by call_new() */
+	char client_shown[CLIENT_ID_SHOWN];
 };
 
+/* Before the request's bytes go: the client's name for the log. Once. */
+void call_note_client(struct kafka_call *call);
 /* The call's work memory, cleared; NULL: none left (CALL_ENDS). */
 void *call_take(struct kafka_call *call, size_t count, size_t size);
 /* An array of a message: {at, count}, cleared; false: no memory. */

@@ -168,6 +168,7 @@ static enum turn take_answer(struct kafka_conn *c, struct kafka_call *call, enum
 		call_free(call);
 		return TURN_GOES_ON;
 	case CALL_WAITS:
+		call_note_client(call);
 		c->call = call;
 		count_waits(call);
 		/* A client that sends no more can't ask again: soon, with what there is then. */

@@ -27,7 +27,9 @@ const char *log_peer(const struct conn *conn, struct client_text *memory)
 
 const char *log_client(const struct kafka_call *call, struct client_text *memory)
 {
-	const struct slice id = call->header.client_id;
+	const struct slice id = call->client_noted
+				    ? slice_make(call->client_shown, call->client_shown_len)
+				    : call->header.client_id;
 	/* A connection that ends gives its memory to the next one: helpers have a copy, and who answers
 	 * for another loop does not look. */
 	const struct conn *conn = call->apart ? NULL : conn_deref(call->conn);

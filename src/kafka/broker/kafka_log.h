@@ -7,9 +7,6 @@
 #include "base/log.h"
 #include "kafka/broker/kafka_call.h"
 
-/* Of an id that is longer the log has the beginning. */
-#define CLIENT_ID_SHOWN 64
-
 struct client_text {
 	char text[CLIENT_ID_SHOWN + KAFKA_HOST_MAX + 32];
 };

@@ -44,10 +44,14 @@ struct group_member *member_new(struct group *group, const struct group_join *jo
 {
 	uint64_t bytes = sizeof(struct group_member) + id.len + join->instance_id.len +
 			 join->client_id.len + join->client_host.len;
-	struct group_member *member = take_held(group, bytes) ? calloc(1, sizeof(*member)) : NULL;
+	bool counted = take_held(group, bytes);
+	struct group_member *member = counted ? calloc(1, sizeof(*member)) : NULL;
 
-	if (!member)
+	if (!member) {
+		if (counted)
+			give_held(group, bytes);
 		return NULL;
+	}
 	list_init(&member->node);
 	member->group = group;
 	member->held = bytes;
@@ -125,9 +129,13 @@ bool member_set_protocols(struct group *group, struct group_member *member,
 
 	for (int32_t i = 0; i < count; i++)
 		bytes += protocols[i].name.len + protocols[i].metadata.len;
-	copy = take_held(group, bytes) ? malloc(bytes + 1) : NULL;
-	if (!copy)
+	if (!take_held(group, bytes))
 		return false;
+	copy = malloc(bytes + 1);
+	if (!copy) {
+		give_held(group, bytes);
+		return false;
+	}
 	give_held(group, member->held_protocols);
 	free(member->protocols);
 	member->held_protocols = bytes;
