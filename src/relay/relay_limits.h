@@ -14,6 +14,9 @@
 #define RELAY_TRIES 4u
 /* Before a peer is tried again for the same connection, when all have been tried. */
 #define RELAY_AGAIN_MS 1000u
+/* Silent for so long, a peer is asked by TCP whether it is there; nine times, 75 s apart, is the
+ * kernel's own patience (tcp(7)). */
+#define RELAY_KEEPALIVE_S 60
 /* Failures in a row after which a target is down, and for how long. */
 #define RELAY_FAILS_MAX 3u
 #define RELAY_DOWN_MS   10000u

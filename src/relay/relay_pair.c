@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -80,9 +81,11 @@ static void relay_pair_lost(struct relay_pair *pair)
 		relay_pair_free(pair);
 }
 
+/* A broken connection delivers nothing any more, and counts what it had for ever. */
 static bool relay_is_delivered(const struct stream *stream)
 {
-	return !stream || sys_unsent_bytes(conn_fd(stream->conn)) <= 0;
+	return !stream || stream->error < 0 || (stream->hangup && !stream->unix_socket) ||
+	       sys_unsent_bytes(conn_fd(stream->conn)) <= 0;
 }
 
 static void relay_pair_close(struct relay_pair *pair)
@@ -157,11 +160,25 @@ static void relay_pair_set_timer(struct relay_pair *pair)
 	loop_timer_set(pair->loop->home.loop, &pair->timer, due > now ? (uint32_t)(due - now) : 0);
 }
 
+/* A peer that reads slowly is not silent: what stands in its socket, which no byte passes us for any
+ * more, gets less. Asked only when the time seems to be over. */
+static bool relay_takes(const struct stream *stream, int *unsent)
+{
+	int before = *unsent;
+
+	*unsent = stream ? sys_unsent_bytes(conn_fd(stream->conn)) : 0;
+	return *unsent > 0 && *unsent != before;
+}
+
 static void relay_pair_idle_due(struct relay_pair *pair)
 {
 	bool half = pair->there.over || pair->back.over;
+	bool client_takes = relay_takes(pair->client, &pair->client_unsent);
+	bool target_takes = relay_takes(pair->target, &pair->target_unsent);
 
 	relay_pair_look(pair);
+	if (client_takes || target_takes)
+		pair->moved_ms = relay_now(pair);
 	if (relay_now(pair) < pair->moved_ms + relay_pair_patience(pair))
 		relay_pair_set_timer(pair);
 	else
@@ -211,7 +228,7 @@ static void relay_link_done(void *arg, struct stream *from, struct stream *to,
 		relay_pair_finish(pair, pair->end);
 	else if (pair->there.over && pair->back.over)
 		relay_pair_finish(pair, RELAY_END_CLEAN);
-	else
+	else if (!pair->ending)
 		relay_pair_set_timer(pair);
 }
 
@@ -244,6 +261,12 @@ static void relay_pair_refuse(struct relay_pair *pair, enum relay_end end)
 	relay_pair_finish(pair, end);
 }
 
+/* Not the target's fault, and of the moment: no port of ours is free for this target, its backlog is full. */
+static bool relay_is_busy_error(int error)
+{
+	return error == -EADDRNOTAVAIL || error == -EAGAIN;
+}
+
 /* The target is given back; the pair goes on to another one, or later to the same. */
 static void relay_pair_not_connected(struct relay_pair *pair, int error)
 {
@@ -252,7 +275,9 @@ static void relay_pair_not_connected(struct relay_pair *pair, int error)
 	pair->peer = NULL;
 	log_limited(relay_now(pair) * 1000000, LOG_LEVEL_WARNING, "%s: can't connect: %s",
 		    peer->name, strerrordesc_np(-error));
-	if (upstream_failed(&pair->loop->server->group, peer, relay_now(pair)))
+	if (relay_is_busy_error(error))
+		upstream_give(peer);
+	else if (upstream_failed(&pair->loop->server->group, peer, relay_now(pair)))
 		log_warning("%s: down for %u s after %u failures", peer->name,
 			    pair->loop->server->group.down_ms / 1000,
 			    pair->loop->server->group.fails_max);
@@ -300,6 +325,13 @@ static int relay_pair_dial(struct relay_pair *pair)
 			      &pair->target);
 }
 
+/* Not the target's: another one would fare no better. */
+static bool relay_is_own_error(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
+	       error == -ENOSPC;
+}
+
 /* The next target, if there is one to be had. */
 static void relay_pair_connect(struct relay_pair *pair)
 {
@@ -317,8 +349,7 @@ static void relay_pair_connect(struct relay_pair *pair)
 		r = relay_pair_dial(pair);
 		if (r == 0)
 			return;
-		/* Of our own: another target would fare no better. */
-		if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS) {
+		if (relay_is_own_error(r)) {
 			upstream_give(pair->peer);
 			pair->peer = NULL;
 			relay_pair_refuse(pair, RELAY_END_FAILED);
@@ -361,11 +392,22 @@ static int relay_target_greet(struct relay_pair *pair)
 				proxy_header_write(conn_peer(pair->client->conn), &local, header));
 }
 
+/* A peer that has vanished is found by TCP. */
+static void relay_keep_alive(const struct stream *stream)
+{
+	if (stream->unix_socket)
+		return;
+	(void)sys_setsockopt_int(conn_fd(stream->conn), SOL_SOCKET, SO_KEEPALIVE, 1);
+	(void)sys_setsockopt_int(conn_fd(stream->conn), IPPROTO_TCP, TCP_KEEPIDLE,
+				 RELAY_KEEPALIVE_S);
+}
+
 static int relay_target_open(struct stream *stream)
 {
 	struct relay_pair *pair = stream->arg;
 	int r = 0;
 
+	relay_keep_alive(stream);
 	*(struct relay_pair **)stream_data(stream) = pair;
 	pair->target = stream;
 	upstream_connected(pair->peer);
@@ -390,7 +432,12 @@ static enum stream_turn relay_step(struct stream *stream)
 	struct relay_pair *pair = relay_pair_of(stream);
 
 	relay_pair_look(pair);
-	if (pair->connected_ms && stream->hangup && !stream->to && stream->from && !pair->ending)
+	if (!pair->connected_ms || !stream->hangup || stream->to || !stream->from || pair->ending)
+		return STREAM_RESTS;
+	/* A UNIX peer that closes says so by a hangup: nobody reads any more, but nothing was cut. */
+	if (stream->unix_socket)
+		relay_pair_finish(pair, RELAY_END_CLEAN);
+	else
 		relay_pair_finish(pair, stream == pair->client ? RELAY_END_CLIENT_RESET
 							       : RELAY_END_TARGET_RESET);
 	return STREAM_RESTS;
@@ -406,6 +453,9 @@ static void relay_target_closed(struct stream *stream)
 	} else {
 		upstream_give(pair->peer);
 		pair->peer = NULL;
+		relay_pair_ends(pair, RELAY_END_STOPPED);
+		if (pair->end != RELAY_END_CLEAN)
+			stream_reset_at_close(stream);
 		if (pair->client)
 			relay_pair_finish(pair, RELAY_END_STOPPED);
 	}
@@ -441,8 +491,11 @@ static int relay_client_open(struct stream *stream)
 	struct relay_loop *loop = container_of(stream->home, struct relay_loop, home);
 	struct relay_pair *pair = spare_take(&loop->pairs);
 
-	if (!pair)
+	if (!pair) {
+		stream_reset_at_close(stream);
 		return -ENOMEM;
+	}
+	relay_keep_alive(stream);
 	*pair = (struct relay_pair){.loop = loop, .client = stream};
 	pair->timer = (struct timer){.fired = relay_pair_due, .arg = pair};
 	pair->began_ms = relay_now(pair);
@@ -461,7 +514,9 @@ static enum stream_turn relay_client_step(struct stream *stream)
 {
 	struct relay_pair *pair = relay_pair_of(stream);
 
-	if (!pair->connected_ms && stream->hangup) {
+	/* A UNIX client that has sent and closed has hung up, too: its bytes are there. */
+	if (!pair->connected_ms && stream->hangup &&
+	    !(stream->unix_socket && sys_readable_bytes(conn_fd(stream->conn)) > 0)) {
 		relay_pair_ends(pair, RELAY_END_CLIENT_GONE);
 		return STREAM_CLOSES;
 	}
@@ -474,6 +529,8 @@ static void relay_client_closed(struct stream *stream)
 
 	pair->client = NULL;
 	relay_pair_ends(pair, RELAY_END_STOPPED);
+	if (pair->end != RELAY_END_CLEAN)
+		stream_reset_at_close(stream);
 	if (pair->target && !pair->connected_ms)
 		stream_close(pair->target);
 	else if (pair->target)

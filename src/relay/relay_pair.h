@@ -25,6 +25,8 @@ struct relay_pair {
 	uint64_t seen_bytes;                       /* as of moved_ms */
 	uint64_t began_ms, connected_ms, moved_ms; /* connected_ms 0: it is not */
 	uint64_t flush_until_ms;
+	int client_unsent,
+	    target_unsent;  /* as it was last looked at: what the peers had yet to take */
 	struct timer timer; /* connecting: the next try; relaying: idle; ending: the reset */
 	bool ending;
 	enum relay_end end;

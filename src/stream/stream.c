@@ -117,7 +117,7 @@ void stream_drain(struct conn *conn)
 {
 	struct stream *stream = stream_of(conn);
 
-	if (stream->state == STREAM_STATE_OPEN && stream->ops->drain)
+	if (stream->ops->drain)
 		stream->ops->drain(stream);
 	else
 		stream_close(stream);
@@ -273,11 +273,18 @@ int stream_become(struct stream *stream, const struct stream_ops *ops, void *arg
 	memset(stream_data(stream), 0, ops->conn.data_size - STREAM_BYTES);
 	stream->ops = ops;
 	stream->arg = arg;
+	stream->waiting = false;
 	stream_deadline(stream, 0);
 	return ops->open ? ops->open(stream) : 0;
 }
 
 /* ---- input ---- */
+
+/* EPIPE is none of it: with TCP the peer's end came before its reset, a UNIX peer has closed. */
+bool stream_is_broken(const struct stream *stream)
+{
+	return stream->error < 0 && stream->error != -EPIPE;
+}
 
 /* What was given back. */
 static ssize_t stream_recv_unread(struct stream *stream, void *buf, size_t len)
@@ -311,6 +318,9 @@ ssize_t stream_recv_here(struct stream *stream, void *buf, size_t len)
 	if (!stream->readable)
 		return -EAGAIN;
 	n = sys_recv(conn_fd(stream->conn), buf, len, 0);
+	/* A send has been told of a reset, which is told once: what looks like the end now is that. */
+	if (n == 0 && stream_is_broken(stream))
+		n = stream->error;
 	if (n == 0)
 		stream->eof = true;
 	/* A short read has taken everything, and the next bytes will be announced; the peer's end

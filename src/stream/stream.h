@@ -80,8 +80,8 @@ struct stream_ops {
 	/* A deadline has passed: the protocol's own (stream_deadline()) or the socket's. NULL: the
 	 * stream is closed. */
 	void (*expired)(struct stream *stream);
-	/* The process wants to end: finish what is in flight, then stream_close(). NULL: the stream
-	 * is closed. */
+	/* The process wants to end: finish what is in flight, then stream_close(). Also while it
+	 * connects. NULL: the stream is closed. */
 	void (*drain)(struct stream *stream);
 	/* What is on its way can't be sent, for a reason that is not the peer's: `text` says it
 	 * (a file that shrank, a read error). The stream is closed afterwards. May be NULL. */

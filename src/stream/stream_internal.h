@@ -59,6 +59,8 @@ void stream_queue_drop(struct stream *stream);
 
 /* Bytes of the turn are used up. */
 void stream_use_turn(struct stream_loop *home, uint64_t bytes);
+/* Its connection has failed: nothing more will come, and that is not the end. */
+bool stream_is_broken(const struct stream *stream);
 /* stream_recv() for whoever has the input: the protocol, or a link. */
 ssize_t stream_recv_here(struct stream *stream, void *buf, size_t len);
 

@@ -148,7 +148,10 @@ static void stream_link_left_chain(struct stream_link *link, uint64_t turn_bytes
 	if (link->over)
 		return;
 	if (link->left > 0 && link->from->readable) {
-		stream_link_source_ended(link);
+		if (stream_is_broken(link->from))
+			stream_link_failed(link, link->from->error, true);
+		else
+			stream_link_source_ended(link);
 		return;
 	}
 	link->shorts = turn_bytes < STREAM_LINK_BYTES ? link->shorts + 1 : 0;
@@ -175,12 +178,25 @@ void stream_link_chain_moved(struct stream *to, uint64_t bytes)
 		stream_link_moved(to->from, bytes);
 }
 
+/* Nothing is held back, and all that failed is to have a pipe: copying goes on without one. */
+static bool stream_link_wants_pipe(const struct stream *to, int error)
+{
+	return (error == -EMFILE || error == -ENFILE || error == -ENOMEM) &&
+	       chain_failed_at_source(&to->queue->chain);
+}
+
 bool stream_link_send_failed(struct stream *to, int error)
 {
 	struct stream_link *link = to->from;
 
 	if (!link)
 		return false;
+	if (link->in_chain && stream_link_wants_pipe(to, error)) {
+		stream_queue_drop(to);
+		link->in_chain = link->splices = false;
+		stream_again(to);
+		return true;
+	}
 	stream_link_failed(link, error,
 			   link->in_chain && chain_failed_at_source(&to->queue->chain));
 	return true;
@@ -201,7 +217,7 @@ enum stream_sent stream_link_pump(struct stream *to)
 	while (!link->over && sent == STREAM_SENT_ALL) {
 		if (link->left == 0) {
 			link->over = true;
-		} else if (!link->from->readable && !link->from->unread) {
+		} else if (!link->from->readable && !link->from->unread && !link->from->eof) {
 			return STREAM_SENT_SOME;
 		} else if (to->home->turn_left == 0) {
 			stream_again(to);

@@ -65,6 +65,7 @@ void stream_queue_drop(struct stream *stream)
 	struct stream_queue *queue = stream->queue;
 
 	stream->queue = NULL;
+	stream->waiting = false;
 	if (queue->loading) {
 		queue->orphan = true;
 		chain_leave_sink(&queue->chain);
@@ -309,11 +310,11 @@ static enum stream_sent stream_step_chain(struct stream *stream)
 	step = stream_queue_chain(stream);
 	if (step == 0)
 		step = leat_chain_step(chain, stream->home->turn_left);
-	if (step < 0)
-		return stream_send_failed(stream, step);
 	moved = chain->ledger.bytes - before;
 	stream_use_turn(stream->home, moved);
 	stream_link_chain_moved(stream, moved);
+	if (step < 0)
+		return stream_send_failed(stream, step);
 	return stream_step_said(stream, (enum leat_step)step, moved > 0);
 }
 

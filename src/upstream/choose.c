@@ -95,7 +95,7 @@ static struct upstream_set upstream_best_tier(const struct upstream_candidate *p
 	for (unsigned tier = 0; tier < TIER_DOWN; tier++)
 		if (tiers[tier].count > 0)
 			return tiers[tier];
-	/* A peer that is up and full is waited for: better than one that is known to be down. */
+	/* A peer that is up and full says more than one that is known to be down. */
 	return *ret_full ? (struct upstream_set){.count = 0} : tiers[TIER_DOWN];
 }
 

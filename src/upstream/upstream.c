@@ -140,6 +140,9 @@ static int upstream_add_addresses(struct upstream_group *group, struct upstream_
 	for (int i = 0; i < count; i++) {
 		peer->address = addresses[i];
 		peer->address_len = lens[i];
+		/* The addresses of one name are different peers for one key. */
+		peer->id = hash_slice_from(hash_slice(slice_of(peer->name)),
+					   slice_make((const char *)&addresses[i], lens[i]));
 		upstream_set_port(&peer->address, port);
 		if (!upstream_add(group, peer))
 			return upstream_too_many(err);
@@ -214,8 +217,7 @@ static void upstream_look(const struct upstream_group *group, uint64_t now_ms,
 		const struct upstream_peer *peer = &group->peers[i];
 
 		ret[i] = (struct upstream_candidate){
-		    /* The addresses of one name are different peers for one key. */
-		    .id = peer->id + i,
+		    .id = peer->id,
 		    .weight = peer->weight,
 		    .active = atomic_load_explicit(&peer->active, memory_order_relaxed),
 		    .active_max = peer->active_max,

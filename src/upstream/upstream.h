@@ -27,7 +27,7 @@ struct upstream_peer {
 	char name[UPSTREAM_NAME_MAX]; /* as it was given, without its options: "db1:5432" */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	uint64_t id; /* hash of the name */
+	uint64_t id; /* hash of name and address */
 	uint32_t weight, active_max;
 	bool backup;
 

@@ -273,6 +273,48 @@ def test_a_side_that_never_closes_is_given_up_after_the_other_has(relay, target)
     server.close()
 
 
+def test_who_reads_slowly_is_not_silent(relay, target):
+    """The target has closed, and all of its answer stands in the client's socket: no byte passes the relay."""
+    door = relay(target, options=("--half-close-timeout", "1s", "--log"))
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.settimeout(TIMEOUT)
+        client.connect(door.address)
+        server = accept(target)
+        server.sendall(b"e" * 1_500_000)
+        server.close()
+        got = 0
+        while got < 1_500_000:
+            data = client.recv(20_000)
+            assert data, f"the end after {got} bytes"
+            got += len(data)
+            time.sleep(0.03)
+        assert client.recv(1) == b""
+    door.wait_for("end=closed")
+
+
+def test_the_end_of_the_process_is_a_reset_for_what_it_cuts(relay, target):
+    door = relay(target, options=("--drain-timeout", "100ms"))
+    client, server = pair(door, target)
+    server.sendall(b"half")
+    assert read_exactly(client, 4) == b"half"
+    assert door.stop() == 0
+    for sock in (client, server):
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
+def test_a_unix_client_that_sends_and_closes_is_heard(relay, target, tmp_path):
+    door = relay(target, listen=f"unix:{tmp_path}/door", options=("--log",))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "door"))
+        client.sendall(b"one line\n")
+    server = accept(target)
+    assert read_exactly(server, 9) == b"one line\n"
+    server.close()
+    door.wait_for("end=c")
+
+
 # ---- targets ----
 
 
