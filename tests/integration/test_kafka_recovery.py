@@ -399,6 +399,16 @@ def test_an_end_that_was_on_disk_is_not_cut_as_torn(on_disk):
         assert offsets_served(client) == list(range(19))
 
 
+def test_what_was_deleted_need_not_have_been_on_disk(on_disk):
+    """DeleteRecords moves the recovery point along, with no sync."""
+    broker, log = on_disk
+    (log.parents[1] / "log-start-offset-checkpoint").write_text("0\n1\nt 0 20\n")
+    log.write_bytes(log.read_bytes()[:1000])
+    broker.start()
+    with Client(broker.port) as client:
+        assert produce(client, record_batch([b"x"]))["base_offset"] == 20
+
+
 def test_what_can_not_be_told_from_batches_is_not_cut(leat, start, tmp_path):
     broker = start()
     # Headers of batches, each of a length that takes its time to look at.

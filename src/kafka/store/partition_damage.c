@@ -223,11 +223,19 @@ static bool others_follow(const struct partition *partition, uint32_t nth,
 	return false;
 }
 
+/* What lies below the recovery point. Not where that is no further than what was deleted, which moves it
+ * without a sync. */
+static bool was_on_disk(const struct partition *partition, const struct log_scan *scan)
+{
+	return scan->next_offset < partition->recovery_point &&
+	       partition->recovery_point > partition->log_start;
+}
+
 int partition_judge(const struct partition *partition, uint32_t nth, struct log_reader *reader,
 		    struct damage *ret)
 {
 	const struct log_scan *scan = &reader->scan;
-	bool had_it = scan->next_offset < partition->recovery_point;
+	bool had_it = was_on_disk(partition, scan);
 	int found = log_reader_find_good(reader, &ret->end, &ret->next_offset), lost;
 
 	if (found < 0)
@@ -266,10 +274,9 @@ void partition_tell_rot(const struct partition *partition, const struct log_segm
 		  store->dir, partition->folder, (long long)segment->base_offset,
 		  (unsigned long long)damage->begin, (unsigned long long)damage->end,
 		  (long long)scan->next_offset, (long long)damage->next_offset - 1, scan->why,
-		  damage->follows ? "and whole batches follow"
-		  : scan->next_offset < partition->recovery_point
-		      ? "which had been on disk"
-		      : "and what follows looks like batches");
+		  damage->follows                ? "and whole batches follow"
+		  : was_on_disk(partition, scan) ? "which had been on disk"
+						 : "and what follows looks like batches");
 }
 
 /* ---- without it ---- */
