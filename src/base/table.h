@@ -44,7 +44,7 @@ static inline void table_grow(struct table *table)
 {
 	struct table old = *table;
 	size_t size = old.size ? old.size * 2 : 8;
-	struct table_node **cells = calloc(size, sizeof(*cells));
+	struct table_node **cells = calloc(size, sizeof(void *));
 
 	if (!cells)
 		return;

@@ -5,7 +5,8 @@
 
 #include "base/be.h"
 
-#define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+static const char proxy_signature[12] = {'\r', '\n', '\r', '\n', '\0', '\r',
+					 '\n', 'Q',  'U',  'I',  'T',  '\n'};
 
 enum { PROXY_V2_PROXY = 0x21, PROXY_UNSPEC = 0x00, PROXY_TCP4 = 0x11, PROXY_TCP6 = 0x21 };
 
@@ -46,7 +47,7 @@ size_t proxy_header_write(const struct sockaddr_storage *from, const struct sock
 	const struct sockaddr_in6 *to6 = (const struct sockaddr_in6 *)to;
 	struct sockaddr_in from4, to4;
 
-	memcpy(ret, PROXY_SIGNATURE, 12);
+	memcpy(ret, proxy_signature, sizeof(proxy_signature));
 	ret[12] = PROXY_V2_PROXY;
 	if (proxy_unmap(from, &from4) && proxy_unmap(to, &to4))
 		return proxy_put(ret, PROXY_TCP4, &from4.sin_addr, &to4.sin_addr, 4, from4.sin_port,

@@ -47,8 +47,10 @@ static bool proxy_parse_line(struct slice line, struct http_address *ret_client)
 	if (!proxy_parse_address(proxy_next_word(&line), v6, &client) ||
 	    !proxy_parse_address(proxy_next_word(&line), v6, &server))
 		return false;
-	if (!proxy_is_port(proxy_next_word(&line)) || !proxy_is_port(proxy_next_word(&line)) ||
-	    line.len > 0)
+	for (unsigned port = 0; port < 2; port++)
+		if (!proxy_is_port(proxy_next_word(&line)))
+			return false;
+	if (line.len > 0)
 		return false;
 	*ret_client = client;
 	return true;

@@ -196,7 +196,7 @@ static bool distinct_take(struct distinct *d, const struct kafka_fetch_request *
 
 	for (int32_t i = 0; i < request->topics.count; i++)
 		parts += (size_t)request->topics.at[i].partitions.count;
-	d->topics = call_take(d->call, topics, sizeof(*d->topics));
+	d->topics = call_take(d->call, topics, sizeof(void *));
 	d->parts = call_take(d->call, parts, sizeof(*d->parts));
 	d->topics_at = take_table(d->call, topics, &d->topics_cells);
 	d->parts_at = take_table(d->call, parts, &d->parts_cells);
