@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "engine": {"base", "sys", "leat"},
     "reactor": {"base", "sys"},
     "stream": {"base", "sys", "engine", "reactor", "leat"},
-    "upstream": {"base", "sys"},
+    "upstream": {"base", "sys", "reactor"},
     "http/core": {"base"},
     "kafka/wire": {"base"},
     "kafka/codec": {"base", "kafka/wire"},

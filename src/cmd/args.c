@@ -1,5 +1,6 @@
 #include "cmd/args.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -48,7 +49,7 @@ static struct args_set *set_of(struct args *args, int option)
 	return NULL;
 }
 
-int args_parse(struct args *args, int argc, char **argv)
+bool args_parse(struct args *args, int argc, char **argv, int *ret_code)
 {
 	char letters[3 * OPTIONS_MAX];
 	struct option all[OPTIONS_MAX];
@@ -62,15 +63,17 @@ int args_parse(struct args *args, int argc, char **argv)
 		struct args_set *set = set_of(args, option);
 
 		if (option == 'h') {
-			args->help = true;
-			return EXIT_OK;
+			fputs(args->help, stdout);
+			*ret_code = EXIT_OK;
+			return false;
 		}
 		code = set ? set->take(set->arg, args->command, option)
 			   : usage_error_option(args->command, argv, option);
 		if (set)
 			set->used = true;
 	}
-	return code;
+	*ret_code = code;
+	return code == EXIT_OK;
 }
 
 /* ---- values ---- */

@@ -25,11 +25,12 @@ struct args {
 	const char *command; /* "http" */
 	struct args_set sets[ARGS_SETS_MAX];
 	unsigned sets_count;
-	bool help; /* was asked for: nothing else counts */
+	const char *help; /* what --help prints */
 };
 
-/* Up to the first word that is no option: optind. Values of `val` are the same in no two sets. */
-int args_parse(struct args *args, int argc, char **argv);
+/* Up to the first word that is no option: optind. Values of `val` are the same in no two sets. False:
+ * the command is over, with *ret_code: help was asked for, and printed, or an option makes no sense. */
+bool args_parse(struct args *args, int argc, char **argv, int *ret_code);
 
 /* ---- values: EXIT_OK, or EXIT_USAGE once it has said why ---- */
 

@@ -19,7 +19,7 @@ static const struct option long_options[] = {
     {"log", no_argument, NULL, OPTION_LOG},
 };
 
-static int take(void *arg, const char *command, int option)
+static int args_relay_take(void *arg, const char *command, int option)
 {
 	struct args_relay *args = arg;
 	struct relay_options *o = &args->options;
@@ -55,5 +55,6 @@ void args_relay_init(struct args_relay *args)
 
 struct args_set args_relay_set(struct args_relay *args)
 {
-	return (struct args_set){long_options, ARRAY_SIZE(long_options), take, args, false};
+	return (struct args_set){long_options, ARRAY_SIZE(long_options), args_relay_take, args,
+				 false};
 }

@@ -87,6 +87,7 @@ int cmd_http(int argc, char **argv)
 	struct serve_options options = {.parts = {{&http_service, &http.options}}, .sandbox = true};
 	struct args args = {
 	    .command = "http",
+	    .help = help,
 	    .sets = {{own_options, ARRAY_SIZE(own_options), take_listen, &http, false},
 		     args_http_set(&http),
 		     args_serve_set(&options)},
@@ -95,13 +96,8 @@ int cmd_http(int argc, char **argv)
 	int code;
 
 	args_http_init(&http);
-	code = args_parse(&args, argc, argv);
-	if (code != EXIT_OK)
+	if (!args_parse(&args, argc, argv, &code))
 		return code;
-	if (args.help) {
-		fputs(help, stdout);
-		return EXIT_OK;
-	}
 	if (optind + 1 < argc)
 		return usage_error("http", "one directory, not also '%s'", argv[optind + 1]);
 	if (optind < argc)

@@ -107,14 +107,10 @@ static int check_dir(const char *dir)
 static int run(struct args *args, struct command *command, struct serve_options *options, int argc,
 	       char **argv)
 {
-	int code = args_parse(args, argc, argv);
+	int code;
 
-	if (code != EXIT_OK)
+	if (!args_parse(args, argc, argv, &code))
 		return code;
-	if (args->help) {
-		fputs(help, stdout);
-		return EXIT_OK;
-	}
 	/* "--check=DIR" or "--check DIR". */
 	if (command->check && argc != (strncmp(argv[1], "--check=", 8) == 0 ? 2 : 3))
 		return usage_error("kafka", "--check takes a directory, and nothing else");
@@ -134,6 +130,7 @@ int cmd_kafka(int argc, char **argv)
 					.sandbox = true};
 	struct args args = {
 	    .command = "kafka",
+	    .help = help,
 	    .sets = {{own_options, ARRAY_SIZE(own_options), take_own, &command, false},
 		     args_kafka_set(&command.kafka),
 		     args_serve_set(&options)},

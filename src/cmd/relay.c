@@ -66,19 +66,15 @@ int cmd_relay(int argc, char **argv)
 					.sandbox = true};
 	struct args args = {
 	    .command = "relay",
+	    .help = help,
 	    .sets = {args_relay_set(&relay), args_serve_set(&options)},
 	    .sets_count = 2,
 	};
 	int code;
 
 	args_relay_init(&relay);
-	code = args_parse(&args, argc, argv);
-	if (code != EXIT_OK)
+	if (!args_parse(&args, argc, argv, &code))
 		return code;
-	if (args.help) {
-		fputs(help, stdout);
-		return EXIT_OK;
-	}
 	code = take_words(&relay, argc, argv);
 	return code != EXIT_OK ? code : args_serve_run("relay", &options);
 }

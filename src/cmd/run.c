@@ -176,14 +176,12 @@ static int check(const struct run *run, int argc, char **argv)
 static int parse_and_serve(struct run *run, int argc, char **argv)
 {
 	struct serve_part *part = run->options.parts;
-	int code = args_parse(&run->args, argc, argv);
+	int code;
 
-	if (code == EXIT_OK && run->args.help) {
-		fputs(help, stdout);
-		return EXIT_OK;
-	}
-	if (code == EXIT_OK)
+	if (args_parse(&run->args, argc, argv, &code))
 		code = check(run, argc, argv);
+	else
+		return code;
 	if (code != EXIT_OK)
 		return code;
 	run->http.options.dir = run->dir;
@@ -202,6 +200,8 @@ int cmd_run(int argc, char **argv)
 
 	run.args = (struct args){
 	    .command = "run",
+
+	    .help = help,
 	    .sets =
 		{
 		    [SET_OWN] = {own_options, ARRAY_SIZE(own_options), take_own, &run, false},

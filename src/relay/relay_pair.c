@@ -24,6 +24,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "reactor/address.h"
 #include "relay/proxy_header.h"
@@ -286,13 +287,11 @@ static void relay_pair_not_connected(struct relay_pair *pair, int error)
 		loop_timer_set(pair->loop->home.loop, &pair->timer, 0);
 }
 
-/* FNV-1a over the address without the port: where a client comes from. */
+/* Of the address without the port: where a client comes from. */
 static uint64_t relay_client_key(const struct stream *client)
 {
 	const struct sockaddr_storage *peer = conn_peer(client->conn);
-	const unsigned char *at = (const unsigned char *)peer;
 	size_t start = 0, end = 0;
-	uint64_t key = 0xcbf29ce484222325u;
 
 	if (peer->ss_family == AF_INET) {
 		start = offsetof(struct sockaddr_in, sin_addr);
@@ -301,9 +300,7 @@ static uint64_t relay_client_key(const struct stream *client)
 		start = offsetof(struct sockaddr_in6, sin6_addr);
 		end = start + sizeof(struct in6_addr);
 	}
-	for (size_t i = start; i < end; i++)
-		key = (key ^ at[i]) * 0x100000001b3u;
-	return key;
+	return hash_slice(slice_make((const char *)peer + start, end - start));
 }
 
 static uint64_t relay_random(struct relay_loop *loop)

@@ -87,6 +87,16 @@ void stream_reset(struct stream *stream)
 	stream_close(stream);
 }
 
+void stream_verify(const struct stream *stream)
+{
+	CHECK(stream->home->loop == conn_loop(stream->conn));
+	CHECK(!stream->from ||
+	      (stream->from->to == stream && stream->from->from->to == stream->from));
+	CHECK(!stream->to || (stream->to->from == stream && stream->to->to->from == stream->to));
+	CHECK(!stream->shut || !stream->queue);
+	CHECK(!stream->waiting || stream->queue);
+}
+
 /* ---- deadlines ---- */
 
 void stream_deadline(struct stream *stream, uint32_t ms)
@@ -178,6 +188,7 @@ static void stream_run_turn(struct stream *stream)
 	enum stream_turn turn = STREAM_GOES_ON;
 
 	CHECK(stream->state == STREAM_STATE_OPEN);
+	stream_verify(stream);
 	stream->home->turn_left = stream_turn_bytes(stream->home);
 	for (int steps = 0; steps < STREAM_STEPS && turn == STREAM_GOES_ON; steps++)
 		turn = stream_turn_step(stream);

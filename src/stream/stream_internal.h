@@ -67,6 +67,10 @@ ssize_t stream_recv_here(struct stream *stream, void *buf, size_t len);
 /* The deadline of a stream whose socket takes nothing; `moved`: it has taken something. */
 void stream_wait_writable(struct stream *stream, bool moved);
 
+/* What holds of a stream between two turns: its links know it, nothing is queued behind its end, and
+ * its deadline is the socket's only while something is queued. */
+void stream_verify(const struct stream *stream);
+
 /* The one door of the state machine. */
 void stream_enter(struct stream *stream, enum stream_state state);
 

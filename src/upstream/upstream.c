@@ -8,10 +8,10 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "base/hash.h"
 #include "base/size.h"
+#include "reactor/address.h"
 #include "sys/sys.h"
 
 /* Of one name. */
@@ -64,27 +64,6 @@ static int upstream_parse_options(struct upstream_peer *peer, struct err *err)
 	return r;
 }
 
-/* Host and port of "host:port" or "[v6]:port", in place. */
-static int upstream_split(char *text, char **ret_host, char **ret_port)
-{
-	char *colon = strrchr(text, ':');
-	size_t len;
-
-	if (!colon || colon[1] == '\0')
-		return -EINVAL;
-	*colon = '\0';
-	len = strlen(text);
-	if (text[0] == '[' && len > 2 && text[len - 1] == ']') {
-		text[len - 1] = '\0';
-		text++;
-	} else if (strchr(text, ':')) {
-		return -EINVAL; /* an IPv6 address without brackets: where does it end? */
-	}
-	*ret_host = text;
-	*ret_port = colon + 1;
-	return text[0] ? 0 : -EINVAL;
-}
-
 /* One more peer, a copy of `like`. NULL: -ENOMEM, or too many. */
 static struct upstream_peer *upstream_add(struct upstream_group *group,
 					  const struct upstream_peer *like)
@@ -106,68 +85,54 @@ static int upstream_too_many(struct err *err)
 	return err_set(err, -ENOMEM, "more than %u targets, or out of memory", UPSTREAM_PEERS_MAX);
 }
 
-static int upstream_add_unix(struct upstream_group *group, struct upstream_peer *peer,
-			     struct err *err)
+/* `address`: without its port where that is 0. */
+static int upstream_add_address(struct upstream_group *group, struct upstream_peer *peer,
+				const struct sockaddr_storage *address, socklen_t len,
+				uint16_t port, struct err *err)
 {
-	struct sockaddr_un *address = (struct sockaddr_un *)&peer->address;
-	const char *path = peer->name + strlen("unix:");
-
-	if (path[0] != '/' || strlen(path) >= sizeof(address->sun_path))
-		return err_set(err, -EINVAL, "%s: expected unix:/path of less than %zu bytes",
-			       peer->name, sizeof(address->sun_path));
-	address->sun_family = AF_UNIX;
-	strcpy(address->sun_path, path);
-	peer->address_len = sizeof(*address);
+	peer->address = *address;
+	peer->address_len = len;
+	/* The addresses of one name are different peers for one key. */
+	peer->id = hash_slice_from(hash_slice(slice_of(peer->name)),
+				   slice_make((const char *)address, len));
+	if (port > 0)
+		address_set_port(&peer->address, port);
 	return upstream_add(group, peer) ? 0 : upstream_too_many(err);
 }
 
-/* The port stands at the same place in both families. */
-static void upstream_set_port(struct sockaddr_storage *address, uint64_t port)
+static int upstream_look_up(struct upstream_group *group, struct upstream_peer *peer,
+			    const struct addresses *named, struct err *err)
 {
-	((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
-}
-
-static int upstream_add_addresses(struct upstream_group *group, struct upstream_peer *peer,
-				  const char *host, uint64_t port, struct err *err)
-{
-	struct sockaddr_storage addresses[UPSTREAM_ADDRESSES_MAX];
+	struct sockaddr_storage found[UPSTREAM_ADDRESSES_MAX];
 	socklen_t lens[UPSTREAM_ADDRESSES_MAX];
-	int count = sys_resolve(host, addresses, lens, UPSTREAM_ADDRESSES_MAX);
+	int count = sys_resolve(named->host, found, lens, UPSTREAM_ADDRESSES_MAX), r = 0;
 
 	if (count < 0)
 		return err_set(err, count, "%s: the name can't be looked up: %s", peer->name,
 			       count == -ENOENT ? "there is no such host" : strerror(-count));
-	for (int i = 0; i < count; i++) {
-		peer->address = addresses[i];
-		peer->address_len = lens[i];
-		/* The addresses of one name are different peers for one key. */
-		peer->id = hash_slice_from(hash_slice(slice_of(peer->name)),
-					   slice_make((const char *)&addresses[i], lens[i]));
-		upstream_set_port(&peer->address, port);
-		if (!upstream_add(group, peer))
-			return upstream_too_many(err);
-	}
-	return 0;
+	for (int i = 0; i < count && r == 0; i++)
+		r = upstream_add_address(group, peer, &found[i], lens[i], named->port, err);
+	return r;
 }
 
-static int upstream_look_up(struct upstream_group *group, struct upstream_peer *peer,
-			    struct err *err)
+/* Nobody can be connected to at what stands for all addresses, or at what was handed over. */
+static bool upstream_is_target(const struct upstream_peer *peer, const struct addresses *named)
 {
-	char text[UPSTREAM_NAME_MAX], *host, *port;
-	uint64_t number;
+	const struct address *first = &named->all[0];
 
-	strcpy(text, peer->name);
-	if (upstream_split(text, &host, &port) < 0 || number_parse(port, &number) < 0 ||
-	    number == 0 || number > UINT16_MAX)
-		return err_set(err, -EINVAL,
-			       "%s: expected HOST:PORT, [IPv6]:PORT or unix:/path as a target",
-			       peer->name);
-	return upstream_add_addresses(group, peer, host, number, err);
+	if (named->host[0])
+		return named->port > 0;
+	if (named->count != 1 || first->fd >= 0 ||
+	    peer->name[strspn(peer->name, "0123456789")] == 0)
+		return false;
+	return first->sockaddr.ss_family == AF_UNIX || address_port(&first->sockaddr) > 0;
 }
 
 static int upstream_add_text(struct upstream_group *group, const char *text, struct err *err)
 {
 	struct upstream_peer peer = {.weight = 1};
+	struct addresses named;
+	struct err why = {""};
 	int r;
 
 	if (strlen(text) >= sizeof(peer.name))
@@ -176,10 +141,13 @@ static int upstream_add_text(struct upstream_group *group, const char *text, str
 	r = upstream_parse_options(&peer, err);
 	if (r < 0)
 		return r;
-	peer.id = hash_slice(slice_of(peer.name));
-	if (strncmp(peer.name, "unix:", 5) == 0)
-		return upstream_add_unix(group, &peer, err);
-	return upstream_look_up(group, &peer, err);
+	if (addresses_parse(peer.name, &named, &why) < 0 || !upstream_is_target(&peer, &named))
+		return err_set(err, -EINVAL,
+			       "%s: expected HOST:PORT, [IPv6]:PORT or unix:/path as a target",
+			       peer.name);
+	if (named.host[0])
+		return upstream_look_up(group, &peer, &named, err);
+	return upstream_add_address(group, &peer, &named.all[0].sockaddr, named.all[0].len, 0, err);
 }
 
 int upstream_group_init(struct upstream_group *group, const char *const *texts, unsigned count,

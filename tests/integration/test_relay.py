@@ -191,28 +191,18 @@ def test_a_target_that_closes_its_side_still_gets_the_rest(relay, target):
     server.close()
 
 
-def test_a_reset_of_the_client_reaches_the_target_behind_its_bytes(relay, target):
+@pytest.mark.parametrize("who", ["client", "target"])
+def test_a_reset_of_one_side_reaches_the_other_behind_its_bytes(relay, target, who):
     door = relay(target, options=("--log",))
     client, server = pair(door, target)
-    client.sendall(b"a" * 1000)
-    assert read_exactly(server, 1000)
-    reset(client)
+    breaks, hears = (client, server) if who == "client" else (server, client)
+    breaks.sendall(b"a" * 1000)
+    assert read_exactly(hears, 1000)
+    reset(breaks)
     with pytest.raises(ConnectionResetError):
-        server.recv(1)
-    door.wait_for("end=client-reset")
-    server.close()
-
-
-def test_a_reset_of_the_target_reaches_the_client_behind_its_bytes(relay, target):
-    door = relay(target, options=("--log",))
-    client, server = pair(door, target)
-    server.sendall(b"a" * 1000)
-    assert read_exactly(client, 1000)
-    reset(server)
-    with pytest.raises(ConnectionResetError):
-        client.recv(1)
-    door.wait_for("end=target-reset")
-    client.close()
+        hears.recv(1)
+    door.wait_for(f"end={who}-reset")
+    hears.close()
 
 
 def test_what_was_said_before_a_reset_is_delivered(relay, target):

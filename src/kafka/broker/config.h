@@ -39,8 +39,8 @@
 	  "Compressed batches: strict checks each record, relaxed where the header can't answer, " \
 	  "header never.")                                                                         \
 	X(DAMAGE, "leat.recovery.damage", TOPIC_CONFIG_CHOICE, 0, 0, 2,                            \
-	  "A log that a crash leaves damaged with whole batches behind: the partition is "         \
-	  "offline, "                                                                              \
+	  "A log that a crash leaves damaged with whole batches behind, or where it had been on "  \
+	  "disk: the partition is offline, "                                                       \
 	  "or goes on behind the damage, or is cut before it; what goes is set aside.")            \
 	X(LOG_DELAY, "log.initial.task.delay.ms", TOPIC_CONFIG_LONG, 30000, 0, INT64_MAX,          \
 	  "Retention waits so long after the start.")                                              \

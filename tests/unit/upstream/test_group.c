@@ -68,7 +68,10 @@ static void bad_texts_say_what_is_expected(void **state)
 					  "127.0.0.1:80,weight=-1",
 					  "127.0.0.1:80,max=0",
 					  "127.0.0.1:80,backup=1",
-					  "unix:relative",
+					  "unix:",
+					  "*:80",
+					  "8080",
+					  "fd:3",
 					  "name.invalid:80"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
